@@ -1,0 +1,31 @@
+// The two kinds of failure that end a process in an orderly way, and the exit status each stands for.
+// What a user or a peer did wrong is one of these, with a sentence: what was expected, what came, what to do.
+// Anything else that is thrown is a bug of ours and may show its stack.
+
+/** Exit statuses of every binary. */
+export const EXIT = { done: 0, failed: 1, mistake: 2, interrupted: 130 } as const;
+
+/** The user's mistake (a bad option, missing data, a port that is taken): exit status 2. */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+  readonly exitStatus = EXIT.mistake;
+}
+
+/** The run could not go on (a peer was lost, a disk is full): exit status 1. */
+export class RunError extends Error {
+  override readonly name = 'RunError';
+  readonly exitStatus = EXIT.failed;
+}
+
+/** One line for a person: the message of an error, and of its cause where it adds something. */
+export function sentence(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause.message : undefined;
+  const text = cause && !error.message.includes(cause) ? `${error.message} (${cause})` : error.message;
+  return text.replace(/\s*\n\s*/g, ' ');
+}
+
+/** Whether an error is somebody's mistake or misfortune, and so is shown without a stack. */
+export function isExpected(error: unknown): error is UserError | RunError {
+  return error instanceof UserError || error instanceof RunError;
+}
