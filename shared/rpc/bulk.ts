@@ -1,0 +1,154 @@
+// The hot messages, written and read by hand: Contribution (worker → server) and Block (server → worker).
+// Byte for byte plain protobuf, as in proto/gradloom/v1/parameters.proto; by hand because the generated
+// code copies the payload more often. A message here is its finished wire form: the payload is copied once,
+// out of the memory in which the kernels work, so that memory may be used again at once.
+import { crc32 } from 'node:zlib';
+
+/** What travels beside the payload. `version` and `fetched` belong to Block alone. */
+export interface BulkFields {
+  step: number;
+  block: number;
+  codec: number;
+  scale: number;
+  version?: number;
+  fetched?: boolean;
+}
+
+export interface Bulk extends Required<BulkFields> {
+  crc32: number;
+  /** A view of the received message; copy it before the next turn of the event loop if it must last. */
+  payload: Buffer;
+}
+
+const WIRE_VARINT = 0;
+const WIRE_64BIT = 1;
+const WIRE_BYTES = 2;
+const WIRE_32BIT = 5;
+/** Upper bound of everything but the payload: tags, varints of at most 8 bytes, two fixed32. */
+const HEADER_MAX_BYTES = 96;
+
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++;
+  return length;
+}
+
+function writeVarint(buffer: Buffer, at: number, value: number): number {
+  let rest = value;
+  let position = at;
+  while (rest >= 128) {
+    buffer[position++] = (rest % 128) | 128;
+    rest = Math.floor(rest / 128);
+  }
+  buffer[position++] = rest;
+  return position;
+}
+
+const scratch = Buffer.alloc(HEADER_MAX_BYTES);
+
+/** The wire form of a message whose field `outerField` is a Contribution or Block with this payload. */
+export function encodeBulk(outerField: number, fields: BulkFields, payload: Uint8Array): Buffer {
+  let inner = 0;
+  scratch[inner++] = 0x08;
+  inner = writeVarint(scratch, inner, fields.step);
+  scratch[inner++] = 0x10;
+  inner = writeVarint(scratch, inner, fields.block);
+  scratch[inner++] = 0x18;
+  inner = writeVarint(scratch, inner, fields.codec);
+  scratch[inner++] = 0x25;
+  inner = scratch.writeFloatLE(fields.scale, inner);
+  const crcAt = inner + 1;
+  scratch[inner] = 0x2d;
+  inner += 5;
+  if (fields.version !== undefined) {
+    scratch[inner++] = 0x30;
+    inner = writeVarint(scratch, inner, fields.version);
+  }
+  if (fields.fetched) {
+    scratch[inner++] = 0x38;
+    scratch[inner++] = 1;
+  }
+  scratch[inner++] = 0x7a;
+  inner = writeVarint(scratch, inner, payload.byteLength);
+
+  const innerBytes = inner + payload.byteLength;
+  const message = Buffer.allocUnsafe(1 + varintLength(innerBytes) + innerBytes);
+  message[0] = (outerField << 3) | WIRE_BYTES;
+  const start = writeVarint(message, 1, innerBytes);
+  message.set(payload, start + inner);
+  // The checksum is taken of the copy: memory shared with another thread is read once only.
+  scratch.writeUInt32LE(crc32(message.subarray(start + inner)), crcAt);
+  scratch.copy(message, start, 0, inner);
+  return message;
+}
+
+class Reader {
+  at = 0;
+  constructor(readonly buffer: Buffer) {}
+
+  varint(): number {
+    let value = 0;
+    let factor = 1;
+    for (let count = 0; count < 10; count++) {
+      if (this.at >= this.buffer.length) throw new RangeError('a varint runs past the end of the message');
+      const byte = this.buffer[this.at++];
+      value += (byte & 127) * factor;
+      if (byte < 128) {
+        if (!Number.isSafeInteger(value)) throw new RangeError('a number beyond 2^53');
+        return value;
+      }
+      factor *= 128;
+    }
+    throw new RangeError('a varint of more than 10 bytes');
+  }
+
+  bytes(length: number): Buffer {
+    if (length > this.buffer.length - this.at) throw new RangeError('a field runs past the end of the message');
+    this.at += length;
+    return this.buffer.subarray(this.at - length, this.at);
+  }
+
+  skip(wireType: number): void {
+    if (wireType === WIRE_VARINT) this.varint();
+    else if (wireType === WIRE_64BIT) this.bytes(8);
+    else if (wireType === WIRE_BYTES) this.bytes(this.varint());
+    else if (wireType === WIRE_32BIT) this.bytes(4);
+    else throw new RangeError(`wire type ${wireType} is not supported`);
+  }
+}
+
+/**
+ * If the message's only field is number `outerFields[…]`, its number and content, read by hand;
+ * undefined for any other message, which the generated code reads. Throws RangeError on a malformed one.
+ */
+export function decodeBulk(buffer: Buffer, outerFields: readonly number[]): { field: number; bulk: Bulk } | undefined {
+  if (buffer.length === 0 || (buffer[0] & 7) !== WIRE_BYTES || buffer[0] >= 128) return undefined;
+  const field = buffer[0] >> 3;
+  if (!outerFields.includes(field)) return undefined;
+  const outer = new Reader(buffer);
+  outer.at = 1;
+  const inner = outer.bytes(outer.varint());
+  if (outer.at !== buffer.length) return undefined;
+
+  const bulk: Bulk = { step: 0, block: 0, codec: 0, scale: 0, crc32: 0, version: 0, fetched: false, payload: Buffer.alloc(0) };
+  const reader = new Reader(inner);
+  while (reader.at < inner.length) {
+    const tag = reader.varint();
+    if (tag === 0x08) bulk.step = reader.varint();
+    else if (tag === 0x10) bulk.block = reader.varint();
+    else if (tag === 0x18) bulk.codec = reader.varint();
+    else if (tag === 0x25) bulk.scale = reader.bytes(4).readFloatLE();
+    else if (tag === 0x2d) bulk.crc32 = reader.bytes(4).readUInt32LE();
+    else if (tag === 0x30) bulk.version = reader.varint();
+    else if (tag === 0x38) bulk.fetched = reader.varint() !== 0;
+    else if (tag === 0x7a) bulk.payload = reader.bytes(reader.varint());
+    else if (tag >> 3 === 0) throw new RangeError('field number 0');
+    else reader.skip(tag & 7);
+  }
+  return { field, bulk };
+}
+
+/** Whether the payload is the one that was sent. */
+export function checksumMatches(bulk: Pick<Bulk, 'crc32' | 'payload'>): boolean {
+  return crc32(bulk.payload) === bulk.crc32;
+}

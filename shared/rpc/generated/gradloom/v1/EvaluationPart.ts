@@ -1,0 +1,23 @@
+// Original file: proto/gradloom/v1/membership.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+/**
+ * One worker's share of an evaluation; the keeper adds the shares in rank order.
+ */
+export interface EvaluationPart {
+  'step'?: (number | string | Long);
+  'records'?: (number);
+  'lossSum'?: (number | string);
+  'correct'?: (number | string);
+}
+
+/**
+ * One worker's share of an evaluation; the keeper adds the shares in rank order.
+ */
+export interface EvaluationPart__Output {
+  'step': (number);
+  'records': (number);
+  'lossSum': (number);
+  'correct': (number);
+}

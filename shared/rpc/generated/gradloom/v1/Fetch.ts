@@ -1,0 +1,22 @@
+// Original file: proto/gradloom/v1/parameters.proto
+
+import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
+import type { Long } from '@grpc/proto-loader';
+
+/**
+ * Once: the blocks named (none named: all of this server) as they stand when `step` steps are decided.
+ */
+export interface Fetch {
+  'step'?: (number | string | Long);
+  'codec'?: (_gradloom_v1_Codec);
+  'blocks'?: (number)[];
+}
+
+/**
+ * Once: the blocks named (none named: all of this server) as they stand when `step` steps are decided.
+ */
+export interface Fetch__Output {
+  'step': (number);
+  'codec': (_gradloom_v1_Codec__Output);
+  'blocks': (number)[];
+}

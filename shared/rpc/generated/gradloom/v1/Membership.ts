@@ -1,0 +1,97 @@
+// Original file: proto/gradloom/v1/membership.proto
+
+import type * as grpc from '@grpc/grpc-js'
+import type { MethodDefinition } from '@grpc/proto-loader'
+import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from '../../gradloom/v1/DescribeReply.js';
+import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from '../../gradloom/v1/DescribeRequest.js';
+import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _gradloom_v1_ServerOrder__Output } from '../../gradloom/v1/ServerOrder.js';
+import type { ServerReport as _gradloom_v1_ServerReport, ServerReport__Output as _gradloom_v1_ServerReport__Output } from '../../gradloom/v1/ServerReport.js';
+import type { StatusReply as _gradloom_v1_StatusReply, StatusReply__Output as _gradloom_v1_StatusReply__Output } from '../../gradloom/v1/StatusReply.js';
+import type { StatusRequest as _gradloom_v1_StatusRequest, StatusRequest__Output as _gradloom_v1_StatusRequest__Output } from '../../gradloom/v1/StatusRequest.js';
+import type { WorkerOrder as _gradloom_v1_WorkerOrder, WorkerOrder__Output as _gradloom_v1_WorkerOrder__Output } from '../../gradloom/v1/WorkerOrder.js';
+import type { WorkerReport as _gradloom_v1_WorkerReport, WorkerReport__Output as _gradloom_v1_WorkerReport__Output } from '../../gradloom/v1/WorkerReport.js';
+
+export interface MembershipClient extends grpc.Client {
+  /**
+   * The spec and the view of a running run, for those who only read its parameters.
+   */
+  Describe(argument: _gradloom_v1_DescribeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  Describe(argument: _gradloom_v1_DescribeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  Describe(argument: _gradloom_v1_DescribeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  Describe(argument: _gradloom_v1_DescribeRequest, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  /**
+   * The spec and the view of a running run, for those who only read its parameters.
+   */
+  describe(argument: _gradloom_v1_DescribeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  describe(argument: _gradloom_v1_DescribeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  describe(argument: _gradloom_v1_DescribeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  describe(argument: _gradloom_v1_DescribeRequest, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * A server joins the mesh and stays for the life of its stream.
+   */
+  Serve(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ServerReport, _gradloom_v1_ServerOrder__Output>;
+  Serve(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ServerReport, _gradloom_v1_ServerOrder__Output>;
+  /**
+   * A server joins the mesh and stays for the life of its stream.
+   */
+  serve(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ServerReport, _gradloom_v1_ServerOrder__Output>;
+  serve(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ServerReport, _gradloom_v1_ServerOrder__Output>;
+  
+  /**
+   * What is going on: servers, runs, who waits for whom.
+   */
+  Status(argument: _gradloom_v1_StatusRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  Status(argument: _gradloom_v1_StatusRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  Status(argument: _gradloom_v1_StatusRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  Status(argument: _gradloom_v1_StatusRequest, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  /**
+   * What is going on: servers, runs, who waits for whom.
+   */
+  status(argument: _gradloom_v1_StatusRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  status(argument: _gradloom_v1_StatusRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  status(argument: _gradloom_v1_StatusRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  status(argument: _gradloom_v1_StatusRequest, callback: grpc.requestCallback<_gradloom_v1_StatusReply__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * A worker joins a run and stays until it has ended.
+   */
+  Work(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_WorkerReport, _gradloom_v1_WorkerOrder__Output>;
+  Work(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_WorkerReport, _gradloom_v1_WorkerOrder__Output>;
+  /**
+   * A worker joins a run and stays until it has ended.
+   */
+  work(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_WorkerReport, _gradloom_v1_WorkerOrder__Output>;
+  work(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_WorkerReport, _gradloom_v1_WorkerOrder__Output>;
+  
+}
+
+export interface MembershipHandlers extends grpc.UntypedServiceImplementation {
+  /**
+   * The spec and the view of a running run, for those who only read its parameters.
+   */
+  Describe: grpc.handleUnaryCall<_gradloom_v1_DescribeRequest__Output, _gradloom_v1_DescribeReply>;
+  
+  /**
+   * A server joins the mesh and stays for the life of its stream.
+   */
+  Serve: grpc.handleBidiStreamingCall<_gradloom_v1_ServerReport__Output, _gradloom_v1_ServerOrder>;
+  
+  /**
+   * What is going on: servers, runs, who waits for whom.
+   */
+  Status: grpc.handleUnaryCall<_gradloom_v1_StatusRequest__Output, _gradloom_v1_StatusReply>;
+  
+  /**
+   * A worker joins a run and stays until it has ended.
+   */
+  Work: grpc.handleBidiStreamingCall<_gradloom_v1_WorkerReport__Output, _gradloom_v1_WorkerOrder>;
+  
+}
+
+export interface MembershipDefinition extends grpc.ServiceDefinition {
+  Describe: MethodDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeReply, _gradloom_v1_DescribeRequest__Output, _gradloom_v1_DescribeReply__Output>
+  Serve: MethodDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerOrder, _gradloom_v1_ServerReport__Output, _gradloom_v1_ServerOrder__Output>
+  Status: MethodDefinition<_gradloom_v1_StatusRequest, _gradloom_v1_StatusReply, _gradloom_v1_StatusRequest__Output, _gradloom_v1_StatusReply__Output>
+  Work: MethodDefinition<_gradloom_v1_WorkerReport, _gradloom_v1_WorkerOrder, _gradloom_v1_WorkerReport__Output, _gradloom_v1_WorkerOrder__Output>
+}

@@ -1,0 +1,27 @@
+// Original file: proto/gradloom/v1/parameters.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface PushAck {
+  'step'?: (number | string | Long);
+  /**
+   * Blocks whose update includes the contribution, or that were skipped with their step.
+   */
+  'blocks'?: (number)[];
+  /**
+   * Payload bytes that may be sent in place of what was released.
+   */
+  'releasedBytes'?: (number | string | Long);
+}
+
+export interface PushAck__Output {
+  'step': (number);
+  /**
+   * Blocks whose update includes the contribution, or that were skipped with their step.
+   */
+  'blocks': (number)[];
+  /**
+   * Payload bytes that may be sent in place of what was released.
+   */
+  'releasedBytes': (number);
+}

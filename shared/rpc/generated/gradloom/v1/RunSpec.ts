@@ -1,0 +1,59 @@
+// Original file: proto/gradloom/v1/model.proto
+
+import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from '../../gradloom/v1/Manifest.js';
+import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from '../../gradloom/v1/Optimizer.js';
+import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
+import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
+import type { Long } from '@grpc/proto-loader';
+
+/**
+ * Everything about a run that all its nodes must agree on.
+ */
+export interface RunSpec {
+  'job'?: (string);
+  'manifest'?: (_gradloom_v1_Manifest | null);
+  'optimizer'?: (_gradloom_v1_Optimizer | null);
+  'consistency'?: (_gradloom_v1_Consistency);
+  'codec'?: (_gradloom_v1_Codec);
+  /**
+   * Workers that the run waits for before it starts.
+   */
+  'workers'?: (number);
+  /**
+   * Samples of one step, over all workers.
+   */
+  'globalBatch'?: (number);
+  'epochs'?: (number);
+  'stepsPerEpoch'?: (number);
+  'seed'?: (number | string | Long);
+  /**
+   * Identity of the data set; workers with different data refuse each other.
+   */
+  'dataFingerprint'?: (string);
+}
+
+/**
+ * Everything about a run that all its nodes must agree on.
+ */
+export interface RunSpec__Output {
+  'job': (string);
+  'manifest': (_gradloom_v1_Manifest__Output | null);
+  'optimizer': (_gradloom_v1_Optimizer__Output | null);
+  'consistency': (_gradloom_v1_Consistency__Output);
+  'codec': (_gradloom_v1_Codec__Output);
+  /**
+   * Workers that the run waits for before it starts.
+   */
+  'workers': (number);
+  /**
+   * Samples of one step, over all workers.
+   */
+  'globalBatch': (number);
+  'epochs': (number);
+  'stepsPerEpoch': (number);
+  'seed': (number);
+  /**
+   * Identity of the data set; workers with different data refuse each other.
+   */
+  'dataFingerprint': (string);
+}

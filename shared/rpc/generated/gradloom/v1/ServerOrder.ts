@@ -1,0 +1,22 @@
+// Original file: proto/gradloom/v1/membership.proto
+
+import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output as _gradloom_v1_ServerWelcome__Output } from '../../gradloom/v1/ServerWelcome.js';
+import type { PrepareRun as _gradloom_v1_PrepareRun, PrepareRun__Output as _gradloom_v1_PrepareRun__Output } from '../../gradloom/v1/PrepareRun.js';
+import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from '../../gradloom/v1/EndRun.js';
+import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+
+export interface ServerOrder {
+  'welcome'?: (_gradloom_v1_ServerWelcome | null);
+  'prepare'?: (_gradloom_v1_PrepareRun | null);
+  'end'?: (_gradloom_v1_EndRun | null);
+  'refusal'?: (_gradloom_v1_Refusal | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal";
+}
+
+export interface ServerOrder__Output {
+  'welcome'?: (_gradloom_v1_ServerWelcome__Output | null);
+  'prepare'?: (_gradloom_v1_PrepareRun__Output | null);
+  'end'?: (_gradloom_v1_EndRun__Output | null);
+  'refusal'?: (_gradloom_v1_Refusal__Output | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal";
+}

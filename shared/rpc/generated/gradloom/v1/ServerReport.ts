@@ -1,0 +1,30 @@
+// Original file: proto/gradloom/v1/membership.proto
+
+import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _gradloom_v1_ServerHello__Output } from '../../gradloom/v1/ServerHello.js';
+import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _gradloom_v1_RunPrepared__Output } from '../../gradloom/v1/RunPrepared.js';
+import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from '../../gradloom/v1/ServerProgress.js';
+
+export interface ServerReport {
+  'hello'?: (_gradloom_v1_ServerHello | null);
+  'prepared'?: (_gradloom_v1_RunPrepared | null);
+  'refused'?: (_gradloom_v1_Refusal | null);
+  'progress'?: (_gradloom_v1_ServerProgress | null);
+  /**
+   * Which run `prepared`, `refused` and `progress` speak of.
+   */
+  'run'?: (string);
+  'report'?: "hello"|"prepared"|"refused"|"progress";
+}
+
+export interface ServerReport__Output {
+  'hello'?: (_gradloom_v1_ServerHello__Output | null);
+  'prepared'?: (_gradloom_v1_RunPrepared__Output | null);
+  'refused'?: (_gradloom_v1_Refusal__Output | null);
+  'progress'?: (_gradloom_v1_ServerProgress__Output | null);
+  /**
+   * Which run `prepared`, `refused` and `progress` speak of.
+   */
+  'run': (string);
+  'report'?: "hello"|"prepared"|"refused"|"progress";
+}

@@ -1,0 +1,17 @@
+// Original file: proto/gradloom/v1/parameters.proto
+
+import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
+
+/**
+ * From now on: every block of this server as soon as it is updated, and every step's outcome.
+ */
+export interface Subscribe {
+  'codec'?: (_gradloom_v1_Codec);
+}
+
+/**
+ * From now on: every block of this server as soon as it is updated, and every step's outcome.
+ */
+export interface Subscribe__Output {
+  'codec': (_gradloom_v1_Codec__Output);
+}

@@ -1,0 +1,33 @@
+// Original file: proto/gradloom/v1/model.proto
+
+import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from '../../gradloom/v1/ServerInfo.js';
+import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from '../../gradloom/v1/WorkerInfo.js';
+import type { Long } from '@grpc/proto-loader';
+
+/**
+ * A numbered membership of a run, with the placement, and the step from which it holds.
+ */
+export interface View {
+  'number'?: (number);
+  'fromStep'?: (number | string | Long);
+  'servers'?: (_gradloom_v1_ServerInfo)[];
+  'workers'?: (_gradloom_v1_WorkerInfo)[];
+  /**
+   * Owner of each block in canonical order: an index into `servers`.
+   */
+  'placement'?: (number)[];
+}
+
+/**
+ * A numbered membership of a run, with the placement, and the step from which it holds.
+ */
+export interface View__Output {
+  'number': (number);
+  'fromStep': (number);
+  'servers': (_gradloom_v1_ServerInfo__Output)[];
+  'workers': (_gradloom_v1_WorkerInfo__Output)[];
+  /**
+   * Owner of each block in canonical order: an index into `servers`.
+   */
+  'placement': (number)[];
+}

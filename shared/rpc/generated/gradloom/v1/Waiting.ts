@@ -1,0 +1,21 @@
+// Original file: proto/gradloom/v1/parameters.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+/**
+ * Who is waited for, sent every second or so while a step stays incomplete.
+ */
+export interface Waiting {
+  'step'?: (number | string | Long);
+  'workers'?: (number)[];
+  'seconds'?: (number | string);
+}
+
+/**
+ * Who is waited for, sent every second or so while a step stays incomplete.
+ */
+export interface Waiting__Output {
+  'step': (number);
+  'workers': (number)[];
+  'seconds': (number);
+}

@@ -1,0 +1,88 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from './gradloom/v1/DescribeReply.js';
+import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from './gradloom/v1/DescribeRequest.js';
+import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from './gradloom/v1/EndRun.js';
+import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from './gradloom/v1/EndedRun.js';
+import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from './gradloom/v1/Evaluation.js';
+import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Output as _gradloom_v1_EvaluationPart__Output } from './gradloom/v1/EvaluationPart.js';
+import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
+import type { MembershipClient as _gradloom_v1_MembershipClient, MembershipDefinition as _gradloom_v1_MembershipDefinition } from './gradloom/v1/Membership.js';
+import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
+import type { PrepareRun as _gradloom_v1_PrepareRun, PrepareRun__Output as _gradloom_v1_PrepareRun__Output } from './gradloom/v1/PrepareRun.js';
+import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
+import type { RunDone as _gradloom_v1_RunDone, RunDone__Output as _gradloom_v1_RunDone__Output } from './gradloom/v1/RunDone.js';
+import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _gradloom_v1_RunPrepared__Output } from './gradloom/v1/RunPrepared.js';
+import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
+import type { RunStatus as _gradloom_v1_RunStatus, RunStatus__Output as _gradloom_v1_RunStatus__Output } from './gradloom/v1/RunStatus.js';
+import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _gradloom_v1_ServerHello__Output } from './gradloom/v1/ServerHello.js';
+import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _gradloom_v1_ServerOrder__Output } from './gradloom/v1/ServerOrder.js';
+import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from './gradloom/v1/ServerProgress.js';
+import type { ServerReport as _gradloom_v1_ServerReport, ServerReport__Output as _gradloom_v1_ServerReport__Output } from './gradloom/v1/ServerReport.js';
+import type { ServerStatus as _gradloom_v1_ServerStatus, ServerStatus__Output as _gradloom_v1_ServerStatus__Output } from './gradloom/v1/ServerStatus.js';
+import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output as _gradloom_v1_ServerWelcome__Output } from './gradloom/v1/ServerWelcome.js';
+import type { StartRun as _gradloom_v1_StartRun, StartRun__Output as _gradloom_v1_StartRun__Output } from './gradloom/v1/StartRun.js';
+import type { StatusReply as _gradloom_v1_StatusReply, StatusReply__Output as _gradloom_v1_StatusReply__Output } from './gradloom/v1/StatusReply.js';
+import type { StatusRequest as _gradloom_v1_StatusRequest, StatusRequest__Output as _gradloom_v1_StatusRequest__Output } from './gradloom/v1/StatusRequest.js';
+import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
+import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
+import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _gradloom_v1_WorkerHello__Output } from './gradloom/v1/WorkerHello.js';
+import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
+import type { WorkerOrder as _gradloom_v1_WorkerOrder, WorkerOrder__Output as _gradloom_v1_WorkerOrder__Output } from './gradloom/v1/WorkerOrder.js';
+import type { WorkerProgress as _gradloom_v1_WorkerProgress, WorkerProgress__Output as _gradloom_v1_WorkerProgress__Output } from './gradloom/v1/WorkerProgress.js';
+import type { WorkerReport as _gradloom_v1_WorkerReport, WorkerReport__Output as _gradloom_v1_WorkerReport__Output } from './gradloom/v1/WorkerReport.js';
+import type { WorkerStatus as _gradloom_v1_WorkerStatus, WorkerStatus__Output as _gradloom_v1_WorkerStatus__Output } from './gradloom/v1/WorkerStatus.js';
+import type { WorkerWelcome as _gradloom_v1_WorkerWelcome, WorkerWelcome__Output as _gradloom_v1_WorkerWelcome__Output } from './gradloom/v1/WorkerWelcome.js';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  gradloom: {
+    v1: {
+      Codec: EnumTypeDefinition
+      Consistency: EnumTypeDefinition
+      DescribeReply: MessageTypeDefinition<_gradloom_v1_DescribeReply, _gradloom_v1_DescribeReply__Output>
+      DescribeRequest: MessageTypeDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeRequest__Output>
+      EndRun: MessageTypeDefinition<_gradloom_v1_EndRun, _gradloom_v1_EndRun__Output>
+      EndedRun: MessageTypeDefinition<_gradloom_v1_EndedRun, _gradloom_v1_EndedRun__Output>
+      Evaluation: MessageTypeDefinition<_gradloom_v1_Evaluation, _gradloom_v1_Evaluation__Output>
+      EvaluationPart: MessageTypeDefinition<_gradloom_v1_EvaluationPart, _gradloom_v1_EvaluationPart__Output>
+      Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
+      Membership: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_MembershipClient> & { service: _gradloom_v1_MembershipDefinition }
+      Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
+      OptimizerKind: EnumTypeDefinition
+      PrepareRun: MessageTypeDefinition<_gradloom_v1_PrepareRun, _gradloom_v1_PrepareRun__Output>
+      Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
+      RefusalCode: EnumTypeDefinition
+      RunDone: MessageTypeDefinition<_gradloom_v1_RunDone, _gradloom_v1_RunDone__Output>
+      RunPrepared: MessageTypeDefinition<_gradloom_v1_RunPrepared, _gradloom_v1_RunPrepared__Output>
+      RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
+      RunStatus: MessageTypeDefinition<_gradloom_v1_RunStatus, _gradloom_v1_RunStatus__Output>
+      ServerHello: MessageTypeDefinition<_gradloom_v1_ServerHello, _gradloom_v1_ServerHello__Output>
+      ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      ServerOrder: MessageTypeDefinition<_gradloom_v1_ServerOrder, _gradloom_v1_ServerOrder__Output>
+      ServerProgress: MessageTypeDefinition<_gradloom_v1_ServerProgress, _gradloom_v1_ServerProgress__Output>
+      ServerReport: MessageTypeDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerReport__Output>
+      ServerStatus: MessageTypeDefinition<_gradloom_v1_ServerStatus, _gradloom_v1_ServerStatus__Output>
+      ServerWelcome: MessageTypeDefinition<_gradloom_v1_ServerWelcome, _gradloom_v1_ServerWelcome__Output>
+      StartRun: MessageTypeDefinition<_gradloom_v1_StartRun, _gradloom_v1_StartRun__Output>
+      StatusReply: MessageTypeDefinition<_gradloom_v1_StatusReply, _gradloom_v1_StatusReply__Output>
+      StatusRequest: MessageTypeDefinition<_gradloom_v1_StatusRequest, _gradloom_v1_StatusRequest__Output>
+      Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
+      TensorKind: EnumTypeDefinition
+      View: MessageTypeDefinition<_gradloom_v1_View, _gradloom_v1_View__Output>
+      WorkerHello: MessageTypeDefinition<_gradloom_v1_WorkerHello, _gradloom_v1_WorkerHello__Output>
+      WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
+      WorkerOrder: MessageTypeDefinition<_gradloom_v1_WorkerOrder, _gradloom_v1_WorkerOrder__Output>
+      WorkerProgress: MessageTypeDefinition<_gradloom_v1_WorkerProgress, _gradloom_v1_WorkerProgress__Output>
+      WorkerReport: MessageTypeDefinition<_gradloom_v1_WorkerReport, _gradloom_v1_WorkerReport__Output>
+      WorkerStatus: MessageTypeDefinition<_gradloom_v1_WorkerStatus, _gradloom_v1_WorkerStatus__Output>
+      WorkerWelcome: MessageTypeDefinition<_gradloom_v1_WorkerWelcome, _gradloom_v1_WorkerWelcome__Output>
+    }
+  }
+}
+

@@ -1,0 +1,36 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
+import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
+import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
+import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
+import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
+import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
+import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  gradloom: {
+    v1: {
+      Codec: EnumTypeDefinition
+      Consistency: EnumTypeDefinition
+      Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
+      Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
+      OptimizerKind: EnumTypeDefinition
+      Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
+      RefusalCode: EnumTypeDefinition
+      RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
+      ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
+      TensorKind: EnumTypeDefinition
+      View: MessageTypeDefinition<_gradloom_v1_View, _gradloom_v1_View__Output>
+      WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
+    }
+  }
+}
+

@@ -1,0 +1,44 @@
+// A refusal: what a peer asked for cannot be done, with a code for programs and a sentence for people.
+// It is an answer, not a crash: the node that refuses lives on.
+import { RunError } from '../errors.js';
+import { RefusalCode } from './generated/gradloom/v1/RefusalCode.js';
+
+export { RefusalCode };
+export type RefusalCodeName = Exclude<keyof typeof RefusalCode, 'REFUSAL_CODE_UNSPECIFIED'>;
+
+export interface RefusalMessage {
+  code: number;
+  sentence: string;
+}
+
+const nameOf = new Map<number, string>(Object.entries(RefusalCode).map(([name, code]) => [code, name]));
+
+/** The short name of a code, as it stands in metrics: `checksum`, `stale_view`, … */
+export function refusalLabel(code: number): string {
+  return (nameOf.get(code) ?? 'unknown').replace('REFUSAL_CODE_', '').toLowerCase();
+}
+
+/** Thrown by whoever refuses, and by whoever was refused. */
+export class Refused extends RunError {
+  constructor(
+    readonly code: number,
+    readonly sentence: string,
+    /** Who refused, where that is somebody else. */
+    by?: string,
+  ) {
+    super(by ? `${by} refused: ${sentence}` : sentence);
+  }
+
+  get label(): string {
+    return refusalLabel(this.code);
+  }
+
+  toMessage(): RefusalMessage {
+    return { code: this.code, sentence: this.sentence };
+  }
+}
+
+/** Shorthand for `new Refused(RefusalCode[…], sentence)`. */
+export function refuse(name: RefusalCodeName, sentence: string): Refused {
+  return new Refused(RefusalCode[name], sentence);
+}
