@@ -17,6 +17,10 @@ export const CONTROL_MESSAGE_MAX_BYTES = 4 * MiB;
 export const FLOW_CONTROL_WINDOW_BYTES = 8 * MiB;
 /** Contribution payload that one worker may have unreleased on one server. */
 export const PUSH_CREDIT_BYTES = 16 * MiB;
+/** Bulk messages handed to one stream that it has not flushed yet. */
+export const STREAM_UNSENT_MAX = 4;
+/** A step that stays incomplete for this long is announced to those who wait, with who is missing. */
+export const WAITING_NOTICE_MS = 1_000;
 /** Tensors of one model. */
 export const TENSORS_MAX = 16 * KiB;
 /** Dimensions of one tensor. */

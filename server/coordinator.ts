@@ -1,0 +1,266 @@
+// The keeper's pure core: which servers form the mesh, which workers form a run, the run's view and its life.
+// Events in, orders out; no I/O, no clock. gathering → preparing → running → ended. A participant is named
+// by the number of its connection; when its connection goes, it is gone, and whoever it leaves waiting is told.
+import { place } from '../shared/blocks/placement.js';
+import { NAME_CHARACTERS_MAX, SERVERS_MAX } from '../shared/limits.js';
+import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
+import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
+import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
+import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
+import { type Refused, refuse } from '../shared/rpc/refusal.js';
+import { layoutOf, type RunSpec, specDifference, toWire } from '../shared/run-spec.js';
+import { blockBytes, SHARD_FIXED_BYTES } from './shard-memory.js';
+
+export interface ServerEntry {
+  readonly connection: number;
+  readonly id: number;
+  readonly address: string;
+  readonly label: string;
+  readonly memoryBytes: number;
+}
+
+export interface WorkerEntry {
+  readonly connection: number;
+  readonly rank: number;
+  readonly label: string;
+  step: number;
+  phase: string;
+  secondsInPhase: number;
+  done: boolean;
+}
+
+interface EvaluationPart {
+  records: number;
+  lossSum: number;
+  correct: number;
+}
+
+export interface Run {
+  readonly id: string;
+  readonly spec: RunSpec;
+  state: 'gathering' | 'preparing' | 'running';
+  readonly workers: WorkerEntry[];
+  servers: ServerEntry[];
+  view?: View;
+  readonly prepared: Set<number>;
+  /** Shares of the evaluation under way, by rank. */
+  readonly evaluation: Map<number, EvaluationPart>;
+  evaluationStep: number;
+}
+
+export type Order =
+  | { to: 'server'; connection: number; order: ServerOrder }
+  | { to: 'worker'; connection: number; order: WorkerOrder };
+
+const MiB = 1024 * 1024;
+
+export class Coordinator {
+  readonly servers = new Map<number, ServerEntry>();
+  readonly runs = new Map<string, Run>();
+  readonly #runOfWorker = new Map<number, Run>();
+  #nextServer = 0;
+  #nextRun = 1;
+
+  /** @param newRunId makes the id of a run that no worker named, from its job and number */
+  constructor(readonly newRunId: (job: string, number: number) => string = (job, number) => `${job}-${number}`) {}
+
+  serverJoined(connection: number, hello: { protocolVersion: number; address: string; memoryBytes: number; label: string }): Order[] {
+    checkProtocol(hello.protocolVersion);
+    if (this.servers.size >= SERVERS_MAX) throw refuse('FULL', `expected at most ${SERVERS_MAX} servers in the mesh, got one more`);
+    for (const other of this.servers.values())
+      if (other.address === hello.address)
+        throw refuse('RUN_SPEC', `a server at ${hello.address} is in the mesh already (${other.label}); give each its own --listen or --advertise`);
+    const entry: ServerEntry = { connection, id: this.#nextServer++, address: hello.address, label: hello.label, memoryBytes: hello.memoryBytes };
+    this.servers.set(connection, entry);
+    const orders: Order[] = [{ to: 'server', connection, order: { welcome: { id: entry.id } } }];
+    for (const run of this.runs.values()) if (run.state === 'gathering') orders.push(...this.#gathered(run));
+    return orders;
+  }
+
+  serverLeft(connection: number, reason: string): Order[] {
+    const entry = this.servers.get(connection);
+    if (!entry) return [];
+    this.servers.delete(connection);
+    const orders: Order[] = [];
+    for (const run of [...this.runs.values()])
+      if (run.servers.includes(entry))
+        orders.push(...this.#end(run, true, `server ${entry.id} (${entry.address}, ${entry.label}) is gone at step ${stepOf(run)}: ${reason}; its shard had no second copy, so the run cannot go on`));
+    return orders;
+  }
+
+  serverPrepared(connection: number, runId: string): Order[] {
+    const run = this.runs.get(runId);
+    if (run?.state !== 'preparing') return [];
+    run.prepared.add(connection);
+    if (run.prepared.size < run.servers.length) return [];
+    run.state = 'running';
+    return run.workers.map((worker) => ({ to: 'worker', connection: worker.connection, order: { start: { view: run.view } } }));
+  }
+
+  serverRefused(connection: number, runId: string, sentence: string): Order[] {
+    const run = this.runs.get(runId);
+    const server = this.servers.get(connection);
+    return run && server ? this.#end(run, true, `server ${server.id} (${server.address}) could not prepare its shard: ${sentence}`) : [];
+  }
+
+  /** A worker joins the run that it names, or one of the same job that waits, or opens a new one. Throws Refused. */
+  workerJoined(connection: number, hello: { protocolVersion: number; run: string; label: string }, spec: RunSpec): Order[] {
+    checkProtocol(hello.protocolVersion);
+    if (hello.run.length > NAME_CHARACTERS_MAX) throw refuse('MALFORMED', `expected a run name of at most ${NAME_CHARACTERS_MAX} characters, got ${hello.run.length}`);
+    let run = hello.run ? this.runs.get(hello.run) : [...this.runs.values()].find((other) => other.state === 'gathering' && other.spec.job === spec.job);
+    if (run && run.state !== 'gathering')
+      throw refuse('FULL', `run '${run.id}' has its ${run.spec.workers} workers already; name another with --run, or wait for its end`);
+    if (run) {
+      const difference = specDifference(run.spec, spec);
+      if (difference) throw difference;
+    } else {
+      this.#checkMemory(spec);
+      const id = hello.run || this.newRunId(spec.job, this.#nextRun++);
+      run = { id, spec, state: 'gathering', workers: [], servers: [], prepared: new Set(), evaluation: new Map(), evaluationStep: -1 };
+      this.runs.set(id, run);
+    }
+    run.workers.push({ connection, rank: run.workers.length, label: hello.label, step: 0, phase: 'join', secondsInPhase: 0, done: false });
+    this.#runOfWorker.set(connection, run);
+    return this.#gathered(run);
+  }
+
+  workerLeft(connection: number, reason: string): Order[] {
+    const run = this.#runOfWorker.get(connection);
+    this.#runOfWorker.delete(connection);
+    const worker = run?.workers.find((entry) => entry.connection === connection);
+    if (!run || !worker || !this.runs.has(run.id)) return [];
+    if (run.state === 'gathering') {
+      run.workers.splice(run.workers.indexOf(worker), 1);
+      for (const [rank, entry] of run.workers.entries()) (entry as { rank: number }).rank = rank;
+      if (run.workers.length === 0) this.runs.delete(run.id);
+      return this.#gathered(run);
+    }
+    if (worker.done) return this.#endIfDone(run);
+    return this.#end(run, true, `worker ${worker.rank} (${worker.label}) is gone at step ${stepOf(run)}: ${reason}`);
+  }
+
+  workerProgress(connection: number, progress: { step: number; phase: string; secondsInPhase: number }): void {
+    const worker = this.#runOfWorker.get(connection)?.workers.find((entry) => entry.connection === connection);
+    if (worker) Object.assign(worker, { step: progress.step, phase: progress.phase, secondsInPhase: progress.secondsInPhase });
+  }
+
+  /** One worker's share of an evaluation; when all are there, everyone gets the whole, added in rank order. */
+  evaluationPart(connection: number, step: number, part: EvaluationPart): Order[] {
+    const run = this.#runOfWorker.get(connection);
+    const worker = run?.workers.find((entry) => entry.connection === connection);
+    if (run?.state !== 'running' || !worker) throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
+    if (run.evaluationStep !== step) {
+      if (run.evaluation.size > 0)
+        throw refuse('STEP', `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`);
+      run.evaluationStep = step;
+    }
+    run.evaluation.set(worker.rank, part);
+    if (run.evaluation.size < run.workers.length) return [];
+    const parts = run.workers.map(({ rank }) => run.evaluation.get(rank) as EvaluationPart);
+    const sum = (of: (share: EvaluationPart) => number) => parts.reduce((total, share) => total + of(share), 0);
+    const records = sum((share) => share.records);
+    const evaluation = { step, records, loss: sum((share) => share.lossSum) / records, accuracy: sum((share) => share.correct) / records };
+    run.evaluation.clear();
+    run.evaluationStep = -1;
+    return run.workers.map((entry) => ({ to: 'worker', connection: entry.connection, order: { evaluation } }));
+  }
+
+  workerDone(connection: number): Order[] {
+    const run = this.#runOfWorker.get(connection);
+    const worker = run?.workers.find((entry) => entry.connection === connection);
+    if (!run || !worker) return [];
+    worker.done = true;
+    return this.#endIfDone(run);
+  }
+
+  /** Ends everything, as the keeper does when it is stopped. */
+  shutDown(reason: string): Order[] {
+    return [...this.runs.values()].flatMap((run) => this.#end(run, true, reason));
+  }
+
+  /** Who holds the run up, in one sentence; empty where nobody does. */
+  waiting(run: Run): string {
+    if (run.state === 'gathering') {
+      const missing = run.spec.workers - run.workers.length;
+      if (missing > 0) return `waits for ${missing} more of ${run.spec.workers} workers`;
+      return this.servers.size === 0 ? 'waits for a server' : '';
+    }
+    if (run.state === 'preparing')
+      return `waits for the shards of ${run.servers.filter(({ connection }) => !run.prepared.has(connection)).map(({ address }) => address).join(', ')}`;
+    const last = Math.min(...run.workers.map(({ step }) => step));
+    const late = run.workers.filter(({ step }) => step === last);
+    if (late.length === run.workers.length) return '';
+    return `waits at step ${last} for ${late.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
+  }
+
+  #gathered(run: Run): Order[] {
+    const complete = run.workers.length === run.spec.workers && this.servers.size > 0;
+    const orders: Order[] = run.workers.map(({ connection, rank }) => ({
+      to: 'worker',
+      connection,
+      order: { welcome: { run: run.id, rank, workersJoined: run.workers.length, workersExpected: run.spec.workers, servers: this.servers.size } },
+    }));
+    return complete ? [...orders, ...this.#prepare(run)] : orders;
+  }
+
+  #prepare(run: Run): Order[] {
+    const memory = this.#memoryRefusal(run.spec);
+    if (memory) return this.#end(run, true, memory.sentence);
+    const { blocks } = layoutOf(run.spec);
+    run.servers = [...this.servers.values()];
+    run.state = 'preparing';
+    const infos = run.servers.map(({ id, address }) => ({ id, address, weight: 1 }));
+    run.view = {
+      number: 1,
+      fromStep: 0,
+      servers: infos,
+      workers: run.workers.map(({ rank, label }) => ({ rank, label })),
+      placement: place({ sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer)), servers: infos }),
+    };
+    const prepare = { run: run.id, spec: toWire(run.spec), view: run.view };
+    return run.servers.map(({ connection }) => ({ to: 'server', connection, order: { prepare } }));
+  }
+
+  #checkMemory(spec: RunSpec): void {
+    const refusal = this.servers.size > 0 ? this.#memoryRefusal(spec) : undefined;
+    if (refusal) throw refusal;
+  }
+
+  /** A balanced shard may be one block over its share; that block is counted. */
+  #memoryRefusal(spec: RunSpec): Refused | undefined {
+    const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const overhead = SHARD_FIXED_BYTES + Math.max(...sizes);
+    const available = Math.min(...[...this.servers.values()].map(({ memoryBytes }) => memoryBytes));
+    if (total / this.servers.size + overhead <= available) return undefined;
+    const room = available - overhead;
+    const advice = room > 0 ? `start ${Math.ceil(total / room)} servers` : 'give each server more --memory';
+    return refuse(
+      'MEMORY',
+      `the model needs ${Math.ceil(total / MiB)} MiB on the servers (weights, gradients and the state of ${spec.optimizer.kind}), ` +
+        `${this.servers.size} of ${Math.floor(available / MiB)} MiB each are there; ${advice}`,
+    );
+  }
+
+  #endIfDone(run: Run): Order[] {
+    return run.workers.every(({ done }) => done) ? this.#end(run, false, 'done') : [];
+  }
+
+  #end(run: Run, failed: boolean, reason: string): Order[] {
+    this.runs.delete(run.id);
+    for (const { connection } of run.workers) this.#runOfWorker.delete(connection);
+    return [
+      ...run.workers.map(({ connection }): Order => ({ to: 'worker', connection, order: { ended: { failed, reason } } })),
+      ...run.servers.map(({ connection }): Order => ({ to: 'server', connection, order: { end: { run: run.id, reason } } })),
+    ];
+  }
+}
+
+function stepOf(run: Run): number {
+  return run.workers.length === 0 ? 0 : Math.min(...run.workers.map(({ step }) => step));
+}
+
+function checkProtocol(version: number): void {
+  if (version !== PROTOCOL_VERSION)
+    throw refuse('PROTOCOL_VERSION', `expected protocol version ${PROTOCOL_VERSION}, got ${version}; run the same gradloom on every node`);
+}

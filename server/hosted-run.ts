@@ -1,0 +1,247 @@
+// One run on one server: its shard, and the streams that feed it and read from it. Turns the shard's effects
+// into messages. Acknowledgements of a turn of the event loop travel together; blocks wait as indices, not as
+// bytes, and are encoded once however many subscribers there are, when the first of them has room.
+import type * as grpc from '@grpc/grpc-js';
+import type { BlockLayout } from '../shared/blocks/blocks.js';
+import type { CodecName } from '../shared/codec/codec.js';
+import { codecNames, codecs } from '../shared/codec/registry.js';
+import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX } from '../shared/limits.js';
+import { encodeBulk } from '../shared/rpc/bulk.js';
+import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
+import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
+import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
+import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js';
+import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
+import { FIELD } from '../shared/rpc/proto.js';
+import { refuse } from '../shared/rpc/refusal.js';
+import type { RunSpec } from '../shared/run-spec.js';
+import type { ServerMetrics } from './metrics.js';
+import { type Effect, Shard } from './shard.js';
+
+export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
+export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Buffer>;
+
+/** A reader of blocks: a worker's subscription, or somebody's single fetch. */
+interface Reader {
+  readonly call: PullCall;
+  subscribed: boolean;
+  /** Blocks to send, in order; a block waits here at most once. */
+  readonly queue: { block: number; codec: CodecName; fetched: boolean }[];
+  /** Messages handed to the stream that it has not flushed. */
+  unsent: number;
+  /** Fetches that wait for a step. */
+  readonly fetches: { step: number; codec: CodecName; blocks: readonly number[] }[];
+}
+
+interface Writer {
+  readonly call: PushCall;
+  readonly acks: Map<number, number[]>;
+  releasedBytes: number;
+}
+
+export class HostedRun {
+  readonly shard: Shard;
+  readonly #writers = new Map<number, Writer>();
+  readonly #readers = new Set<Reader>();
+  /** Encoded subscription messages of the open step that some subscriber has not been given yet. */
+  readonly #encoded = new Map<number, { message: Buffer; awaited: number }>();
+  readonly #dirty = new Set<Writer>();
+  #waitingSince: number;
+  #flushing = false;
+
+  constructor(
+    readonly id: string,
+    readonly spec: RunSpec,
+    readonly view: View__Output,
+    layout: BlockLayout,
+    owned: readonly number[],
+    readonly metrics: ServerMetrics,
+    /** Monotonic time in milliseconds. */
+    readonly now: () => number,
+  ) {
+    this.shard = new Shard(spec, layout, owned);
+    this.#waitingSince = now();
+  }
+
+  /** A worker's stream of contributions; one that it had before is replaced. */
+  attachWriter(rank: number, call: PushCall): void {
+    this.#writers.get(rank)?.call.end();
+    this.#writers.set(rank, { call, acks: new Map(), releasedBytes: 0 });
+    call.write({ ready: { creditBytes: PUSH_CREDIT_BYTES } });
+  }
+
+  detachWriter(rank: number, call: PushCall): void {
+    if (this.#writers.get(rank)?.call === call) this.#writers.delete(rank);
+  }
+
+  attachReader(call: PullCall): Reader {
+    const reader: Reader = { call, subscribed: false, queue: [], unsent: 0, fetches: [] };
+    this.#readers.add(reader);
+    call.write({ ready: { step: this.shard.step } });
+    return reader;
+  }
+
+  detachReader(reader: Reader): void {
+    this.#readers.delete(reader);
+  }
+
+  subscribe(reader: Reader, codec: number): void {
+    const expected = codecs[this.spec.codec];
+    if (codec !== expected.id)
+      throw refuse('RUN_SPEC', `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`);
+    reader.subscribed = true;
+  }
+
+  /** Answers at once, or when the step is decided. Throws Refused. */
+  fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
+    const codec = codecNames.find((name) => codecs[name].id === request.codec);
+    if (!codec) throw refuse('PAYLOAD', `expected a codec of ${codecNames.join(', ')}, got number ${request.codec}`);
+    const own = new Set(this.shard.blockIndices);
+    for (const block of request.blocks)
+      if (!own.has(block)) throw refuse('UNKNOWN_BLOCK', `expected blocks of this server, got ${block}; read the placement from the view`);
+    if (reader.fetches.length > 0) throw refuse('NOT_NOW', 'expected one fetch at a time, got another before the first was answered');
+    reader.fetches.push({ step: request.step, codec, blocks: request.blocks.length > 0 ? request.blocks : [...own] });
+    this.#answerFetches(reader);
+  }
+
+  push(rank: number, message: PushMessage__Output): void {
+    const { contribution, initial, header } = message as unknown as {
+      contribution?: Parameters<Shard['contribution']>[1];
+      initial?: Parameters<Shard['initial']>[1];
+      header?: PushMessage__Output['header'];
+    };
+    const started = this.now();
+    let effects: Effect[];
+    if (contribution) {
+      this.metrics.received(contribution.codec, contribution.payload.byteLength);
+      effects = this.shard.contribution(rank, contribution);
+    } else if (header) {
+      effects = this.shard.header(rank, header.step, header);
+    } else if (initial) {
+      this.metrics.received(initial.codec, initial.payload.byteLength);
+      effects = this.shard.initial(rank, initial);
+    } else {
+      throw refuse('MALFORMED', 'expected a header, a contribution or initial values, got an empty message');
+    }
+    this.metrics.worked((this.now() - started) / 1000);
+    this.metrics.held(this.shard.heldBytes);
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  /** Ranks that the oldest open step waits for, and for how long (ms). */
+  waiting(): { step: number; workers: number[]; waitedMs: number } {
+    return { step: this.shard.step, workers: this.shard.waitingFor(), waitedMs: this.now() - this.#waitingSince };
+  }
+
+  /** Tells every subscriber who is waited for. */
+  announceWaiting(): void {
+    const { step, workers, waitedMs } = this.waiting();
+    for (const reader of this.#readers)
+      if (reader.subscribed) reader.call.write({ waiting: { step, workers, seconds: waitedMs / 1000 } });
+  }
+
+  /** Ends all streams; the shard's memory goes with this object. */
+  close(): void {
+    for (const { call } of this.#writers.values()) call.end();
+    for (const { call } of this.#readers) call.end();
+    this.#writers.clear();
+    this.#readers.clear();
+    this.#encoded.clear();
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case 'ack': {
+        const writer = this.#writers.get(effect.worker);
+        if (!writer) return;
+        const blocks = writer.acks.get(effect.step);
+        if (blocks) blocks.push(effect.block);
+        else writer.acks.set(effect.step, [effect.block]);
+        this.#flushSoon(writer);
+        return;
+      }
+      case 'release': {
+        const writer = this.#writers.get(effect.worker);
+        if (!writer) return;
+        writer.releasedBytes += effect.bytes;
+        this.#flushSoon(writer);
+        return;
+      }
+      case 'updated':
+        this.metrics.blockApplied();
+        for (const reader of this.#readers) {
+          if (!reader.subscribed) continue;
+          reader.queue.push({ block: effect.block, codec: this.shard.codecOf(effect.block), fetched: false });
+          this.#send(reader);
+        }
+        return;
+      case 'outcome':
+        this.metrics.step(effect.outcome);
+        for (const reader of this.#readers)
+          if (reader.subscribed) reader.call.write({ outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] } });
+        return;
+      case 'closed':
+      case 'initialized':
+        this.#waitingSince = this.now();
+        for (const reader of this.#readers) this.#answerFetches(reader);
+        return;
+    }
+  }
+
+  #answerFetches(reader: Reader): void {
+    const [fetch] = reader.fetches;
+    if (!fetch || !this.shard.initialized || fetch.step > this.shard.step) return;
+    reader.fetches.shift();
+    for (const block of fetch.blocks) reader.queue.push({ block, codec: fetch.codec, fetched: true });
+    this.#send(reader);
+  }
+
+  #send(reader: Reader): void {
+    while (reader.unsent < STREAM_UNSENT_MAX) {
+      const next = reader.queue.shift();
+      if (!next) return;
+      const message = next.fetched ? this.#encode(next.block, next.codec, true) : this.#shared(next.block, next.codec);
+      reader.unsent++;
+      reader.call.write(message, () => {
+        reader.unsent--;
+        if (this.#readers.has(reader)) this.#send(reader);
+      });
+      this.metrics.sent(codecs[next.codec].id, message.byteLength);
+    }
+  }
+
+  /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
+  #shared(block: number, codec: CodecName): Buffer {
+    const kept = this.#encoded.get(block);
+    if (kept) {
+      if (--kept.awaited === 0) this.#encoded.delete(block);
+      return kept.message;
+    }
+    const message = this.#encode(block, codec, false);
+    const others = [...this.#readers].filter((reader) => reader.subscribed).length - 1;
+    if (others > 0) this.#encoded.set(block, { message, awaited: others });
+    return message;
+  }
+
+  #encode(block: number, codec: CodecName, fetched: boolean): Buffer {
+    const { payload, ...fields } = this.shard.encode(block, codec);
+    return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload);
+  }
+
+  #flushSoon(writer: Writer): void {
+    this.#dirty.add(writer);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      for (const dirty of this.#dirty) {
+        const [first, ...rest] = dirty.acks.size > 0 ? dirty.acks : [[0, []] as [number, number[]]];
+        dirty.call.write({ ack: { step: first[0], blocks: first[1], releasedBytes: dirty.releasedBytes } });
+        for (const [step, blocks] of rest) dirty.call.write({ ack: { step, blocks, releasedBytes: 0 } });
+        dirty.acks.clear();
+        dirty.releasedBytes = 0;
+      }
+      this.#dirty.clear();
+    });
+  }
+}

@@ -1,0 +1,141 @@
+// The gRPC face of the keeper: participants' streams in, the coordinator's orders out. The life of a stream is
+// the life of its participant.
+import type * as grpc from '@grpc/grpc-js';
+import { sentence } from '../shared/errors.js';
+import type { MembershipHandlers } from '../shared/rpc/generated/gradloom/v1/Membership.js';
+import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
+import type { ServerReport__Output } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
+import type { StatusReply } from '../shared/rpc/generated/gradloom/v1/StatusReply.js';
+import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
+import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
+import { Refused, refuse } from '../shared/rpc/refusal.js';
+import { fromWire, toWire } from '../shared/run-spec.js';
+import type { Coordinator, Order } from './coordinator.js';
+
+type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
+type WorkCall = grpc.ServerDuplexStream<WorkerReport__Output, WorkerOrder>;
+
+export class MembershipService {
+  #nextConnection = 1;
+  readonly #servers = new Map<number, ServeCall>();
+  readonly #workers = new Map<number, WorkCall>();
+
+  constructor(
+    /** Undefined on a server that is not the keeper: it refuses, and says where the keeper is. */
+    readonly coordinator: Coordinator | undefined,
+    readonly keeperAddress: string,
+    readonly log: (message: string) => void,
+  ) {}
+
+  handlers(): MembershipHandlers {
+    return {
+      Serve: (call: ServeCall) => {
+        this.#participant(call, this.#servers, (connection, report, first) => {
+          const coordinator = this.#keeper();
+          if (first) {
+            if (!report.hello) throw refuse('MALFORMED', 'expected hello as the first report, got something else');
+            return coordinator.serverJoined(connection, report.hello);
+          }
+          if (report.prepared) return coordinator.serverPrepared(connection, report.run);
+          if (report.refused) return coordinator.serverRefused(connection, report.run, report.refused.sentence);
+          throw refuse('MALFORMED', 'expected prepared or refused, got an empty report');
+        }, (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? []);
+      },
+      Work: (call: WorkCall) => {
+        this.#participant(call, this.#workers, (connection, report, first) => {
+          const coordinator = this.#keeper();
+          if (first) {
+            if (!report.hello) throw refuse('MALFORMED', 'expected hello as the first report, got something else');
+            return coordinator.workerJoined(connection, report.hello, fromWire(report.hello.spec));
+          }
+          if (report.progress) {
+            coordinator.workerProgress(connection, report.progress);
+            return [];
+          }
+          if (report.evaluation) return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
+          if (report.done) return coordinator.workerDone(connection);
+          throw refuse('MALFORMED', 'expected progress, evaluation or done, got an empty report');
+        }, (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? []);
+      },
+      Describe: (call: grpc.ServerUnaryCall<{ run: string }, object>, callback: grpc.sendUnaryData<object>) => {
+        const running = [...(this.coordinator?.runs.values() ?? [])].filter((run) => run.state === 'running');
+        const { run: id } = call.request;
+        const found = id ? running.find((run) => run.id === id) : running.length === 1 ? running[0] : undefined;
+        if (found) return callback(null, { run: found.id, spec: toWire(found.spec), view: found.view });
+        const have = running.length > 0 ? running.map((run) => `'${run.id}'`).join(', ') : 'none';
+        const refusal = refuse('UNKNOWN_RUN', `expected the id of a running run, got '${id.slice(0, 80)}'; running: ${have}`);
+        return callback(null, { refusal: refusal.toMessage() });
+      },
+      Status: (_call: unknown, callback: grpc.sendUnaryData<StatusReply>) => callback(null, this.status()),
+    } as unknown as MembershipHandlers;
+  }
+
+  status(): StatusReply {
+    const { coordinator } = this;
+    if (!coordinator) return { servers: [], runs: [] };
+    return {
+      servers: [...coordinator.servers.values()].map(({ id, address, label, memoryBytes }) => ({ info: { id, address, weight: 1 }, label, memoryBytes })),
+      runs: [...coordinator.runs.values()].map((run) => ({
+        run: run.id,
+        job: run.spec.job,
+        state: run.state,
+        workersExpected: run.spec.workers,
+        workers: run.workers.map(({ rank, label, step, phase, secondsInPhase }) => ({ info: { rank, label }, step, phase, secondsInPhase })),
+        step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
+        steps: run.spec.epochs * run.spec.stepsPerEpoch,
+        waiting: coordinator.waiting(run),
+      })),
+    };
+  }
+
+  /** Carries out orders; one whose stream has gone is dropped, since its leave has been or will be told. */
+  dispatch(orders: readonly Order[]): void {
+    for (const order of orders) {
+      if (order.to === 'server') this.#servers.get(order.connection)?.write(order.order);
+      else this.#workers.get(order.connection)?.write(order.order);
+    }
+  }
+
+  /** Ends all participants' streams. */
+  close(): void {
+    for (const call of [...this.#servers.values(), ...this.#workers.values()]) call.end();
+  }
+
+  #keeper(): Coordinator {
+    if (!this.coordinator) throw refuse('NOT_NOW', `this server is not the keeper of its mesh; join ${this.keeperAddress} instead`);
+    return this.coordinator;
+  }
+
+  #participant<R, O>(
+    call: grpc.ServerDuplexStream<R, O>,
+    calls: Map<number, grpc.ServerDuplexStream<R, O>>,
+    handle: (connection: number, report: R, first: boolean) => Order[],
+    left: (connection: number, reason: string) => Order[],
+  ): void {
+    const connection = this.#nextConnection++;
+    let joined = false;
+    let refused = false;
+    calls.set(connection, call);
+    call.on('data', (report: R) => {
+      if (refused) return;
+      try {
+        const orders = handle(connection, report, !joined);
+        joined = true;
+        this.dispatch(orders);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        refused = true;
+        this.log(`refused ${call.getPeer()}: ${error.sentence}`);
+        call.write({ refusal: error.toMessage() } as O);
+        call.end();
+      }
+    });
+    const leave = (reason: string) => {
+      if (!calls.delete(connection)) return;
+      this.dispatch(left(connection, reason));
+    };
+    call.on('end', () => { leave('it left'); call.end(); });
+    call.on('cancelled', () => leave('its connection broke'));
+    call.on('error', (error) => leave(sentence(error)));
+  }
+}

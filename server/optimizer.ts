@@ -1,0 +1,42 @@
+// One optimizer update of one block, from the sum of the workers' gradients. The scalars (bias corrections)
+// are computed here, once, in float64. Definitions as in TensorFlow.js; Adam: Kingma & Ba, ICLR 2015.
+import type { Kernels } from '../shared/kernels/kernels.js';
+import { adamScalars } from '../shared/kernels/adam-scalars.js';
+import type { OptimizerSpec } from '../shared/run-spec.js';
+import type { BlockMemory } from './shard-memory.js';
+
+export interface Update {
+  memory: BlockMemory;
+  elements: number;
+  /** One over the total weight of the sum in the accumulator. */
+  gradientScale: number;
+  /** Updates of this block so far; Adam's t is one more. */
+  version: number;
+}
+
+/** Applies the accumulator to the block in place; returns the largest magnitude of the new values. */
+export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, update: Update): number {
+  const { memory, elements, gradientScale, version } = update;
+  const common = { param: memory.values, gradient: memory.accumulator, elements, gradientScale };
+  switch (optimizer.kind) {
+    case 'sgd':
+      return kernels.sgd({ ...common, learningRate: optimizer.learningRate });
+    case 'momentum':
+      return kernels.momentum({
+        ...common,
+        learningRate: optimizer.learningRate,
+        velocity: memory.slots[0],
+        momentum: optimizer.momentum,
+        nesterov: optimizer.nesterov,
+      });
+    case 'adam':
+      return kernels.adam({
+        ...common,
+        firstMoment: memory.slots[0],
+        secondMoment: memory.slots[1],
+        beta1: optimizer.beta1,
+        beta2: optimizer.beta2,
+        ...adamScalars(optimizer, version + 1),
+      });
+  }
+}

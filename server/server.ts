@@ -1,0 +1,124 @@
+// Puts a server together: gRPC with health and reflection, the shards, its place in the mesh, and the keeper's
+// role where it is the first. What a binary or a test starts.
+import { hostname } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import type { RunError } from '../shared/errors.js';
+import { WAITING_NOTICE_MS } from '../shared/limits.js';
+import { membershipService, packageDefinition, parametersService } from '../shared/rpc/proto.js';
+import { bind, createServer } from '../shared/rpc/transport.js';
+import { layoutOf } from '../shared/run-spec.js';
+import { Coordinator } from './coordinator.js';
+import { HostedRun } from './hosted-run.js';
+import { MembershipService } from './membership-service.js';
+import { joinMesh, type Mesh } from './mesh.js';
+import type { ServerMetrics } from './metrics.js';
+import { parametersHandlers } from './parameters-service.js';
+
+export interface ServerOptions {
+  /** HOST:PORT to listen on; port 0 picks a free one. */
+  listen: string;
+  /** HOST:PORT under which others reach this server; by default where it listens. */
+  advertise?: string;
+  /** HOST:PORT of the keeper; without it this server is the keeper of a new mesh. */
+  join?: string;
+  memoryBytes: number;
+  /** Silence after which a peer is given up. */
+  peerDeadlineMs: number;
+  metrics: ServerMetrics;
+  log(message: string): void;
+  /** The keeper is gone; the server is of no use any more. */
+  onLost(error: RunError): void;
+}
+
+export interface RunningServer {
+  readonly address: string;
+  readonly serverId: number;
+  readonly runs: ReadonlyMap<string, HostedRun>;
+  /** Ends runs and streams, then stops. */
+  close(reason: string): Promise<void>;
+}
+
+/** Starts a server; resolves when it is in the mesh. Throws UserError (port), Refused or RunError (keeper). */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { metrics, log } = options;
+  const runs = new Map<string, HostedRun>();
+  const grpcServer = createServer(options.peerDeadlineMs);
+  const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
+
+  const coordinator = options.join ? undefined : new Coordinator();
+  const membership = new MembershipService(coordinator, options.join ?? '', log);
+  const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
+  handled.addService(parametersService, parametersHandlers(runs, metrics, log));
+  handled.addService(membershipService, membership.handlers());
+  const services = ['', 'gradloom.v1.Parameters', 'gradloom.v1.Membership'];
+  const health = new HealthImplementation(Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])));
+  health.addToServer(grpcServer);
+  new ReflectionService(packageDefinition).addToServer(grpcServer);
+
+  const port = await bind(grpcServer, options.listen);
+  const address = options.advertise ?? `${host}:${port}`;
+  const closeRun = (id: string, reason: string) => {
+    runs.get(id)?.close();
+    if (runs.delete(id)) log(`run ${id} ended: ${reason}`);
+    metrics.runs(runs);
+  };
+
+  let mesh: Mesh;
+  try {
+    mesh = await joinMesh({
+      keeperAddress: options.join ?? `${host}:${port}`,
+      address,
+      label: `${hostname()}:${process.pid}`,
+      memoryBytes: options.memoryBytes,
+      peerDeadlineMs: options.peerDeadlineMs,
+      prepare(id, spec, view, serverId) {
+        const index = view.servers.findIndex((server) => server.id === serverId);
+        const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
+        runs.set(id, new HostedRun(id, spec, view, layoutOf(spec), owned, metrics, () => performance.now()));
+        log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
+        metrics.runs(runs);
+      },
+      end: closeRun,
+      lost(error) {
+        for (const id of [...runs.keys()]) closeRun(id, error.message);
+        options.onLost(error);
+      },
+    });
+  } catch (error) {
+    grpcServer.forceShutdown();
+    throw error;
+  }
+  for (const name of services) health.setStatus(name, 'SERVING');
+
+  const notices = setInterval(() => {
+    for (const run of runs.values()) {
+      const { workers, waitedMs } = run.waiting();
+      metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
+      if (waitedMs >= WAITING_NOTICE_MS) run.announceWaiting();
+    }
+  }, WAITING_NOTICE_MS);
+
+  return {
+    address,
+    serverId: mesh.serverId,
+    runs,
+    async close(reason) {
+      clearInterval(notices);
+      for (const name of services) health.setStatus(name, 'NOT_SERVING');
+      if (coordinator) membership.dispatch(coordinator.shutDown(reason));
+      mesh.leave();
+      membership.close();
+      for (const id of [...runs.keys()]) closeRun(id, reason);
+      await new Promise<void>((resolve) => {
+        // Streams were ended above; whoever does not answer is cut off.
+        const force = setTimeout(() => grpcServer.forceShutdown(), 1_000);
+        grpcServer.tryShutdown(() => {
+          clearTimeout(force);
+          resolve();
+        });
+      });
+    },
+  };
+}

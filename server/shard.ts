@@ -1,0 +1,285 @@
+// The pure core of a server: the blocks of one run that it owns. Messages in, effects out; no I/O, no clock.
+// Under bsp a step takes one contribution of every worker for every block, summed in the order of ranks:
+// a contribution that comes before its turn is held as it came. Verdicts are taken on the step's headers,
+// before any block is applied; each block is applied as soon as its sum is complete.
+import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
+import type { Codec, CodecName } from '../shared/codec/codec.js';
+import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
+import type { Kernels } from '../shared/kernels/kernels.js';
+import { loadKernels } from '../shared/kernels/load.js';
+import { PUSH_CREDIT_BYTES } from '../shared/limits.js';
+import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
+import { refuse } from '../shared/rpc/refusal.js';
+import { blockCodec, type RunSpec } from '../shared/run-spec.js';
+import { applyOptimizer } from './optimizer.js';
+import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
+import { type Header, type Outcome, StepHeaders } from './step-headers.js';
+
+export type Effect =
+  /** The update of `block` at `step` includes the worker's contribution, or the step was skipped. */
+  | { kind: 'ack'; worker: number; step: number; block: number }
+  /** The worker may send this many payload bytes more. */
+  | { kind: 'release'; worker: number; bytes: number }
+  /** The block has new values. */
+  | { kind: 'updated'; block: number }
+  | { kind: 'outcome'; outcome: Outcome }
+  /** All blocks stand at the end of `step`. */
+  | { kind: 'closed'; step: number }
+  /** Every block has its initial values. */
+  | { kind: 'initialized' };
+
+interface Held {
+  worker: number;
+  codec: Codec;
+  scale: number;
+  payload: Buffer;
+}
+
+interface BlockState {
+  readonly block: Block;
+  readonly memory: BlockMemory;
+  readonly codec: Codec;
+  initialized: boolean;
+  /** Largest magnitude of the values, where the last update told; the scale of the way down needs it. */
+  absmax: number | undefined;
+  /** Updates applied. */
+  version: number;
+  /** Whether the open step has been applied to it. */
+  applied: boolean;
+  /** Rank whose contribution is summed next. */
+  turn: number;
+  /** Whose contribution of the open step is here, summed or held. */
+  readonly arrived: Set<number>;
+  readonly held: Map<number, Held>;
+}
+
+/** Encoded values of a block, in memory that the next call overwrites. */
+export interface Encoded {
+  step: number;
+  version: number;
+  codec: number;
+  scale: number;
+  payload: Uint8Array;
+}
+
+export class Shard {
+  readonly #spec: RunSpec;
+  readonly #kernels: Kernels;
+  readonly #map: ShardMemoryMap;
+  readonly #blocks = new Map<number, BlockState>();
+  readonly #headers: StepHeaders;
+  /** Payload bytes held, per worker. */
+  readonly #heldBytes: number[];
+  #uninitialized: number;
+  /** Blocks of the open step that are still to be applied. */
+  #open: number;
+  readonly #exchanged: number;
+
+  /** @param owned indices of the blocks that this server owns */
+  constructor(spec: RunSpec, layout: BlockLayout, owned: readonly number[]) {
+    this.#spec = spec;
+    const blocks = owned.map((index) => layout.blocks[index]);
+    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer) });
+    this.#map = mapShard(blocks, spec.optimizer, this.#kernels.firstFreeByte);
+    for (const block of blocks) {
+      this.#blocks.set(block.index, {
+        block,
+        memory: this.#map.blocks.get(block.index) as BlockMemory,
+        codec: codecs[blockCodec(spec.codec, block)],
+        initialized: false,
+        absmax: undefined,
+        version: 0,
+        applied: false,
+        turn: 0,
+        arrived: new Set(),
+        held: new Map(),
+      });
+    }
+    this.#headers = new StepHeaders(spec.workers);
+    this.#heldBytes = new Array(spec.workers).fill(0);
+    this.#uninitialized = blocks.length;
+    this.#exchanged = blocks.filter((block) => block.kind !== 'frozen').length;
+    this.#open = this.#exchanged;
+  }
+
+  /** Steps decided on all blocks: the index of the open step. */
+  get step(): number {
+    return this.#headers.step;
+  }
+
+  get initialized(): boolean {
+    return this.#uninitialized === 0;
+  }
+
+  get memoryBytes(): number {
+    return this.#kernels.memory.buffer.byteLength;
+  }
+
+  /** Payload bytes of contributions that wait for their turn. */
+  get heldBytes(): number {
+    return this.#heldBytes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  get blockIndices(): IterableIterator<number> {
+    return this.#blocks.keys();
+  }
+
+  /** Ranks that the open step still waits for: those that lack a header, or a contribution to some block. */
+  waitingFor(): number[] {
+    const missing = new Set(this.#headers.missing());
+    for (const state of this.#blocks.values()) {
+      if (state.block.kind === 'frozen' || state.applied) continue;
+      for (let rank = 0; rank < this.#spec.workers; rank++) if (!state.arrived.has(rank)) missing.add(rank);
+    }
+    return [...missing].sort((a, b) => a - b);
+  }
+
+  /** Initial values of a block, once, in fp32. Throws Refused. */
+  initial(worker: number, bulk: Bulk): Effect[] {
+    if (worker !== 0) throw refuse('UNKNOWN_WORKER', `expected initial values from worker 0, got them from worker ${worker}`);
+    const state = this.#state(bulk.block);
+    this.#stage(bulk, state, codecs.fp32);
+    const ack: Effect[] = [
+      { kind: 'ack', worker, step: 0, block: bulk.block },
+      { kind: 'release', worker, bytes: bulk.payload.byteLength },
+    ];
+    if (state.initialized) return ack;
+    codecs.fp32.decode(this.#kernels, this.#map.incoming, state.block.elements, 1, state.memory.values);
+    for (const slot of state.memory.slots) this.#kernels.f32(slot, state.block.elements).fill(0);
+    state.initialized = true;
+    this.#uninitialized--;
+    return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
+  }
+
+  /** What a worker says of its step before its contributions. Throws Refused. */
+  header(worker: number, step: number, header: Header): Effect[] {
+    if (!this.initialized) throw refuse('STEP', `worker ${worker} sent a header before every block had its initial values`);
+    const outcome = this.#headers.add(worker, step, header);
+    if (!outcome) return [];
+    const effects: Effect[] = [{ kind: 'outcome', outcome }];
+    if (outcome.skipped) this.#skip(effects);
+    else if (this.#open === 0) this.#close(effects);
+    return effects;
+  }
+
+  /**
+   * One worker's gradient of one block. A repeated one changes nothing and is acknowledged again.
+   * Throws Refused; then nothing has changed.
+   */
+  contribution(worker: number, bulk: Bulk): Effect[] {
+    const state = this.#state(bulk.block);
+    const bytes = bulk.payload.byteLength;
+    const { step } = bulk;
+    if (state.block.kind === 'frozen')
+      throw refuse('UNKNOWN_BLOCK', `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`);
+    const release: Effect = { kind: 'release', worker, bytes };
+    if (step < this.step) return [{ kind: 'ack', worker, step, block: bulk.block }, release];
+    if (step > this.step || !this.#headers.has(worker))
+      throw refuse('STEP', `worker ${worker}: expected the header of step ${this.step} before block ${bulk.block} of step ${step}; send a header first`);
+    if (state.arrived.has(worker))
+      return state.applied ? [{ kind: 'ack', worker, step, block: bulk.block }, release] : [release];
+    const early = state.turn !== worker;
+    if (early && this.#heldBytes[worker] + bytes > PUSH_CREDIT_BYTES)
+      throw refuse('CREDIT', `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`);
+    this.#stage(bulk, state, state.codec);
+
+    state.arrived.add(worker);
+    if (early) {
+      state.held.set(worker, { worker, codec: state.codec, scale: bulk.scale, payload: bulk.payload });
+      this.#heldBytes[worker] += bytes;
+      return [];
+    }
+    const effects: Effect[] = [];
+    this.#sum(state, worker, state.codec, bulk.scale);
+    effects.push(release);
+    for (let next = state.held.get(state.turn); next; next = state.held.get(state.turn)) {
+      state.held.delete(next.worker);
+      this.#heldBytes[next.worker] -= next.payload.byteLength;
+      this.#kernels.u8(this.#map.incoming, next.payload.byteLength).set(next.payload);
+      this.#sum(state, next.worker, next.codec, next.scale);
+      effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
+    }
+    if (state.turn === this.#spec.workers) this.#apply(state, effects);
+    return effects;
+  }
+
+  /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
+  encode(block: number, codecName: CodecName): Encoded {
+    const state = this.#state(block);
+    const codec = codecs[codecName];
+    const { elements } = state.block;
+    const scale = codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
+    return {
+      step: this.step + (state.applied ? 1 : 0),
+      version: state.version,
+      codec: codec.id,
+      scale,
+      payload: this.#kernels.u8(this.#map.outgoing, codec.payloadBytes(elements)),
+    };
+  }
+
+  /** The codec in which a block travels to subscribers. */
+  codecOf(block: number): CodecName {
+    return this.#state(block).codec.name;
+  }
+
+  #state(block: number): BlockState {
+    const state = this.#blocks.get(block);
+    if (!state) throw refuse('UNKNOWN_BLOCK', `expected one of this server's ${this.#blocks.size} blocks, got ${block}; read the placement from the view`);
+    return state;
+  }
+
+  /** Checks a payload and copies it to where the kernels read it. */
+  #stage(bulk: Bulk, state: BlockState, expected: Codec): void {
+    const where = `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}'`;
+    const codec = codecById(bulk.codec);
+    if (codec?.id !== expected.id)
+      throw refuse('PAYLOAD', `${where}: expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`);
+    const fault = checkPayload(codec, state.block.elements, bulk.payload.byteLength, bulk.scale);
+    if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
+    if (!checksumMatches(bulk)) throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
+    this.#kernels.u8(this.#map.incoming, bulk.payload.byteLength).set(bulk.payload);
+    if (!codec.payloadFinite(this.#kernels, this.#map.incoming, state.block.elements))
+      throw refuse('NOT_FINITE', `${where}: expected finite numbers, got NaN or infinity; say all_finite = false in the step header`);
+  }
+
+  #sum(state: BlockState, worker: number, codec: Codec, scale: number): void {
+    const weight = this.#headers.weight(worker);
+    codec.accumulate(this.#kernels, this.#map.incoming, state.block.elements, scale, weight, state.memory.accumulator, state.turn === 0);
+    state.turn++;
+  }
+
+  #apply(state: BlockState, effects: Effect[]): void {
+    const gradientScale = 1 / this.#headers.totalSamples();
+    const { memory, block } = state;
+    if (block.kind === 'state') this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
+    else state.absmax = applyOptimizer(this.#kernels, this.#spec.optimizer, { memory, elements: block.elements, gradientScale, version: state.version });
+    state.version++;
+    state.applied = true;
+    this.#open--;
+    for (const worker of state.arrived) effects.push({ kind: 'ack', worker, step: this.step, block: block.index });
+    effects.push({ kind: 'updated', block: block.index });
+    if (this.#open === 0) this.#close(effects);
+  }
+
+  #skip(effects: Effect[]): void {
+    for (const state of this.#blocks.values()) {
+      for (const worker of state.arrived) effects.push({ kind: 'ack', worker, step: this.step, block: state.block.index });
+      for (const held of state.held.values()) effects.push({ kind: 'release', worker: held.worker, bytes: held.payload.byteLength });
+    }
+    this.#heldBytes.fill(0);
+    this.#close(effects);
+  }
+
+  #close(effects: Effect[]): void {
+    for (const state of this.#blocks.values()) {
+      state.turn = 0;
+      state.applied = false;
+      state.arrived.clear();
+      state.held.clear();
+    }
+    this.#open = this.#exchanged;
+    effects.push({ kind: 'closed', step: this.step });
+    this.#headers.next();
+  }
+}
