@@ -1,0 +1,46 @@
+// fp16 with one power-of-two scale a block, chosen so that the largest magnitude lands in [2^14, 2^15): the
+// block uses fp16's range from the top, so that small gradients don't vanish below 6e-8 and none overflows.
+// (After Micikevicius et al., "Mixed precision training", ICLR 2018, with a scale a block instead of one a run.)
+import { CODEC_IDS, type Codec, encodableAbsmax } from './codec.js';
+
+/** Exponent of the largest scaled magnitude. */
+const TOP_EXPONENT = 14;
+/** The inverse of the scale stays a normal fp32. */
+export const FP16_SCALE_MAX = 2 ** 126;
+/** No finite fp16 divided by the scale is beyond fp32. */
+export const FP16_SCALE_MIN = 2 ** -112;
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+/** floor(log2(x)) of a positive normal fp32; -127 of zero and subnormals. */
+function exponentOf(x: number): number {
+  float[0] = x;
+  return ((bits[0] >>> 23) & 0xff) - 127;
+}
+
+/** The scale of a block whose largest magnitude is `absmax`: a power of two, 1 for a block of zeros. */
+export function fp16Scale(absmax: number): number {
+  if (absmax === 0) return 1;
+  return Math.min(2 ** (TOP_EXPONENT - exponentOf(absmax)), FP16_SCALE_MAX);
+}
+
+export const fp16: Codec = {
+  name: 'fp16',
+  id: CODEC_IDS.fp16,
+  scaled: true,
+  /** With it the smallest scale is 2^-112, by which no finite fp16 decodes to infinity. */
+  magnitudeLimit: 2 ** 127,
+  payloadBytes: (elements) => elements * 2,
+  encode(kernels, src, elements, dst, absmax) {
+    const scale = fp16Scale(encodableAbsmax(fp16, kernels, src, elements, absmax));
+    kernels.packF16(src, elements, scale, dst);
+    return scale;
+  },
+  decode: (kernels, src, elements, scale, dst) => kernels.unpackF16(src, elements, 1 / scale, dst),
+  accumulate(kernels, src, elements, scale, weight, acc, first) {
+    if (first) kernels.unpackF16(src, elements, weight / scale, acc);
+    else kernels.addF16(src, elements, weight / scale, acc);
+  },
+  payloadFinite: (kernels, src, elements) => kernels.allFiniteF16(src, elements),
+};

@@ -1,0 +1,14 @@
+// The numeric kernels as one WebAssembly module. Every pointer is a byte address in the imported shared
+// memory, every count is in elements; no alignment is asked for. The host owns the layout of the memory:
+// nothing here allocates, and everything from `firstFreeByte` up is the host's.
+// Each kernel has a plain twin in ../plain/ that gives the same bits.
+
+export { addBf16, addF16, addF32, copyBytes, scaleF32 } from './accumulate';
+export { packBf16, packF16, unpackBf16, unpackF16 } from './convert';
+export { adam, momentum, sgd } from './optimize';
+export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
+
+/** The first address that the module itself never touches. */
+export function firstFreeByte(): usize {
+  return __heap_base;
+}

@@ -1,0 +1,120 @@
+// Makes the kernels ready: compiles their module (once a thread), and makes or takes the memory they work on.
+// Several threads may each load the kernels onto one memory.
+import assert from 'node:assert';
+import { readFileSync } from 'node:fs';
+import { RunError } from '../errors.js';
+import { SHARD_MEMORY_MAX_BYTES } from '../limits.js';
+import type { Kernels } from './kernels.js';
+import { type WasmMemory, type WasmModule, wasm } from './webassembly.js';
+
+export const WASM_PAGE_BYTES = 65_536;
+/** What the module keeps for itself at the start of the memory. */
+const RESERVED_BYTES = 1024;
+/** Bits of infinity: the magnitudes of all finite numbers are below. */
+const INFINITY_F32 = 0x7f800000;
+const INFINITY_F16 = 0x7c00;
+const INFINITY_BF16 = 0x7f80;
+
+let compiled: WasmModule | undefined;
+
+function kernelModule(): WasmModule {
+  const file = new URL('./kernels.wasm', import.meta.url);
+  try {
+    compiled ??= new wasm.Module(readFileSync(file));
+  } catch (error) {
+    throw new RunError(`The kernels could not be loaded from ${file.pathname}; run \`npm run build\`.`, {
+      cause: error,
+    });
+  }
+  return compiled;
+}
+
+function makeMemory(bytes: number): WasmMemory {
+  const needed = bytes + RESERVED_BYTES;
+  if (!(bytes >= 0) || needed > SHARD_MEMORY_MAX_BYTES) {
+    throw new RunError(
+      `${bytes} bytes were asked of one memory of the kernels, which holds ${SHARD_MEMORY_MAX_BYTES - RESERVED_BYTES} at most; use more servers.`,
+    );
+  }
+  const pages = Math.ceil(needed / WASM_PAGE_BYTES);
+  try {
+    return new wasm.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch (error) {
+    throw new RunError(
+      `The ${pages * WASM_PAGE_BYTES} bytes of the kernels' memory could not be had from the system; free some memory or use more servers.`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * The kernels over a new memory with room for `bytes` (rounded up to a page), or over one that another thread
+ * made. A new memory holds zeros.
+ * @throws RunError if the memory is not to be had or the build left no kernels
+ */
+export function loadKernels(options: { bytes: number } | { memory: WasmMemory }): Kernels {
+  const code = kernelModule();
+  const memory = 'memory' in options ? options.memory : makeMemory(options.bytes);
+  const kernels = new wasm.Instance(code, { env: { memory } }).exports;
+  const firstFreeByte = kernels.firstFreeByte() >>> 0;
+  assert(firstFreeByte <= RESERVED_BYTES, 'the module must fit into what is kept for it');
+  const buffer = memory.buffer;
+  const bits = new Int32Array(1);
+  const float = new Float32Array(bits.buffer);
+  const fromBits = (value: number): number => {
+    bits[0] = value;
+    return float[0];
+  };
+  return {
+    memory,
+    firstFreeByte,
+    packF16: kernels.packF16,
+    unpackF16: kernels.unpackF16,
+    addF16: kernels.addF16,
+    packBf16: kernels.packBf16,
+    unpackBf16: kernels.unpackBf16,
+    addBf16: kernels.addBf16,
+    scaleF32: kernels.scaleF32,
+    addF32: kernels.addF32,
+    copyBytes: kernels.copyBytes,
+    absmax: (src, elements) => fromBits(kernels.absmaxBits(src, elements)),
+    allFinite: (src, elements) => kernels.absmaxBits(src, elements) < INFINITY_F32,
+    allFiniteF16: (src, elements) => kernels.halvesBelow(src, elements, INFINITY_F16) === 1,
+    allFiniteBf16: (src, elements) => kernels.halvesBelow(src, elements, INFINITY_BF16) === 1,
+    sumOfSquares: kernels.sumOfSquares,
+    sgd: (s) => fromBits(kernels.sgd(s.param, s.gradient, s.elements, s.gradientScale, s.learningRate)),
+    momentum: (s) =>
+      fromBits(
+        kernels.momentum(
+          s.param,
+          s.velocity,
+          s.gradient,
+          s.elements,
+          s.gradientScale,
+          s.learningRate,
+          s.momentum,
+          s.nesterov ? 1 : 0,
+        ),
+      ),
+    adam: (s) =>
+      fromBits(
+        kernels.adam(
+          s.param,
+          s.firstMoment,
+          s.secondMoment,
+          s.gradient,
+          s.elements,
+          s.gradientScale,
+          s.beta1,
+          1 - s.beta1,
+          s.beta2,
+          1 - s.beta2,
+          s.stepSize,
+          s.epsilon,
+        ),
+      ),
+    f32: (pointer, elements) => new Float32Array(buffer, pointer, elements),
+    u16: (pointer, elements) => new Uint16Array(buffer, pointer, elements),
+    u8: (pointer, bytes) => new Uint8Array(buffer, pointer, bytes),
+  };
+}
