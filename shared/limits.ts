@@ -38,3 +38,15 @@ assert(
   PUSH_CREDIT_BYTES >= 2 * MESSAGE_MAX_BYTES,
   'credit must let one block travel while another is applied',
 );
+
+// Options and their file (shared/config).
+/** Largest `--config` file that is read. */
+export const CONFIG_FILE_MAX_BYTES = 1 * MiB;
+/** Characters of a path or an address in an option. */
+export const OPTION_CHARACTERS_MAX = 4096;
+/** Passes over the training set that one run may ask for. */
+export const EPOCHS_MAX = 1_000_000;
+/** Samples of one global batch. */
+export const BATCH_MAX_SAMPLES = 1024 * KiB;
+/** Longest time that a silent peer may be waited for. */
+export const PEER_DEADLINE_MAX_SECONDS = 3600;
