@@ -50,3 +50,11 @@ export const EPOCHS_MAX = 1_000_000;
 export const BATCH_MAX_SAMPLES = 1024 * KiB;
 /** Longest time that a silent peer may be waited for. */
 export const PEER_DEADLINE_MAX_SECONDS = 3600;
+
+// The HTTP endpoint of metrics (shared/metrics).
+/** Connections that are open at once; more are closed at once. */
+export const METRICS_CONNECTIONS_MAX = 64;
+/** Time that a client has to send its request. */
+export const METRICS_REQUEST_MS = 5_000;
+/** Time that requests under way have to end when the endpoint is closed. */
+export const METRICS_DRAIN_MS = 1_000;
