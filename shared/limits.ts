@@ -42,3 +42,23 @@ assert(
   PUSH_CREDIT_BYTES >= 2 * MESSAGE_MAX_BYTES,
   'credit must let one block travel while another is applied',
 );
+
+// Options and their file (shared/config).
+/** Largest `--config` file that is read. */
+export const CONFIG_FILE_MAX_BYTES = 1 * MiB;
+/** Characters of a path or an address in an option. */
+export const OPTION_CHARACTERS_MAX = 4096;
+/** Passes over the training set that one run may ask for. */
+export const EPOCHS_MAX = 1_000_000;
+/** Samples of one global batch. */
+export const BATCH_MAX_SAMPLES = 1024 * KiB;
+/** Longest time that a silent peer may be waited for. */
+export const PEER_DEADLINE_MAX_SECONDS = 3600;
+
+// The HTTP endpoint of metrics (shared/metrics).
+/** Connections that are open at once; more are closed at once. */
+export const METRICS_CONNECTIONS_MAX = 64;
+/** Time that a client has to send its request. */
+export const METRICS_REQUEST_MS = 5_000;
+/** Time that requests under way have to end when the endpoint is closed. */
+export const METRICS_DRAIN_MS = 1_000;

@@ -1,0 +1,166 @@
+// The commands and what each takes from the table of options, with the contradictions that it refuses.
+// Defaults that depend on another option are resolved by the small functions at the end.
+import { UserError } from '../errors.js';
+import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
+import { OPTIONS, required } from './options.js';
+import type { CommandDefinition, Compiled, Picked } from './parse.js';
+import type { ProgramDefinition } from './program.js';
+
+const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure, json, logLevel, config } =
+  OPTIONS;
+const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
+  OPTIONS;
+const { backend, seed, cache, out, summary } = OPTIONS;
+
+const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
+
+function checkBatch(
+  options: { batch: number; workers: number },
+  at: (key: 'batch' | 'workers') => string,
+): void {
+  if (options.batch >= options.workers) return;
+  throw new UserError(
+    `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
+      `give ${options.workers} or more, or fewer with ${at('workers')}`,
+  );
+}
+
+function checkSecure(address: Address | undefined, allowed: boolean, name: string, verb: string): void {
+  if (address === undefined || allowed || isLoopback(address.host)) return;
+  throw new UserError(
+    `${name}: ${verb} ${formatAddress(address)} would be neither encrypted nor authenticated; ` +
+      'add --insecure if the network can be trusted, or use 127.0.0.1',
+  );
+}
+
+export const UP = define({
+  name: 'gradloom up',
+  summary: 'Trains on this machine: starts servers and workers, shows the run, ends them.',
+  options: {
+    servers,
+    workers,
+    job,
+    data,
+    epochs,
+    batch,
+    learningRate,
+    optimizer,
+    codec,
+    consistency,
+    backend,
+    seed,
+    summary,
+    out,
+    json,
+    config,
+  },
+  examples: [
+    { line: 'gradloom up', does: 'trains the built-in CNN on generated images with 2 servers and 2 workers' },
+    { line: 'gradloom up --data cifar-10-binary.tar.gz --epochs 5', does: 'the same on the real CIFAR-10' },
+    {
+      line: 'gradloom up --workers 4 --batch 128 --codec bf16 --json',
+      does: 'events as JSON lines, for scripts',
+    },
+  ],
+  check: checkBatch,
+});
+
+export const STATUS = define({
+  name: 'gradloom status',
+  summary: 'Shows the servers, workers and runs of a mesh.',
+  options: { join: required(join), json, config },
+  examples: [{ line: 'gradloom status --join 127.0.0.1:50051', does: 'asks the server at that address' }],
+});
+
+export const SERVER = define({
+  name: 'gradloom-server',
+  summary: 'Holds a part of the model and runs the optimizer on it.',
+  options: { listen, advertise, join, metrics, memoryBytes, insecure, json, logLevel, config },
+  examples: [
+    { line: 'gradloom-server', does: 'the first server, for workers on this machine' },
+    {
+      line: 'gradloom-server --listen 0.0.0.0:50051 --advertise 10.0.0.1:50051 --insecure',
+      does: 'the first server, for a network that is trusted',
+    },
+    {
+      line: 'gradloom-server --listen 10.0.0.2:50051 --join 10.0.0.1:50051 --insecure',
+      does: 'a second one, on another host',
+    },
+  ],
+  check(options, at) {
+    checkSecure(options.listen, options.insecure, at('listen'), 'listening on');
+    checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
+    checkSecure(options.join, options.insecure, at('join'), 'a connection to');
+    if (isWildcard(options.listen.host) && options.advertise === undefined) {
+      throw new UserError(
+        `${at('listen')}: ${formatAddress(options.listen)} is every address of this machine; ` +
+          'say with --advertise HOST:PORT which one others shall use',
+      );
+    }
+    const own = options.advertise ?? options.listen;
+    if (options.join && formatAddress(options.join) === formatAddress(own)) {
+      throw new UserError(
+        `${at('join')}: expected another server, got this one's own address ${formatAddress(own)}; ` +
+          'leave --join out for the first server',
+      );
+    }
+  },
+});
+
+export const WORKER = define({
+  name: 'gradloom-worker',
+  summary: 'Computes gradients of a job on its part of the data.',
+  options: {
+    join: required(join),
+    job,
+    data,
+    workers,
+    run,
+    epochs,
+    batch,
+    learningRate,
+    optimizer,
+    codec,
+    consistency,
+    backend,
+    seed,
+    cache,
+    out,
+    summary,
+    metrics,
+    peerDeadlineMs,
+    insecure,
+    json,
+    logLevel,
+    config,
+  },
+  examples: [
+    { line: 'gradloom-worker --join 127.0.0.1:50051 --workers 1', does: 'a run with one worker' },
+    {
+      line: 'gradloom-worker --join 10.0.0.1:50051 --workers 2 --data cifar-10-binary.tar.gz --insecure',
+      does: 'one of two; start the same on the other host, and the run begins',
+    },
+  ],
+  check(options, at) {
+    checkBatch(options, at);
+    checkSecure(options.join, options.insecure, at('join'), 'a connection to');
+    checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
+  },
+});
+
+/** The binary `gradloom`. */
+export const GRADLOOM = {
+  name: 'gradloom',
+  summary: 'Trains TensorFlow.js models on many machines.',
+  commands: { up: UP, status: STATUS },
+} satisfies ProgramDefinition<{ up: typeof UP; status: typeof STATUS }>;
+
+export type UpOptions = Compiled<typeof UP.options>;
+export type StatusOptions = Compiled<typeof STATUS.options>;
+export type ServerOptions = Compiled<typeof SERVER.options>;
+export type WorkerOptions = Compiled<typeof WORKER.options>;
+
+/** Where a process serves its metrics: as asked, else on a free port of the host it listens on, else of loopback. */
+export function metricsAddress(options: { metrics: Address | undefined; listen?: Address }): Address {
+  return options.metrics ?? { host: options.listen?.host ?? '127.0.0.1', port: 0 };
+}

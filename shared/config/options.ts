@@ -1,0 +1,298 @@
+// The table of all options of all binaries: the only place where an option is described.
+// A binary picks its own from it (commands.ts); flag, environment variable, key in the config file, help, checks and
+// the type of the compiled value all follow from the entry here. Sizes and times are compiled to bytes and
+// milliseconds, and get the unit in their name.
+import { z } from 'zod';
+import {
+  BATCH_MAX_SAMPLES,
+  EPOCHS_MAX,
+  NAME_CHARACTERS_MAX,
+  OPTION_CHARACTERS_MAX,
+  PEER_DEADLINE_MAX_SECONDS,
+  SERVERS_MAX,
+  SHARD_MEMORY_MAX_BYTES,
+  WORKERS_MAX,
+} from '../limits.js';
+import { type Address, parseAddress } from './address.js';
+import type { Option, Plain } from './option.js';
+
+export const CODECS = ['fp32', 'fp16', 'bf16'] as const;
+export const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
+export const CONSISTENCIES = ['bsp'] as const;
+/** In the order in which they are probed where none is named. */
+export const BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+const MiB = 1024 * 1024;
+const MEMORY_MAX_MIB = Math.ceil(SHARD_MEMORY_MAX_BYTES / MiB);
+
+interface Description {
+  flag: string;
+  help: string;
+  placeholder?: string;
+  /** How the help describes what happens where the option is not given. */
+  fallback?: string;
+}
+
+type Spec<T> = Description & Pick<Option<T>, 'kind' | 'schema' | 'expected' | 'example'>;
+
+const optional = <T>(spec: Spec<T>): Option<T, false> => ({ ...spec, default: undefined, required: false });
+const defaulting = <T>(spec: Spec<T>, value: Plain): Option<T, true> => ({
+  ...spec,
+  default: value,
+  required: false,
+});
+
+/** The same option, without which the binary does not start. */
+export function required<T>(option: Option<T>): Option<T, true> {
+  return { ...option, required: true, fallback: undefined, present: true };
+}
+
+function whole(description: Description, min: number, max: number, example: number): Spec<number> {
+  return {
+    placeholder: 'N',
+    ...description,
+    kind: 'number',
+    schema: z.int().min(min).max(max),
+    expected:
+      max === Number.MAX_SAFE_INTEGER
+        ? 'a whole number of at most 53 bits'
+        : `a whole number from ${min} to ${max}`,
+    example,
+  };
+}
+
+function oneOf<const V extends string>(
+  description: Description,
+  values: readonly V[],
+  example: NoInfer<V>,
+): Spec<V> {
+  return {
+    placeholder: 'NAME',
+    ...description,
+    help: `${description.help}: ${values.join(', ')}`,
+    kind: 'string',
+    schema: z.enum(values) as unknown as z.ZodType<V>,
+    expected: values.length === 1 ? values[0] : `one of ${values.join(', ')}`,
+    example,
+  };
+}
+
+function text(description: Description, expected: string, most: number, example: string): Spec<string> {
+  const schema = z
+    .string()
+    .min(1)
+    .max(most)
+    .refine((value) => !value.includes('\0'));
+  return { ...description, kind: 'string', schema, expected, example };
+}
+
+const path = (description: Description, expected: string, example: string): Spec<string> =>
+  text(description, expected, OPTION_CHARACTERS_MAX, example);
+
+function address(description: Description, leastPort: 0 | 1, example: string): Spec<Address> {
+  const schema = z.string().transform((value, context): Address => {
+    try {
+      const found = parseAddress(value);
+      if (found.port >= leastPort) return found;
+      context.addIssue('port 0 is for listening, not for connecting');
+    } catch (error) {
+      context.addIssue((error as Error).message);
+    }
+    return z.NEVER;
+  });
+  return { placeholder: 'HOST:PORT', ...description, kind: 'string', schema, expected: 'HOST:PORT', example };
+}
+
+const onOff = (description: Description): Option<boolean, true> => ({
+  ...description,
+  kind: 'switch',
+  schema: z.boolean(),
+  expected: 'true or false',
+  example: true,
+  default: false,
+  required: false,
+});
+
+export const OPTIONS = {
+  listen: defaulting(
+    address({ flag: 'listen', help: 'where to listen; port 0 picks a free one' }, 0, '0.0.0.0:50051'),
+    '127.0.0.1:50051',
+  ),
+  advertise: optional(
+    address(
+      { flag: 'advertise', help: 'how others reach this server', fallback: 'where it listens' },
+      1,
+      '10.0.0.1:50051',
+    ),
+  ),
+  join: optional(
+    address(
+      { flag: 'join', help: 'a server of the mesh to join', fallback: 'a new mesh' },
+      1,
+      '10.0.0.1:50051',
+    ),
+  ),
+  metrics: optional(
+    address(
+      {
+        flag: 'metrics',
+        help: 'where Prometheus finds /metrics and /healthz',
+        fallback: 'a free port beside --listen, or on loopback',
+      },
+      0,
+      '127.0.0.1:9464',
+    ),
+  ),
+  memoryBytes: defaulting(
+    {
+      flag: 'memory',
+      placeholder: 'MIB',
+      help: 'memory for parameters and optimizer state, in MiB',
+      kind: 'number',
+      schema: z
+        .int()
+        .min(16)
+        .max(MEMORY_MAX_MIB)
+        .transform((mib) => Math.min(mib * MiB, SHARD_MEMORY_MAX_BYTES)),
+      expected: `a whole number of MiB from 16 to ${MEMORY_MAX_MIB}`,
+      example: 1024,
+    },
+    MEMORY_MAX_MIB,
+  ),
+  servers: defaulting(whole({ flag: 'servers', help: 'server processes to start' }, 1, SERVERS_MAX, 2), 2),
+  workers: defaulting(whole({ flag: 'workers', help: 'workers that the run has' }, 1, WORKERS_MAX, 2), 2),
+  job: defaulting(
+    path(
+      { flag: 'job', placeholder: 'NAME|FILE', help: 'what to train: a built-in job, or a module' },
+      'the name of a job or the file of a module',
+      'cifar10',
+    ),
+    'cifar10',
+  ),
+  data: optional(
+    path(
+      { flag: 'data', placeholder: 'PATH', help: 'what the job reads', fallback: 'generated' },
+      'a path',
+      'data/',
+    ),
+  ),
+  run: optional(
+    text(
+      {
+        flag: 'run',
+        placeholder: 'NAME',
+        help: 'name of the run, the same for all its workers',
+        fallback: 'the job',
+      },
+      `a name of 1 to ${NAME_CHARACTERS_MAX} characters`,
+      NAME_CHARACTERS_MAX,
+      'cifar10-a',
+    ),
+  ),
+  epochs: optional(
+    whole({ flag: 'epochs', help: 'passes over the training set', fallback: "the job's" }, 1, EPOCHS_MAX, 5),
+  ),
+  batch: defaulting(
+    whole({ flag: 'batch', help: 'samples of one step, over all workers' }, 1, BATCH_MAX_SAMPLES, 64),
+    64,
+  ),
+  learningRate: optional({
+    flag: 'learning-rate',
+    placeholder: 'X',
+    help: 'step size of the optimizer',
+    fallback: "the job's",
+    kind: 'number',
+    schema: z.number().positive(),
+    expected: 'a number above 0',
+    example: 0.001,
+  }),
+  optimizer: optional(
+    oneOf({ flag: 'optimizer', help: 'what the servers run', fallback: "the job's" }, OPTIMIZERS, 'adam'),
+  ),
+  codec: defaulting(oneOf({ flag: 'codec', help: 'how numbers travel, both ways' }, CODECS, 'fp16'), 'fp16'),
+  consistency: defaulting(
+    oneOf({ flag: 'consistency', help: 'which workers a step waits for' }, CONSISTENCIES, 'bsp'),
+    'bsp',
+  ),
+  backend: optional(
+    oneOf({ flag: 'backend', help: 'what computes', fallback: 'the first that works' }, BACKENDS, 'wasm'),
+  ),
+  seed: defaulting(
+    whole(
+      { flag: 'seed', help: 'of everything random in the run' },
+      Number.MIN_SAFE_INTEGER,
+      Number.MAX_SAFE_INTEGER,
+      7,
+    ),
+    1,
+  ),
+  cache: optional(
+    path(
+      {
+        flag: 'cache',
+        placeholder: 'DIR',
+        help: 'where prepared records are kept',
+        fallback: "the system's cache folder",
+      },
+      'a folder',
+      '/var/cache/gradloom',
+    ),
+  ),
+  out: defaulting(
+    path({ flag: 'out', placeholder: 'DIR', help: 'where results are saved' }, 'a folder', 'runs/'),
+    'runs/',
+  ),
+  summary: optional(
+    path(
+      {
+        flag: 'summary',
+        placeholder: 'FILE',
+        help: 'write the summary there too, as JSON',
+        fallback: 'nowhere else',
+      },
+      'a file',
+      'summary.json',
+    ),
+  ),
+  peerDeadlineMs: defaulting(
+    {
+      flag: 'peer-deadline',
+      placeholder: 'SECONDS',
+      help: 'how long a silent peer is waited for',
+      kind: 'number',
+      schema: z
+        .number()
+        .min(1)
+        .max(PEER_DEADLINE_MAX_SECONDS)
+        .transform((seconds) => Math.round(seconds * 1000)),
+      expected: `seconds from 1 to ${PEER_DEADLINE_MAX_SECONDS}`,
+      example: 20,
+    },
+    20,
+  ),
+  insecure: onOff({ flag: 'insecure', help: 'talk to other machines without encryption' }),
+  json: onOff({ flag: 'json', help: 'events as JSON lines on stdout' }),
+  logLevel: defaulting(
+    oneOf(
+      { flag: 'log-level', placeholder: 'LEVEL', help: 'least level of what is logged' },
+      LOG_LEVELS,
+      'info',
+    ),
+    'info',
+  ),
+  config: optional(
+    path(
+      {
+        flag: 'config',
+        placeholder: 'FILE',
+        help: 'JSON file whose keys are the names of options',
+        fallback: 'none',
+      },
+      'a file',
+      'gradloom.json',
+    ),
+  ),
+};
+
+export type OptionTable = typeof OPTIONS;

@@ -1,0 +1,197 @@
+// The table of all metrics: the only place where a metric's name, help, labels and buckets stand.
+// Dashboards are tested against it. Names follow Prometheus: base units (seconds, bytes), `_total` on counters.
+// A label either lists its values, or is `bounded`: free text of which only so many are kept apart (instruments.ts).
+// Every metric also has the label `role`, so that a server's bytes and a worker's are not added up.
+
+import { CODECS, CONSISTENCIES } from '../config/options.js';
+
+export type Role = 'server' | 'worker';
+
+/** A label whose values are not known here: only the first `values` of them get series of their own. */
+export interface BoundedLabel {
+  readonly values: number;
+}
+
+export interface Definition {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly roles: readonly Role[];
+  readonly labels: Readonly<Record<string, readonly string[] | BoundedLabel>>;
+  /** Upper bounds of a histogram's buckets, in the unit of its name. */
+  readonly buckets?: readonly number[];
+}
+
+/** Runs, codes of refusal and ranks of workers that a process shows apart; what is beyond is added up as `other`. */
+const RUNS: BoundedLabel = { values: 16 };
+const CODES: BoundedLabel = { values: 64 };
+const RANKS: BoundedLabel = { values: 64 };
+
+const BOTH = ['server', 'worker'] as const;
+const DIRECTION = ['sent', 'received'] as const;
+
+/** 1-2.5-5 steps from `from` to `to` inclusive, rounded so that they print short. */
+function buckets(from: number, to: number): number[] {
+  const found: number[] = [];
+  for (let decade = Math.floor(Math.log10(from)); decade <= Math.ceil(Math.log10(to)); decade++) {
+    for (const digits of [1, 2.5, 5]) {
+      const bound = Number(`${digits}e${decade}`);
+      if (bound >= from && bound <= to) found.push(bound);
+    }
+  }
+  return found;
+}
+
+export const METRICS = {
+  runInfo: {
+    name: 'gradloom_run_info',
+    help: 'Always 1: a run that this process takes part in, to join other series with.',
+    type: 'gauge',
+    roles: BOTH,
+    labels: { run: RUNS, training_job: RUNS, codec: CODECS, consistency: CONSISTENCIES },
+  },
+  steps: {
+    name: 'gradloom_steps_total',
+    help: 'Steps that ended: applied, or skipped because a gradient was not finite.',
+    type: 'counter',
+    roles: BOTH,
+    labels: { outcome: ['applied', 'skipped'] },
+  },
+  loss: {
+    name: 'gradloom_loss',
+    help: 'Latest loss: train is the mean over the samples of a step, test that of the last evaluation.',
+    type: 'gauge',
+    roles: BOTH,
+    labels: { run: RUNS, split: ['train', 'test'] },
+  },
+  bytes: {
+    name: 'gradloom_bytes_total',
+    help: 'Payload of contributions and parameter blocks as it travelled, encoded.',
+    type: 'counter',
+    roles: BOTH,
+    labels: { direction: DIRECTION, codec: CODECS },
+  },
+  elements: {
+    name: 'gradloom_elements_total',
+    help: 'Numbers that the payload stands for; 4 bytes each would be what fp32 takes.',
+    type: 'counter',
+    roles: BOTH,
+    labels: { direction: DIRECTION },
+  },
+  inFlightBytes: {
+    name: 'gradloom_in_flight_bytes',
+    help: 'Contribution payload that is held: at a server received and not applied, at a worker sent and not acknowledged.',
+    type: 'gauge',
+    roles: BOTH,
+    labels: {},
+  },
+  contributions: {
+    name: 'gradloom_contributions_total',
+    help: 'Contributions that arrived: accepted, or a duplicate of one that was.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { result: ['accepted', 'duplicate'] },
+  },
+  refusals: {
+    name: 'gradloom_refusals_total',
+    help: 'Messages that were refused, by the code of the refusal.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { code: CODES },
+  },
+  blocksApplied: {
+    name: 'gradloom_blocks_applied_total',
+    help: 'Updates of a block by the optimizer.',
+    type: 'counter',
+    roles: ['server'],
+    labels: {},
+  },
+  applyPhaseSeconds: {
+    name: 'gradloom_apply_phase_seconds',
+    help: 'Time that one block took in each phase of being applied.',
+    type: 'histogram',
+    roles: ['server'],
+    labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode'] },
+    buckets: buckets(10e-6, 0.25),
+  },
+  waitingForWorker: {
+    name: 'gradloom_waiting_for_worker',
+    help: '1 while this worker is the one that the current step waits for.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { rank: RANKS },
+  },
+  waitedForWorkerSeconds: {
+    name: 'gradloom_waited_for_worker_seconds_total',
+    help: 'Time that steps waited for this worker after the others had contributed: who the straggler is.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { rank: RANKS },
+  },
+  parameters: {
+    name: 'gradloom_parameters',
+    help: 'Parameters that this server holds.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: {},
+  },
+  runs: {
+    name: 'gradloom_runs',
+    help: 'Runs that this server knows, by state.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { state: ['waiting', 'training', 'ended'] },
+  },
+  viewNumber: {
+    name: 'gradloom_view_number',
+    help: 'Number of the newest view of the membership that this process has seen.',
+    type: 'gauge',
+    roles: BOTH,
+    labels: {},
+  },
+  viewMembers: {
+    name: 'gradloom_view_members',
+    help: 'Servers and workers in the newest view.',
+    type: 'gauge',
+    roles: BOTH,
+    labels: { member: BOTH },
+  },
+  samples: {
+    name: 'gradloom_samples_total',
+    help: 'Training samples whose gradient this worker contributed.',
+    type: 'counter',
+    roles: ['worker'],
+    labels: {},
+  },
+  accuracy: {
+    name: 'gradloom_accuracy_ratio',
+    help: 'Latest accuracy, 0 to 1: train is that of a step, test that of the last evaluation.',
+    type: 'gauge',
+    roles: ['worker'],
+    labels: { run: RUNS, split: ['train', 'test'] },
+  },
+  stepPhaseSeconds: {
+    name: 'gradloom_step_phase_seconds',
+    help: 'Time that one step took in each phase; step is the whole of it.',
+    type: 'histogram',
+    roles: ['worker'],
+    labels: { phase: ['data', 'compute', 'encode', 'wait', 'decode', 'step'] },
+    buckets: buckets(0.5e-3, 50),
+  },
+  epoch: {
+    name: 'gradloom_epoch',
+    help: 'Pass over the training set that is under way, from 1.',
+    type: 'gauge',
+    roles: ['worker'],
+    labels: {},
+  },
+  cacheRequests: {
+    name: 'gradloom_cache_requests_total',
+    help: 'Records asked of the cache of prepared data: found (hit), or prepared anew (miss).',
+    type: 'counter',
+    roles: ['worker'],
+    labels: { result: ['hit', 'miss'] },
+  },
+} as const satisfies Record<string, Definition>;
+
+export type MetricTable = typeof METRICS;
