@@ -36,6 +36,10 @@ export const BLOCKS_MAX = 64 * KiB;
 /** WebAssembly memory that one shard may take: the 4 GiB of a 32-bit address space, less one page. */
 export const SHARD_MEMORY_MAX_BYTES = 4096 * MiB - 64 * KiB;
 
+// Compute backend
+/** Scratch memory for the patches of a convolution: fits into an L2 cache beside the packed operands. */
+export const WASM_PATCHES_BYTES = 384 * KiB;
+
 assert(BLOCK_PAYLOAD_MAX_BYTES < MESSAGE_MAX_BYTES, 'a block must fit into one message');
 assert(MESSAGE_MAX_BYTES <= FLOW_CONTROL_WINDOW_BYTES, 'a message must fit into one window');
 assert(

@@ -1,0 +1,31 @@
+// Gradients that tfjs composes of several kernels and full-size intermediates, as one kernel each on wasm. The
+// registry of gradients knows no backends, so each falls back to tfjs's own on any other backend.
+import {
+  engine,
+  type GradFunc,
+  getBackend,
+  getGradient,
+  registerGradient,
+  type Tensor,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
+
+/** Kernel of the operation, kernel of its gradient, and whether the latter takes the input or the output. */
+const FUSED = [
+  ['Relu', 'ReluGrad', 'input'],
+  ['Sigmoid', 'SigmoidGrad', 'output'],
+  ['Tanh', 'TanhGrad', 'output'],
+] as const;
+
+/** Registers the fused gradients. Calling it again changes nothing. */
+export function registerGradients(): void {
+  for (const [kernelName, gradientName] of FUSED) {
+    const stock = getGradient(kernelName);
+    const gradFunc: GradFunc = (dy, saved, attrs) => {
+      if (getBackend() !== 'wasm') return stock.gradFunc(dy, saved, attrs);
+      const inputs = { dy: dy as Tensor, x: saved[0] } as unknown as Record<string, TensorInfo>;
+      return { x: () => engine().runKernel(gradientName, inputs as never) as Tensor };
+    };
+    registerGradient({ ...stock, gradFunc });
+  }
+}
