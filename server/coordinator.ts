@@ -62,15 +62,30 @@ export class Coordinator {
   #nextRun = 1;
 
   /** @param newRunId makes the id of a run that no worker named, from its job and number */
-  constructor(readonly newRunId: (job: string, number: number) => string = (job, number) => `${job}-${number}`) {}
+  constructor(
+    readonly newRunId: (job: string, number: number) => string = (job, number) => `${job}-${number}`,
+  ) {}
 
-  serverJoined(connection: number, hello: { protocolVersion: number; address: string; memoryBytes: number; label: string }): Order[] {
+  serverJoined(
+    connection: number,
+    hello: { protocolVersion: number; address: string; memoryBytes: number; label: string },
+  ): Order[] {
     checkProtocol(hello.protocolVersion);
-    if (this.servers.size >= SERVERS_MAX) throw refuse('FULL', `expected at most ${SERVERS_MAX} servers in the mesh, got one more`);
+    if (this.servers.size >= SERVERS_MAX)
+      throw refuse('FULL', `expected at most ${SERVERS_MAX} servers in the mesh, got one more`);
     for (const other of this.servers.values())
       if (other.address === hello.address)
-        throw refuse('RUN_SPEC', `a server at ${hello.address} is in the mesh already (${other.label}); give each its own --listen or --advertise`);
-    const entry: ServerEntry = { connection, id: this.#nextServer++, address: hello.address, label: hello.label, memoryBytes: hello.memoryBytes };
+        throw refuse(
+          'RUN_SPEC',
+          `a server at ${hello.address} is in the mesh already (${other.label}); give each its own --listen or --advertise`,
+        );
+    const entry: ServerEntry = {
+      connection,
+      id: this.#nextServer++,
+      address: hello.address,
+      label: hello.label,
+      memoryBytes: hello.memoryBytes,
+    };
     this.servers.set(connection, entry);
     const orders: Order[] = [{ to: 'server', connection, order: { welcome: { id: entry.id } } }];
     for (const run of this.runs.values()) if (run.state === 'gathering') orders.push(...this.#gathered(run));
@@ -84,7 +99,13 @@ export class Coordinator {
     const orders: Order[] = [];
     for (const run of [...this.runs.values()])
       if (run.servers.includes(entry))
-        orders.push(...this.#end(run, true, `server ${entry.id} (${entry.address}, ${entry.label}) is gone at step ${stepOf(run)}: ${reason}; its shard had no second copy, so the run cannot go on`));
+        orders.push(
+          ...this.#end(
+            run,
+            true,
+            `server ${entry.id} (${entry.address}, ${entry.label}) is gone at step ${stepOf(run)}: ${reason}; its shard had no second copy, so the run cannot go on`,
+          ),
+        );
     return orders;
   }
 
@@ -94,32 +115,72 @@ export class Coordinator {
     run.prepared.add(connection);
     if (run.prepared.size < run.servers.length) return [];
     run.state = 'running';
-    return run.workers.map((worker) => ({ to: 'worker', connection: worker.connection, order: { start: { view: run.view } } }));
+    return run.workers.map((worker) => ({
+      to: 'worker',
+      connection: worker.connection,
+      order: { start: { view: run.view } },
+    }));
   }
 
   serverRefused(connection: number, runId: string, sentence: string): Order[] {
     const run = this.runs.get(runId);
     const server = this.servers.get(connection);
-    return run && server ? this.#end(run, true, `server ${server.id} (${server.address}) could not prepare its shard: ${sentence}`) : [];
+    return run && server
+      ? this.#end(
+          run,
+          true,
+          `server ${server.id} (${server.address}) could not prepare its shard: ${sentence}`,
+        )
+      : [];
   }
 
   /** A worker joins the run that it names, or one of the same job that waits, or opens a new one. Throws Refused. */
-  workerJoined(connection: number, hello: { protocolVersion: number; run: string; label: string }, spec: RunSpec): Order[] {
+  workerJoined(
+    connection: number,
+    hello: { protocolVersion: number; run: string; label: string },
+    spec: RunSpec,
+  ): Order[] {
     checkProtocol(hello.protocolVersion);
-    if (hello.run.length > NAME_CHARACTERS_MAX) throw refuse('MALFORMED', `expected a run name of at most ${NAME_CHARACTERS_MAX} characters, got ${hello.run.length}`);
-    let run = hello.run ? this.runs.get(hello.run) : [...this.runs.values()].find((other) => other.state === 'gathering' && other.spec.job === spec.job);
+    if (hello.run.length > NAME_CHARACTERS_MAX)
+      throw refuse(
+        'MALFORMED',
+        `expected a run name of at most ${NAME_CHARACTERS_MAX} characters, got ${hello.run.length}`,
+      );
+    let run = hello.run
+      ? this.runs.get(hello.run)
+      : [...this.runs.values()].find((other) => other.state === 'gathering' && other.spec.job === spec.job);
     if (run && run.state !== 'gathering')
-      throw refuse('FULL', `run '${run.id}' has its ${run.spec.workers} workers already; name another with --run, or wait for its end`);
+      throw refuse(
+        'FULL',
+        `run '${run.id}' has its ${run.spec.workers} workers already; name another with --run, or wait for its end`,
+      );
     if (run) {
       const difference = specDifference(run.spec, spec);
       if (difference) throw difference;
     } else {
       this.#checkMemory(spec);
       const id = hello.run || this.newRunId(spec.job, this.#nextRun++);
-      run = { id, spec, state: 'gathering', workers: [], servers: [], prepared: new Set(), evaluation: new Map(), evaluationStep: -1 };
+      run = {
+        id,
+        spec,
+        state: 'gathering',
+        workers: [],
+        servers: [],
+        prepared: new Set(),
+        evaluation: new Map(),
+        evaluationStep: -1,
+      };
       this.runs.set(id, run);
     }
-    run.workers.push({ connection, rank: run.workers.length, label: hello.label, step: 0, phase: 'join', secondsInPhase: 0, done: false });
+    run.workers.push({
+      connection,
+      rank: run.workers.length,
+      label: hello.label,
+      step: 0,
+      phase: 'join',
+      secondsInPhase: 0,
+      done: false,
+    });
     this.#runOfWorker.set(connection, run);
     return this.#gathered(run);
   }
@@ -136,33 +197,61 @@ export class Coordinator {
       return this.#gathered(run);
     }
     if (worker.done) return this.#endIfDone(run);
-    return this.#end(run, true, `worker ${worker.rank} (${worker.label}) is gone at step ${stepOf(run)}: ${reason}`);
+    return this.#end(
+      run,
+      true,
+      `worker ${worker.rank} (${worker.label}) is gone at step ${stepOf(run)}: ${reason}`,
+    );
   }
 
-  workerProgress(connection: number, progress: { step: number; phase: string; secondsInPhase: number }): void {
-    const worker = this.#runOfWorker.get(connection)?.workers.find((entry) => entry.connection === connection);
-    if (worker) Object.assign(worker, { step: progress.step, phase: progress.phase, secondsInPhase: progress.secondsInPhase });
+  workerProgress(
+    connection: number,
+    progress: { step: number; phase: string; secondsInPhase: number },
+  ): void {
+    const worker = this.#runOfWorker
+      .get(connection)
+      ?.workers.find((entry) => entry.connection === connection);
+    if (worker)
+      Object.assign(worker, {
+        step: progress.step,
+        phase: progress.phase,
+        secondsInPhase: progress.secondsInPhase,
+      });
   }
 
   /** One worker's share of an evaluation; when all are there, everyone gets the whole, added in rank order. */
   evaluationPart(connection: number, step: number, part: EvaluationPart): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
-    if (run?.state !== 'running' || !worker) throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
+    if (run?.state !== 'running' || !worker)
+      throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
     if (run.evaluationStep !== step) {
       if (run.evaluation.size > 0)
-        throw refuse('STEP', `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`);
+        throw refuse(
+          'STEP',
+          `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
+        );
       run.evaluationStep = step;
     }
     run.evaluation.set(worker.rank, part);
     if (run.evaluation.size < run.workers.length) return [];
     const parts = run.workers.map(({ rank }) => run.evaluation.get(rank) as EvaluationPart);
-    const sum = (of: (share: EvaluationPart) => number) => parts.reduce((total, share) => total + of(share), 0);
+    const sum = (of: (share: EvaluationPart) => number) =>
+      parts.reduce((total, share) => total + of(share), 0);
     const records = sum((share) => share.records);
-    const evaluation = { step, records, loss: sum((share) => share.lossSum) / records, accuracy: sum((share) => share.correct) / records };
+    const evaluation = {
+      step,
+      records,
+      loss: sum((share) => share.lossSum) / records,
+      accuracy: sum((share) => share.correct) / records,
+    };
     run.evaluation.clear();
     run.evaluationStep = -1;
-    return run.workers.map((entry) => ({ to: 'worker', connection: entry.connection, order: { evaluation } }));
+    return run.workers.map((entry) => ({
+      to: 'worker',
+      connection: entry.connection,
+      order: { evaluation },
+    }));
   }
 
   workerDone(connection: number): Order[] {
@@ -186,7 +275,10 @@ export class Coordinator {
       return this.servers.size === 0 ? 'waits for a server' : '';
     }
     if (run.state === 'preparing')
-      return `waits for the shards of ${run.servers.filter(({ connection }) => !run.prepared.has(connection)).map(({ address }) => address).join(', ')}`;
+      return `waits for the shards of ${run.servers
+        .filter(({ connection }) => !run.prepared.has(connection))
+        .map(({ address }) => address)
+        .join(', ')}`;
     const last = Math.min(...run.workers.map(({ step }) => step));
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';
@@ -198,7 +290,15 @@ export class Coordinator {
     const orders: Order[] = run.workers.map(({ connection, rank }) => ({
       to: 'worker',
       connection,
-      order: { welcome: { run: run.id, rank, workersJoined: run.workers.length, workersExpected: run.spec.workers, servers: this.servers.size } },
+      order: {
+        welcome: {
+          run: run.id,
+          rank,
+          workersJoined: run.workers.length,
+          workersExpected: run.spec.workers,
+          servers: this.servers.size,
+        },
+      },
     }));
     return complete ? [...orders, ...this.#prepare(run)] : orders;
   }
@@ -215,7 +315,10 @@ export class Coordinator {
       fromStep: 0,
       servers: infos,
       workers: run.workers.map(({ rank, label }) => ({ rank, label })),
-      placement: place({ sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer)), servers: infos }),
+      placement: place({
+        sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer)),
+        servers: infos,
+      }),
     };
     const prepare = { run: run.id, spec: toWire(run.spec), view: run.view };
     return run.servers.map(({ connection }) => ({ to: 'server', connection, order: { prepare } }));
@@ -250,8 +353,12 @@ export class Coordinator {
     this.runs.delete(run.id);
     for (const { connection } of run.workers) this.#runOfWorker.delete(connection);
     return [
-      ...run.workers.map(({ connection }): Order => ({ to: 'worker', connection, order: { ended: { failed, reason } } })),
-      ...run.servers.map(({ connection }): Order => ({ to: 'server', connection, order: { end: { run: run.id, reason } } })),
+      ...run.workers.map(
+        ({ connection }): Order => ({ to: 'worker', connection, order: { ended: { failed, reason } } }),
+      ),
+      ...run.servers.map(
+        ({ connection }): Order => ({ to: 'server', connection, order: { end: { run: run.id, reason } } }),
+      ),
     ];
   }
 }
@@ -262,5 +369,8 @@ function stepOf(run: Run): number {
 
 function checkProtocol(version: number): void {
   if (version !== PROTOCOL_VERSION)
-    throw refuse('PROTOCOL_VERSION', `expected protocol version ${PROTOCOL_VERSION}, got ${version}; run the same gradloom on every node`);
+    throw refuse(
+      'PROTOCOL_VERSION',
+      `expected protocol version ${PROTOCOL_VERSION}, got ${version}; run the same gradloom on every node`,
+    );
 }

@@ -47,19 +47,20 @@ export class HostedRun {
   readonly #encoded = new Map<number, { message: Buffer; awaited: number }>();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
+  #lastHeaderAt = 0;
   #flushing = false;
 
   constructor(
     readonly id: string,
     readonly spec: RunSpec,
     readonly view: View__Output,
-    layout: BlockLayout,
+    readonly layout: BlockLayout,
     owned: readonly number[],
     readonly metrics: ServerMetrics,
     /** Monotonic time in milliseconds. */
     readonly now: () => number,
   ) {
-    this.shard = new Shard(spec, layout, owned);
+    this.shard = new Shard(spec, layout, owned, metrics.probe);
     this.#waitingSince = now();
   }
 
@@ -88,19 +89,32 @@ export class HostedRun {
   subscribe(reader: Reader, codec: number): void {
     const expected = codecs[this.spec.codec];
     if (codec !== expected.id)
-      throw refuse('RUN_SPEC', `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`);
+      throw refuse(
+        'RUN_SPEC',
+        `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
+      );
     reader.subscribed = true;
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
   fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
     const codec = codecNames.find((name) => codecs[name].id === request.codec);
-    if (!codec) throw refuse('PAYLOAD', `expected a codec of ${codecNames.join(', ')}, got number ${request.codec}`);
+    if (!codec)
+      throw refuse('PAYLOAD', `expected a codec of ${codecNames.join(', ')}, got number ${request.codec}`);
     const own = new Set(this.shard.blockIndices);
     for (const block of request.blocks)
-      if (!own.has(block)) throw refuse('UNKNOWN_BLOCK', `expected blocks of this server, got ${block}; read the placement from the view`);
-    if (reader.fetches.length > 0) throw refuse('NOT_NOW', 'expected one fetch at a time, got another before the first was answered');
-    reader.fetches.push({ step: request.step, codec, blocks: request.blocks.length > 0 ? request.blocks : [...own] });
+      if (!own.has(block))
+        throw refuse(
+          'UNKNOWN_BLOCK',
+          `expected blocks of this server, got ${block}; read the placement from the view`,
+        );
+    if (reader.fetches.length > 0)
+      throw refuse('NOT_NOW', 'expected one fetch at a time, got another before the first was answered');
+    reader.fetches.push({
+      step: request.step,
+      codec,
+      blocks: request.blocks.length > 0 ? request.blocks : [...own],
+    });
     this.#answerFetches(reader);
   }
 
@@ -110,27 +124,35 @@ export class HostedRun {
       initial?: Parameters<Shard['initial']>[1];
       header?: PushMessage__Output['header'];
     };
-    const started = this.now();
     let effects: Effect[];
     if (contribution) {
-      this.metrics.received(contribution.codec, contribution.payload.byteLength);
+      this.metrics.moved('received', contribution.codec, contribution.payload.byteLength);
       effects = this.shard.contribution(rank, contribution);
+      this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
     } else if (header) {
+      const waited = this.now() - this.#lastHeaderAt;
+      const first = this.shard.missingHeaders === this.spec.workers;
+      this.#lastHeaderAt = this.now();
       effects = this.shard.header(rank, header.step, header);
+      if (!first && effects.some(({ kind }) => kind === 'outcome'))
+        this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
-      this.metrics.received(initial.codec, initial.payload.byteLength);
+      this.metrics.moved('received', initial.codec, initial.payload.byteLength);
       effects = this.shard.initial(rank, initial);
     } else {
       throw refuse('MALFORMED', 'expected a header, a contribution or initial values, got an empty message');
     }
-    this.metrics.worked((this.now() - started) / 1000);
     this.metrics.held(this.shard.heldBytes);
     for (const effect of effects) this.#carryOut(effect);
   }
 
   /** Ranks that the oldest open step waits for, and for how long (ms). */
   waiting(): { step: number; workers: number[]; waitedMs: number } {
-    return { step: this.shard.step, workers: this.shard.waitingFor(), waitedMs: this.now() - this.#waitingSince };
+    return {
+      step: this.shard.step,
+      workers: this.shard.waitingFor(),
+      waitedMs: this.now() - this.#waitingSince,
+    };
   }
 
   /** Tells every subscriber who is waited for. */
@@ -176,9 +198,10 @@ export class HostedRun {
         }
         return;
       case 'outcome':
-        this.metrics.step(effect.outcome);
+        this.metrics.step(this.id, effect.outcome);
         for (const reader of this.#readers)
-          if (reader.subscribed) reader.call.write({ outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] } });
+          if (reader.subscribed)
+            reader.call.write({ outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] } });
         return;
       case 'closed':
       case 'initialized':
@@ -200,13 +223,19 @@ export class HostedRun {
     while (reader.unsent < STREAM_UNSENT_MAX) {
       const next = reader.queue.shift();
       if (!next) return;
-      const message = next.fetched ? this.#encode(next.block, next.codec, true) : this.#shared(next.block, next.codec);
+      const message = next.fetched
+        ? this.#encode(next.block, next.codec, true)
+        : this.#shared(next.block, next.codec);
       reader.unsent++;
       reader.call.write(message, () => {
         reader.unsent--;
         if (this.#readers.has(reader)) this.#send(reader);
       });
-      this.metrics.sent(codecs[next.codec].id, message.byteLength);
+      this.metrics.moved(
+        'sent',
+        codecs[next.codec].id,
+        codecs[next.codec].payloadBytes(this.layout.blocks[next.block].elements),
+      );
     }
   }
 

@@ -30,40 +30,64 @@ export class MembershipService {
   handlers(): MembershipHandlers {
     return {
       Serve: (call: ServeCall) => {
-        this.#participant(call, this.#servers, (connection, report, first) => {
-          const coordinator = this.#keeper();
-          if (first) {
-            if (!report.hello) throw refuse('MALFORMED', 'expected hello as the first report, got something else');
-            return coordinator.serverJoined(connection, report.hello);
-          }
-          if (report.prepared) return coordinator.serverPrepared(connection, report.run);
-          if (report.refused) return coordinator.serverRefused(connection, report.run, report.refused.sentence);
-          throw refuse('MALFORMED', 'expected prepared or refused, got an empty report');
-        }, (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? []);
+        this.#participant(
+          call,
+          this.#servers,
+          (connection, report, first) => {
+            const coordinator = this.#keeper();
+            if (first) {
+              if (!report.hello)
+                throw refuse('MALFORMED', 'expected hello as the first report, got something else');
+              return coordinator.serverJoined(connection, report.hello);
+            }
+            if (report.prepared) return coordinator.serverPrepared(connection, report.run);
+            if (report.refused)
+              return coordinator.serverRefused(connection, report.run, report.refused.sentence);
+            throw refuse('MALFORMED', 'expected prepared or refused, got an empty report');
+          },
+          (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? [],
+        );
       },
       Work: (call: WorkCall) => {
-        this.#participant(call, this.#workers, (connection, report, first) => {
-          const coordinator = this.#keeper();
-          if (first) {
-            if (!report.hello) throw refuse('MALFORMED', 'expected hello as the first report, got something else');
-            return coordinator.workerJoined(connection, report.hello, fromWire(report.hello.spec));
-          }
-          if (report.progress) {
-            coordinator.workerProgress(connection, report.progress);
-            return [];
-          }
-          if (report.evaluation) return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
-          if (report.done) return coordinator.workerDone(connection);
-          throw refuse('MALFORMED', 'expected progress, evaluation or done, got an empty report');
-        }, (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? []);
+        this.#participant(
+          call,
+          this.#workers,
+          (connection, report, first) => {
+            const coordinator = this.#keeper();
+            if (first) {
+              if (!report.hello)
+                throw refuse('MALFORMED', 'expected hello as the first report, got something else');
+              return coordinator.workerJoined(connection, report.hello, fromWire(report.hello.spec));
+            }
+            if (report.progress) {
+              coordinator.workerProgress(connection, report.progress);
+              return [];
+            }
+            if (report.evaluation)
+              return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
+            if (report.done) return coordinator.workerDone(connection);
+            throw refuse('MALFORMED', 'expected progress, evaluation or done, got an empty report');
+          },
+          (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],
+        );
       },
-      Describe: (call: grpc.ServerUnaryCall<{ run: string }, object>, callback: grpc.sendUnaryData<object>) => {
+      Describe: (
+        call: grpc.ServerUnaryCall<{ run: string }, object>,
+        callback: grpc.sendUnaryData<object>,
+      ) => {
         const running = [...(this.coordinator?.runs.values() ?? [])].filter((run) => run.state === 'running');
         const { run: id } = call.request;
-        const found = id ? running.find((run) => run.id === id) : running.length === 1 ? running[0] : undefined;
+        const found = id
+          ? running.find((run) => run.id === id)
+          : running.length === 1
+            ? running[0]
+            : undefined;
         if (found) return callback(null, { run: found.id, spec: toWire(found.spec), view: found.view });
         const have = running.length > 0 ? running.map((run) => `'${run.id}'`).join(', ') : 'none';
-        const refusal = refuse('UNKNOWN_RUN', `expected the id of a running run, got '${id.slice(0, 80)}'; running: ${have}`);
+        const refusal = refuse(
+          'UNKNOWN_RUN',
+          `expected the id of a running run, got '${id.slice(0, 80)}'; running: ${have}`,
+        );
         return callback(null, { refusal: refusal.toMessage() });
       },
       Status: (_call: unknown, callback: grpc.sendUnaryData<StatusReply>) => callback(null, this.status()),
@@ -74,13 +98,22 @@ export class MembershipService {
     const { coordinator } = this;
     if (!coordinator) return { servers: [], runs: [] };
     return {
-      servers: [...coordinator.servers.values()].map(({ id, address, label, memoryBytes }) => ({ info: { id, address, weight: 1 }, label, memoryBytes })),
+      servers: [...coordinator.servers.values()].map(({ id, address, label, memoryBytes }) => ({
+        info: { id, address, weight: 1 },
+        label,
+        memoryBytes,
+      })),
       runs: [...coordinator.runs.values()].map((run) => ({
         run: run.id,
         job: run.spec.job,
         state: run.state,
         workersExpected: run.spec.workers,
-        workers: run.workers.map(({ rank, label, step, phase, secondsInPhase }) => ({ info: { rank, label }, step, phase, secondsInPhase })),
+        workers: run.workers.map(({ rank, label, step, phase, secondsInPhase }) => ({
+          info: { rank, label },
+          step,
+          phase,
+          secondsInPhase,
+        })),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),
@@ -102,7 +135,11 @@ export class MembershipService {
   }
 
   #keeper(): Coordinator {
-    if (!this.coordinator) throw refuse('NOT_NOW', `this server is not the keeper of its mesh; join ${this.keeperAddress} instead`);
+    if (!this.coordinator)
+      throw refuse(
+        'NOT_NOW',
+        `this server is not the keeper of its mesh; join ${this.keeperAddress} instead`,
+      );
     return this.coordinator;
   }
 
@@ -134,7 +171,10 @@ export class MembershipService {
       if (!calls.delete(connection)) return;
       this.dispatch(left(connection, reason));
     };
-    call.on('end', () => { leave('it left'); call.end(); });
+    call.on('end', () => {
+      leave('it left');
+      call.end();
+    });
     call.on('cancelled', () => leave('its connection broke'));
     call.on('error', (error) => leave(sentence(error)));
   }

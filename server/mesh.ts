@@ -4,10 +4,10 @@ import * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../shared/errors.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
-import { MembershipStub, PROTOCOL_VERSION } from '../shared/rpc/proto.js';
-import { Refused, RefusalCode } from '../shared/rpc/refusal.js';
-import { channelOptions } from '../shared/rpc/transport.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
+import { MembershipStub, PROTOCOL_VERSION } from '../shared/rpc/proto.js';
+import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
+import { channelOptions } from '../shared/rpc/transport.js';
 import { fromWire, type RunSpec } from '../shared/run-spec.js';
 
 export interface MeshOptions {
@@ -30,7 +30,11 @@ export interface Mesh {
 
 /** Joins the mesh; resolves when the keeper has answered. Throws Refused or RunError. */
 export function joinMesh(options: MeshOptions): Promise<Mesh> {
-  const client = new MembershipStub(options.keeperAddress, grpc.credentials.createInsecure(), channelOptions(options.peerDeadlineMs));
+  const client = new MembershipStub(
+    options.keeperAddress,
+    grpc.credentials.createInsecure(),
+    channelOptions(options.peerDeadlineMs),
+  );
   const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
   let serverId = -1;
   let leaving = false;
@@ -62,7 +66,9 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       } else if (order.refusal) {
         leaving = true;
         client.close();
-        reject(new Refused(order.refusal.code, order.refusal.sentence, `the keeper at ${options.keeperAddress}`));
+        reject(
+          new Refused(order.refusal.code, order.refusal.sentence, `the keeper at ${options.keeperAddress}`),
+        );
       } else if (order.prepare) {
         const { run } = order.prepare;
         try {
@@ -71,7 +77,13 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           call.write({ run, prepared: {} });
         } catch (error) {
           if (!(error instanceof RunError)) throw error;
-          call.write({ run, refused: { code: error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY, sentence: sentence(error) } });
+          call.write({
+            run,
+            refused: {
+              code: error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY,
+              sentence: sentence(error),
+            },
+          });
         }
       } else if (order.end) {
         options.end(order.end.run, order.end.reason);
@@ -79,6 +91,13 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
     });
     call.on('error', (error: grpc.ServiceError) => gone(error.details || sentence(error)));
     call.on('end', () => gone('it ended the stream'));
-    call.write({ hello: { protocolVersion: PROTOCOL_VERSION, address: options.address, memoryBytes: options.memoryBytes, label: options.label } });
+    call.write({
+      hello: {
+        protocolVersion: PROTOCOL_VERSION,
+        address: options.address,
+        memoryBytes: options.memoryBytes,
+        label: options.label,
+      },
+    });
   });
 }

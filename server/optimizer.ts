@@ -1,7 +1,6 @@
 // One optimizer update of one block, from the sum of the workers' gradients. The scalars (bias corrections)
 // are computed here, once, in float64. Definitions as in TensorFlow.js; Adam: Kingma & Ba, ICLR 2015.
-import type { Kernels } from '../shared/kernels/kernels.js';
-import { adamScalars } from '../shared/kernels/adam-scalars.js';
+import { adamScalars, type Kernels } from '../shared/kernels/kernels.js';
 import type { OptimizerSpec } from '../shared/run-spec.js';
 import type { BlockMemory } from './shard-memory.js';
 
@@ -36,7 +35,7 @@ export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, updat
         secondMoment: memory.slots[1],
         beta1: optimizer.beta1,
         beta2: optimizer.beta2,
-        ...adamScalars(optimizer, version + 1),
+        ...adamScalars(version + 1, optimizer),
       });
   }
 }

@@ -1,7 +1,8 @@
 // The gRPC face of the shards: opens Push and Pull streams, checks that their first message fits the run, and
 // hands the rest to it. A refusal is written to the stream and ends it; the server lives on.
-import { sentence } from '../shared/errors.js';
+
 import { schemaHash } from '../shared/blocks/manifest.js';
+import { sentence } from '../shared/errors.js';
 import type { Hello__Output } from '../shared/rpc/generated/gradloom/v1/Hello.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
@@ -9,15 +10,33 @@ import { Refused, refuse } from '../shared/rpc/refusal.js';
 import type { HostedRun, PullCall, PushCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 
-function checkHello(runs: ReadonlyMap<string, HostedRun>, hello: Hello__Output | undefined | null): HostedRun {
-  if (!hello) throw refuse('MALFORMED', 'expected hello as the first message of the stream, got something else');
+function checkHello(
+  runs: ReadonlyMap<string, HostedRun>,
+  hello: Hello__Output | undefined | null,
+): HostedRun {
+  if (!hello)
+    throw refuse('MALFORMED', 'expected hello as the first message of the stream, got something else');
   if (hello.protocolVersion !== PROTOCOL_VERSION)
-    throw refuse('PROTOCOL_VERSION', `expected protocol version ${PROTOCOL_VERSION}, got ${hello.protocolVersion}; run the same gradloom on every node`);
+    throw refuse(
+      'PROTOCOL_VERSION',
+      `expected protocol version ${PROTOCOL_VERSION}, got ${hello.protocolVersion}; run the same gradloom on every node`,
+    );
   const run = runs.get(hello.run);
-  if (!run) throw refuse('UNKNOWN_RUN', `expected a run that is held here, got '${hello.run.slice(0, 80)}'; it has ended or never began`);
-  if (hello.view !== run.view.number) throw refuse('STALE_VIEW', `expected view ${run.view.number}, got ${hello.view}; ask the keeper for the current one`);
+  if (!run)
+    throw refuse(
+      'UNKNOWN_RUN',
+      `expected a run that is held here, got '${hello.run.slice(0, 80)}'; it has ended or never began`,
+    );
+  if (hello.view !== run.view.number)
+    throw refuse(
+      'STALE_VIEW',
+      `expected view ${run.view.number}, got ${hello.view}; ask the keeper for the current one`,
+    );
   if (!hello.schemaHash.equals(schemaHash(run.spec.tensors)))
-    throw refuse('SCHEMA', "expected the schema hash of the run's model, got another; start every worker with the same job");
+    throw refuse(
+      'SCHEMA',
+      "expected the schema hash of the run's model, got another; start every worker with the same job",
+    );
   if (!hello.observer && hello.worker >= run.spec.workers)
     throw refuse('UNKNOWN_WORKER', `expected a rank below ${run.spec.workers}, got ${hello.worker}`);
   return run;
@@ -29,7 +48,12 @@ interface Endable {
 }
 
 /** Runs `work`; a refusal goes to the peer and ends its stream. Anything else is a bug of ours and is thrown. */
-function guarded(call: Endable, metrics: ServerMetrics, onRefused: (error: Refused) => void, work: () => void): void {
+function guarded(
+  call: Endable,
+  metrics: ServerMetrics,
+  onRefused: (error: Refused) => void,
+  work: () => void,
+): void {
   try {
     work();
   } catch (error) {
@@ -46,7 +70,8 @@ export function parametersHandlers(
   metrics: ServerMetrics,
   log: (message: string) => void,
 ): ParametersHandlers {
-  const report = (what: string, peer: string) => (error: Refused) => log(`${what} from ${peer} refused: ${error.sentence}`);
+  const report = (what: string, peer: string) => (error: Refused) =>
+    log(`${what} from ${peer} refused: ${error.sentence}`);
   return {
     Push(call: PushCall) {
       let run: HostedRun | undefined;
@@ -54,19 +79,37 @@ export function parametersHandlers(
       let refused = false;
       call.on('data', (message) => {
         if (refused) return;
-        guarded(call as Endable, metrics, (error) => { refused = true; report('push', call.getPeer())(error); }, () => {
-          if (run) return run.push(rank, message);
-          const hosted = checkHello(runs, message.hello);
-          if (message.hello?.observer) throw refuse('UNKNOWN_WORKER', 'expected a worker of the view, got an observer; observers only pull');
-          run = hosted;
-          rank = message.hello?.worker ?? -1;
-          run.attachWriter(rank, call);
-        });
+        guarded(
+          call as Endable,
+          metrics,
+          (error) => {
+            refused = true;
+            report('push', call.getPeer())(error);
+          },
+          () => {
+            if (run) return run.push(rank, message);
+            const hosted = checkHello(runs, message.hello);
+            if (message.hello?.observer)
+              throw refuse(
+                'UNKNOWN_WORKER',
+                'expected a worker of the view, got an observer; observers only pull',
+              );
+            run = hosted;
+            rank = message.hello?.worker ?? -1;
+            run.attachWriter(rank, call);
+          },
+        );
       });
       const detach = () => run?.detachWriter(rank, call);
-      call.on('end', () => { detach(); call.end(); });
+      call.on('end', () => {
+        detach();
+        call.end();
+      });
       call.on('cancelled', detach);
-      call.on('error', (error) => { detach(); log(`push stream of ${call.getPeer()} broke: ${sentence(error)}`); });
+      call.on('error', (error) => {
+        detach();
+        log(`push stream of ${call.getPeer()} broke: ${sentence(error)}`);
+      });
     },
     Pull(call: PullCall) {
       let run: HostedRun | undefined;
@@ -74,19 +117,35 @@ export function parametersHandlers(
       let refused = false;
       call.on('data', (message) => {
         if (refused) return;
-        guarded(call as Endable, metrics, (error) => { refused = true; report('pull', call.getPeer())(error); }, () => {
-          if (!run || !reader) {
-            run = checkHello(runs, message.hello);
-            reader = run.attachReader(call);
-          } else if (message.subscribe) run.subscribe(reader, message.subscribe.codec);
-          else if (message.fetch) run.fetch(reader, message.fetch);
-          else throw refuse('MALFORMED', 'expected subscribe or fetch, got an empty message');
-        });
+        guarded(
+          call as Endable,
+          metrics,
+          (error) => {
+            refused = true;
+            report('pull', call.getPeer())(error);
+          },
+          () => {
+            if (!run || !reader) {
+              run = checkHello(runs, message.hello);
+              reader = run.attachReader(call);
+            } else if (message.subscribe) run.subscribe(reader, message.subscribe.codec);
+            else if (message.fetch) run.fetch(reader, message.fetch);
+            else throw refuse('MALFORMED', 'expected subscribe or fetch, got an empty message');
+          },
+        );
       });
-      const detach = () => { if (reader) run?.detachReader(reader); };
-      call.on('end', () => { detach(); call.end(); });
+      const detach = () => {
+        if (reader) run?.detachReader(reader);
+      };
+      call.on('end', () => {
+        detach();
+        call.end();
+      });
       call.on('cancelled', detach);
-      call.on('error', (error) => { detach(); log(`pull stream of ${call.getPeer()} broke: ${sentence(error)}`); });
+      call.on('error', (error) => {
+        detach();
+        log(`pull stream of ${call.getPeer()} broke: ${sentence(error)}`);
+      });
     },
   } as ParametersHandlers;
 }

@@ -53,7 +53,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   handled.addService(parametersService, parametersHandlers(runs, metrics, log));
   handled.addService(membershipService, membership.handlers());
   const services = ['', 'gradloom.v1.Parameters', 'gradloom.v1.Membership'];
-  const health = new HealthImplementation(Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])));
+  const health = new HealthImplementation(
+    Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])),
+  );
   health.addToServer(grpcServer);
   new ReflectionService(packageDefinition).addToServer(grpcServer);
 

@@ -47,7 +47,11 @@ export interface ShardMemoryMap {
 }
 
 /** Addresses of everything in a memory of `shardBytes(...)` bytes, from `firstFreeByte` up. */
-export function mapShard(blocks: readonly Block[], optimizer: OptimizerSpec, firstFreeByte: number): ShardMemoryMap {
+export function mapShard(
+  blocks: readonly Block[],
+  optimizer: OptimizerSpec,
+  firstFreeByte: number,
+): ShardMemoryMap {
   let next = aligned(firstFreeByte);
   const take = (bytes: number) => {
     const at = next;

@@ -20,6 +20,8 @@ export type Effect =
   | { kind: 'ack'; worker: number; step: number; block: number }
   /** The worker may send this many payload bytes more. */
   | { kind: 'release'; worker: number; bytes: number }
+  /** The contribution was here before; nothing changed. */
+  | { kind: 'duplicate' }
   /** The block has new values. */
   | { kind: 'updated'; block: number }
   | { kind: 'outcome'; outcome: Outcome }
@@ -53,6 +55,14 @@ interface BlockState {
   readonly held: Map<number, Held>;
 }
 
+/** Takes the times of the phases of a block; the core itself has no clock. */
+export interface PhaseProbe {
+  now(): number;
+  phase(name: 'decode' | 'aggregate' | 'optimizer' | 'encode', since: number): void;
+}
+
+const NO_PROBE: PhaseProbe = { now: () => 0, phase: () => undefined };
+
 /** Encoded values of a block, in memory that the next call overwrites. */
 export interface Encoded {
   step: number;
@@ -76,7 +86,12 @@ export class Shard {
   readonly #exchanged: number;
 
   /** @param owned indices of the blocks that this server owns */
-  constructor(spec: RunSpec, layout: BlockLayout, owned: readonly number[]) {
+  constructor(
+    spec: RunSpec,
+    layout: BlockLayout,
+    owned: readonly number[],
+    readonly probe: PhaseProbe = NO_PROBE,
+  ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
     this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer) });
@@ -105,6 +120,11 @@ export class Shard {
   /** Steps decided on all blocks: the index of the open step. */
   get step(): number {
     return this.#headers.step;
+  }
+
+  /** Workers whose header of the open step is not here. */
+  get missingHeaders(): number {
+    return this.#headers.missing().length;
   }
 
   get initialized(): boolean {
@@ -136,7 +156,8 @@ export class Shard {
 
   /** Initial values of a block, once, in fp32. Throws Refused. */
   initial(worker: number, bulk: Bulk): Effect[] {
-    if (worker !== 0) throw refuse('UNKNOWN_WORKER', `expected initial values from worker 0, got them from worker ${worker}`);
+    if (worker !== 0)
+      throw refuse('UNKNOWN_WORKER', `expected initial values from worker 0, got them from worker ${worker}`);
     const state = this.#state(bulk.block);
     this.#stage(bulk, state, codecs.fp32);
     const ack: Effect[] = [
@@ -153,7 +174,8 @@ export class Shard {
 
   /** What a worker says of its step before its contributions. Throws Refused. */
   header(worker: number, step: number, header: Header): Effect[] {
-    if (!this.initialized) throw refuse('STEP', `worker ${worker} sent a header before every block had its initial values`);
+    if (!this.initialized)
+      throw refuse('STEP', `worker ${worker} sent a header before every block had its initial values`);
     const outcome = this.#headers.add(worker, step, header);
     if (!outcome) return [];
     const effects: Effect[] = [{ kind: 'outcome', outcome }];
@@ -171,17 +193,33 @@ export class Shard {
     const bytes = bulk.payload.byteLength;
     const { step } = bulk;
     if (state.block.kind === 'frozen')
-      throw refuse('UNKNOWN_BLOCK', `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`);
+      throw refuse(
+        'UNKNOWN_BLOCK',
+        `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`,
+      );
     const release: Effect = { kind: 'release', worker, bytes };
-    if (step < this.step) return [{ kind: 'ack', worker, step, block: bulk.block }, release];
+    if (step < this.step)
+      return [{ kind: 'duplicate' }, { kind: 'ack', worker, step, block: bulk.block }, release];
     if (step > this.step || !this.#headers.has(worker))
-      throw refuse('STEP', `worker ${worker}: expected the header of step ${this.step} before block ${bulk.block} of step ${step}; send a header first`);
+      throw refuse(
+        'STEP',
+        `worker ${worker}: expected the header of step ${this.step} before block ${bulk.block} of step ${step}; send a header first`,
+      );
     if (state.arrived.has(worker))
-      return state.applied ? [{ kind: 'ack', worker, step, block: bulk.block }, release] : [release];
+      return [
+        { kind: 'duplicate' },
+        ...(state.applied ? [{ kind: 'ack', worker, step, block: bulk.block } as const] : []),
+        release,
+      ];
     const early = state.turn !== worker;
     if (early && this.#heldBytes[worker] + bytes > PUSH_CREDIT_BYTES)
-      throw refuse('CREDIT', `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`);
+      throw refuse(
+        'CREDIT',
+        `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`,
+      );
+    const started = this.probe.now();
     this.#stage(bulk, state, state.codec);
+    this.probe.phase('decode', started);
 
     state.arrived.add(worker);
     if (early) {
@@ -208,7 +246,15 @@ export class Shard {
     const state = this.#state(block);
     const codec = codecs[codecName];
     const { elements } = state.block;
-    const scale = codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
+    const started = this.probe.now();
+    const scale = codec.encode(
+      this.#kernels,
+      state.memory.values,
+      elements,
+      this.#map.outgoing,
+      state.absmax,
+    );
+    this.probe.phase('encode', started);
     return {
       step: this.step + (state.applied ? 1 : 0),
       version: state.version,
@@ -225,7 +271,11 @@ export class Shard {
 
   #state(block: number): BlockState {
     const state = this.#blocks.get(block);
-    if (!state) throw refuse('UNKNOWN_BLOCK', `expected one of this server's ${this.#blocks.size} blocks, got ${block}; read the placement from the view`);
+    if (!state)
+      throw refuse(
+        'UNKNOWN_BLOCK',
+        `expected one of this server's ${this.#blocks.size} blocks, got ${block}; read the placement from the view`,
+      );
     return state;
   }
 
@@ -234,38 +284,67 @@ export class Shard {
     const where = `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}'`;
     const codec = codecById(bulk.codec);
     if (codec?.id !== expected.id)
-      throw refuse('PAYLOAD', `${where}: expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`);
+      throw refuse(
+        'PAYLOAD',
+        `${where}: expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`,
+      );
     const fault = checkPayload(codec, state.block.elements, bulk.payload.byteLength, bulk.scale);
     if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
-    if (!checksumMatches(bulk)) throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
+    if (!checksumMatches(bulk))
+      throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
     this.#kernels.u8(this.#map.incoming, bulk.payload.byteLength).set(bulk.payload);
     if (!codec.payloadFinite(this.#kernels, this.#map.incoming, state.block.elements))
-      throw refuse('NOT_FINITE', `${where}: expected finite numbers, got NaN or infinity; say all_finite = false in the step header`);
+      throw refuse(
+        'NOT_FINITE',
+        `${where}: expected finite numbers, got NaN or infinity; say all_finite = false in the step header`,
+      );
   }
 
   #sum(state: BlockState, worker: number, codec: Codec, scale: number): void {
+    const started = this.probe.now();
     const weight = this.#headers.weight(worker);
-    codec.accumulate(this.#kernels, this.#map.incoming, state.block.elements, scale, weight, state.memory.accumulator, state.turn === 0);
+    codec.accumulate(
+      this.#kernels,
+      this.#map.incoming,
+      state.block.elements,
+      scale,
+      weight,
+      state.memory.accumulator,
+      state.turn === 0,
+    );
     state.turn++;
+    this.probe.phase('aggregate', started);
   }
 
   #apply(state: BlockState, effects: Effect[]): void {
+    const started = this.probe.now();
     const gradientScale = 1 / this.#headers.totalSamples();
     const { memory, block } = state;
-    if (block.kind === 'state') this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
-    else state.absmax = applyOptimizer(this.#kernels, this.#spec.optimizer, { memory, elements: block.elements, gradientScale, version: state.version });
+    if (block.kind === 'state')
+      this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
+    else
+      state.absmax = applyOptimizer(this.#kernels, this.#spec.optimizer, {
+        memory,
+        elements: block.elements,
+        gradientScale,
+        version: state.version,
+      });
+    this.probe.phase('optimizer', started);
     state.version++;
     state.applied = true;
     this.#open--;
-    for (const worker of state.arrived) effects.push({ kind: 'ack', worker, step: this.step, block: block.index });
+    for (const worker of state.arrived)
+      effects.push({ kind: 'ack', worker, step: this.step, block: block.index });
     effects.push({ kind: 'updated', block: block.index });
     if (this.#open === 0) this.#close(effects);
   }
 
   #skip(effects: Effect[]): void {
     for (const state of this.#blocks.values()) {
-      for (const worker of state.arrived) effects.push({ kind: 'ack', worker, step: this.step, block: state.block.index });
-      for (const held of state.held.values()) effects.push({ kind: 'release', worker: held.worker, bytes: held.payload.byteLength });
+      for (const worker of state.arrived)
+        effects.push({ kind: 'ack', worker, step: this.step, block: state.block.index });
+      for (const held of state.held.values())
+        effects.push({ kind: 'release', worker: held.worker, bytes: held.payload.byteLength });
     }
     this.#heldBytes.fill(0);
     this.#close(effects);

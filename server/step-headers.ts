@@ -23,7 +23,8 @@ export interface Outcome {
   readonly notFinite: readonly number[];
 }
 
-const isPowerOfTwo = (value: number) => value > 0 && Number.isFinite(value) && Number.isInteger(Math.log2(value));
+const isPowerOfTwo = (value: number) =>
+  value > 0 && Number.isFinite(value) && Number.isInteger(Math.log2(value));
 
 export class StepHeaders {
   readonly #headers: (Header | undefined)[];
@@ -54,10 +55,17 @@ export class StepHeaders {
       throw refuse('UNKNOWN_WORKER', `expected a rank below ${this.#headers.length}, got ${worker}`);
     if (step < this.#step) return undefined;
     if (step > this.#step)
-      throw refuse('STEP', `worker ${worker}: expected the header of step ${this.#step}, got step ${step}; wait for the step's outcome`);
-    if (header.samples < 1) throw refuse('MALFORMED', `worker ${worker}: expected at least one sample, got ${header.samples}`);
+      throw refuse(
+        'STEP',
+        `worker ${worker}: expected the header of step ${this.#step}, got step ${step}; wait for the step's outcome`,
+      );
+    if (header.samples < 1)
+      throw refuse('MALFORMED', `worker ${worker}: expected at least one sample, got ${header.samples}`);
     if (!isPowerOfTwo(header.lossScale))
-      throw refuse('MALFORMED', `worker ${worker}: expected a power of two as loss scale, got ${header.lossScale}`);
+      throw refuse(
+        'MALFORMED',
+        `worker ${worker}: expected a power of two as loss scale, got ${header.lossScale}`,
+      );
     if (this.#headers[worker]) return undefined;
     this.#headers[worker] = header;
     this.#missing--;

@@ -1,15 +1,26 @@
 // Everything about a run that its nodes must agree on: the type the cores work with, its wire form, and the
 // comparison that tells two workers where their options differ.
-import { layoutBlocks, type Block } from './blocks/blocks.js';
-import { manifestDifference, manifestFault, schemaHash, type TensorKind, type TensorSpec } from './blocks/manifest.js';
+import { type Block, layoutBlocks } from './blocks/blocks.js';
+import {
+  manifestDifference,
+  manifestFault,
+  schemaHash,
+  type TensorKind,
+  type TensorSpec,
+} from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
 import { WORKERS_MAX } from './limits.js';
-import type { RunSpec as WireSpec, RunSpec__Output } from './rpc/generated/gradloom/v1/RunSpec.js';
+import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
 export type OptimizerSpec =
   | { readonly kind: 'sgd'; readonly learningRate: number }
-  | { readonly kind: 'momentum'; readonly learningRate: number; readonly momentum: number; readonly nesterov: boolean }
+  | {
+      readonly kind: 'momentum';
+      readonly learningRate: number;
+      readonly momentum: number;
+      readonly nesterov: boolean;
+    }
   | {
       readonly kind: 'adam';
       readonly learningRate: number;
@@ -76,22 +87,42 @@ export function toWire(spec: RunSpec): WireSpec {
 export function fromWire(wire: RunSpec__Output | null): RunSpec {
   if (!wire?.manifest || !wire.optimizer)
     throw refuse('MALFORMED', 'expected a run spec with manifest and optimizer, got one without');
-  const tensors = wire.manifest.tensors.map(({ name, shape, kind }) => ({ name, shape, kind: KINDS[kind - 1] }));
-  if (tensors.some((tensor) => !tensor.kind)) throw refuse('MALFORMED', 'expected a kind for every tensor, got none');
+  const tensors = wire.manifest.tensors.map(({ name, shape, kind }) => ({
+    name,
+    shape,
+    kind: KINDS[kind - 1],
+  }));
+  if (tensors.some((tensor) => !tensor.kind))
+    throw refuse('MALFORMED', 'expected a kind for every tensor, got none');
   const fault = manifestFault(tensors);
   if (fault) throw refuse('SCHEMA', fault);
   if (!schemaHash(tensors).equals(wire.manifest.schemaHash))
-    throw refuse('SCHEMA', "expected the schema hash of the manifest's own tensors, got another; rebuild the client");
+    throw refuse(
+      'SCHEMA',
+      "expected the schema hash of the manifest's own tensors, got another; rebuild the client",
+    );
   const kind = OPTIMIZERS[wire.optimizer.kind - 1];
   const codec = (Object.keys(CODEC_IDS) as CodecName[]).find((name) => CODEC_IDS[name] === wire.codec);
-  if (!kind) throw refuse('RUN_SPEC', `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.optimizer.kind}`);
-  if (!codec) throw refuse('RUN_SPEC', `expected a codec of ${Object.keys(CODEC_IDS).join(', ')}, got number ${wire.codec}`);
-  if (wire.consistency !== 1) throw refuse('RUN_SPEC', `expected consistency bsp, got number ${wire.consistency}`);
+  if (!kind)
+    throw refuse(
+      'RUN_SPEC',
+      `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.optimizer.kind}`,
+    );
+  if (!codec)
+    throw refuse(
+      'RUN_SPEC',
+      `expected a codec of ${Object.keys(CODEC_IDS).join(', ')}, got number ${wire.codec}`,
+    );
+  if (wire.consistency !== 1)
+    throw refuse('RUN_SPEC', `expected consistency bsp, got number ${wire.consistency}`);
   const { learningRate, momentum, nesterov, beta1, beta2, epsilon } = wire.optimizer;
   if (!(learningRate > 0 && Number.isFinite(learningRate)))
     throw refuse('RUN_SPEC', `expected a learning rate above 0, got ${learningRate}`);
   if (![momentum, beta1, beta2].every((rate) => rate >= 0 && rate < 1) || !(epsilon >= 0))
-    throw refuse('RUN_SPEC', `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`);
+    throw refuse(
+      'RUN_SPEC',
+      `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`,
+    );
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   const optimizer: OptimizerSpec =
@@ -118,7 +149,11 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
 /** Why a worker with `theirs` cannot join a run of `ours`: the first difference; undefined if it can. */
 export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefined {
   const tensors = manifestDifference(ours.tensors, theirs.tensors);
-  if (tensors) return refuse('SCHEMA', `the model differs from the run's: ${tensors}; start every worker with the same job`);
+  if (tensors)
+    return refuse(
+      'SCHEMA',
+      `the model differs from the run's: ${tensors}; start every worker with the same job`,
+    );
   const flat = (spec: RunSpec) => ({
     job: spec.job,
     optimizer: JSON.stringify(spec.optimizer),
@@ -135,7 +170,10 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
   const b = flat(theirs);
   for (const key of Object.keys(a) as (keyof typeof a)[])
     if (a[key] !== b[key])
-      return refuse('RUN_SPEC', `the run's ${key} is ${a[key]}, got ${b[key]}; start every worker with the same options`);
+      return refuse(
+        'RUN_SPEC',
+        `the run's ${key} is ${a[key]}, got ${b[key]}; start every worker with the same options`,
+      );
   return undefined;
 }
 

@@ -39,7 +39,9 @@ export function layoutBlocks(tensors: readonly TensorSpec[]): BlockLayout {
     const total = elementsOf(shape);
     const blockCount = Math.ceil(total / BLOCK_ELEMENTS_MAX);
     if (blocks.length + blockCount > BLOCKS_MAX)
-      throw new RunError(`expected a model of at most ${BLOCKS_MAX} blocks of ${BLOCK_ELEMENTS_MAX} elements, got more`);
+      throw new RunError(
+        `expected a model of at most ${BLOCKS_MAX} blocks of ${BLOCK_ELEMENTS_MAX} elements, got more`,
+      );
     tensorOffsets.push(offset);
     for (let start = 0; start < total; start += BLOCK_ELEMENTS_MAX) {
       const length = Math.min(BLOCK_ELEMENTS_MAX, total - start);

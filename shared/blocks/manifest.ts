@@ -38,21 +38,28 @@ export function manifestFault(tensors: readonly TensorSpec[]): string | undefine
       return `expected at most ${TENSOR_RANK_MAX} dimensions, got ${shape.length} in tensor '${name}'`;
     if (shape.some((dimension) => !Number.isSafeInteger(dimension) || dimension < 1))
       return `expected positive dimensions, got [${shape}] in tensor '${name}'`;
-    if (!Number.isSafeInteger(elementsOf(shape))) return `tensor '${name}' of shape [${shape}] is too large to count`;
+    if (!Number.isSafeInteger(elementsOf(shape)))
+      return `tensor '${name}' of shape [${shape}] is too large to count`;
   }
   return undefined;
 }
 
 /** The first difference between two models, in words; undefined if they are the same. */
-export function manifestDifference(ours: readonly TensorSpec[], theirs: readonly TensorSpec[]): string | undefined {
+export function manifestDifference(
+  ours: readonly TensorSpec[],
+  theirs: readonly TensorSpec[],
+): string | undefined {
   const count = Math.max(ours.length, theirs.length);
   for (let index = 0; index < count; index++) {
     const a = ours[index];
     const b = theirs[index];
-    if (!a) return `expected ${ours.length} tensors, got ${theirs.length}; the first extra one is '${b.name}'`;
-    if (!b) return `expected ${ours.length} tensors, got ${theirs.length}; the first missing one is '${a.name}'`;
+    if (!a)
+      return `expected ${ours.length} tensors, got ${theirs.length}; the first extra one is '${b.name}'`;
+    if (!b)
+      return `expected ${ours.length} tensors, got ${theirs.length}; the first missing one is '${a.name}'`;
     const describe = (tensor: TensorSpec) => `${tensor.kind} '${tensor.name}' of shape [${tensor.shape}]`;
-    if (describe(a) !== describe(b)) return `expected tensor ${index} to be ${describe(a)}, got ${describe(b)}`;
+    if (describe(a) !== describe(b))
+      return `expected tensor ${index} to be ${describe(a)}, got ${describe(b)}`;
   }
   return undefined;
 }

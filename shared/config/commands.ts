@@ -51,6 +51,8 @@ export const UP = define({
     seed,
     summary,
     out,
+    cache,
+    peerDeadlineMs,
     json,
     config,
   },
@@ -75,7 +77,18 @@ export const STATUS = define({
 export const SERVER = define({
   name: 'gradloom-server',
   summary: 'Holds a part of the model and runs the optimizer on it.',
-  options: { listen, advertise, join, metrics, memoryBytes, insecure, json, logLevel, config },
+  options: {
+    listen,
+    advertise,
+    join,
+    metrics,
+    memoryBytes,
+    peerDeadlineMs,
+    insecure,
+    json,
+    logLevel,
+    config,
+  },
   examples: [
     { line: 'gradloom-server', does: 'the first server, for workers on this machine' },
     {

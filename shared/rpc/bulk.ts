@@ -103,7 +103,8 @@ class Reader {
   }
 
   bytes(length: number): Buffer {
-    if (length > this.buffer.length - this.at) throw new RangeError('a field runs past the end of the message');
+    if (length > this.buffer.length - this.at)
+      throw new RangeError('a field runs past the end of the message');
     this.at += length;
     return this.buffer.subarray(this.at - length, this.at);
   }
@@ -121,7 +122,10 @@ class Reader {
  * If the message's only field is number `outerFields[…]`, its number and content, read by hand;
  * undefined for any other message, which the generated code reads. Throws RangeError on a malformed one.
  */
-export function decodeBulk(buffer: Buffer, outerFields: readonly number[]): { field: number; bulk: Bulk } | undefined {
+export function decodeBulk(
+  buffer: Buffer,
+  outerFields: readonly number[],
+): { field: number; bulk: Bulk } | undefined {
   if (buffer.length === 0 || (buffer[0] & 7) !== WIRE_BYTES || buffer[0] >= 128) return undefined;
   const field = buffer[0] >> 3;
   if (!outerFields.includes(field)) return undefined;
@@ -130,7 +134,16 @@ export function decodeBulk(buffer: Buffer, outerFields: readonly number[]): { fi
   const inner = outer.bytes(outer.varint());
   if (outer.at !== buffer.length) return undefined;
 
-  const bulk: Bulk = { step: 0, block: 0, codec: 0, scale: 0, crc32: 0, version: 0, fetched: false, payload: Buffer.alloc(0) };
+  const bulk: Bulk = {
+    step: 0,
+    block: 0,
+    codec: 0,
+    scale: 0,
+    crc32: 0,
+    version: 0,
+    fetched: false,
+    payload: Buffer.alloc(0),
+  };
   const reader = new Reader(inner);
   while (reader.at < inner.length) {
     const tag = reader.varint();

@@ -26,8 +26,12 @@ export const packageDefinition = protoLoader.loadSync(FILES, {
   oneofs: true,
 });
 
-export const parametersService = packageDefinition['gradloom.v1.Parameters'] as unknown as ParametersDefinition;
-export const membershipService = packageDefinition['gradloom.v1.Membership'] as unknown as MembershipDefinition;
+export const parametersService = packageDefinition[
+  'gradloom.v1.Parameters'
+] as unknown as ParametersDefinition;
+export const membershipService = packageDefinition[
+  'gradloom.v1.Membership'
+] as unknown as MembershipDefinition;
 
 /** The codes of the generated (de)serializers, kept for tests that compare with the hand-written ones. */
 export const generated = {
@@ -70,7 +74,11 @@ const pull = parametersService.Pull as unknown as Codable;
 pull.responseSerialize = passBuffer(pull.responseSerialize);
 pull.responseDeserialize = deserializePull;
 
-type ClientConstructor<T> = new (address: string, credentials: grpc.ChannelCredentials, options?: object) => T;
+type ClientConstructor<T> = new (
+  address: string,
+  credentials: grpc.ChannelCredentials,
+  options?: object,
+) => T;
 
 export const ParametersStub = grpc.makeClientConstructor(
   parametersService as unknown as grpc.ServiceDefinition,

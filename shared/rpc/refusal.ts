@@ -4,7 +4,10 @@ import { RunError } from '../errors.js';
 import { RefusalCode } from './generated/gradloom/v1/RefusalCode.js';
 
 export { RefusalCode };
-export type RefusalCodeName = Exclude<keyof typeof RefusalCode, 'REFUSAL_CODE_UNSPECIFIED'>;
+
+type Short<T> = T extends `REFUSAL_CODE_${infer Name}` ? Name : never;
+/** Names of the codes without their prefix. */
+export type RefusalCodeName = Exclude<Short<keyof typeof RefusalCode>, 'UNSPECIFIED'>;
 
 export interface RefusalMessage {
   code: number;
@@ -40,5 +43,5 @@ export class Refused extends RunError {
 
 /** Shorthand for `new Refused(RefusalCode[…], sentence)`. */
 export function refuse(name: RefusalCodeName, sentence: string): Refused {
-  return new Refused(RefusalCode[name], sentence);
+  return new Refused(RefusalCode[`REFUSAL_CODE_${name}`], sentence);
 }

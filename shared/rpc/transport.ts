@@ -50,7 +50,9 @@ export function createServer(peerDeadlineMs: number): grpc.Server {
   });
   const internals = server as unknown as ServerInternals;
   if (typeof internals.commonServerOptions !== 'object')
-    throw new Error('this version of @grpc/grpc-js keeps its HTTP/2 options elsewhere; the windows cannot be opened');
+    throw new Error(
+      'this version of @grpc/grpc-js keeps its HTTP/2 options elsewhere; the windows cannot be opened',
+    );
   internals.commonServerOptions.settings = {
     ...internals.commonServerOptions.settings,
     initialWindowSize: FLOW_CONTROL_WINDOW_BYTES,
@@ -81,6 +83,8 @@ export async function bind(server: grpc.Server, address: string): Promise<number
   }
   const { http2Servers } = server as unknown as ServerInternals;
   for (const http2Server of http2Servers.keys())
-    http2Server.on('session', (session: ServerHttp2Session) => session.setLocalWindowSize(FLOW_CONTROL_WINDOW_BYTES));
+    http2Server.on('session', (session: ServerHttp2Session) =>
+      session.setLocalWindowSize(FLOW_CONTROL_WINDOW_BYTES),
+    );
   return port;
 }

@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// The binary gradloom-server: options in, a server of the mesh out, until it is stopped or its keeper is gone.
+import { formatAddress } from '../shared/config/address.js';
+import { metricsAddress, SERVER } from '../shared/config/commands.js';
+import { parseOptions } from '../shared/config/parse.js';
+import { EXIT } from '../shared/errors.js';
+import { serveMetrics } from '../shared/metrics/http.js';
+import { createMetrics } from '../shared/metrics/metrics.js';
+import { createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
+import { reportTo } from './metrics.js';
+import { startServer } from './server.js';
+
+async function main(): Promise<void> {
+  const parsed = await parseOptions(SERVER, process.argv.slice(2), process.env);
+  if (parsed.kind === 'print') {
+    process.stdout.write(parsed.text);
+    return;
+  }
+  const { options, warnings } = parsed;
+  const log = createLog(options.logLevel);
+  for (const warning of warnings) log.warn(warning);
+
+  const instruments = createMetrics('server');
+  let healthy = false;
+  const metricsServer = await serveMetrics(instruments.registry, metricsAddress(options), () =>
+    healthy ? { healthy } : { healthy, reason: 'not in the mesh' },
+  );
+  const server = await startServer({
+    listen: formatAddress(options.listen),
+    advertise: options.advertise && formatAddress(options.advertise),
+    join: options.join && formatAddress(options.join),
+    memoryBytes: options.memoryBytes,
+    peerDeadlineMs: options.peerDeadlineMs,
+    metrics: reportTo(instruments),
+    log: (message) => log.info(message),
+    onLost: (error) => fail(error, 'gradloom-server'),
+  });
+  healthy = true;
+
+  const stop = async (reason: string, status: number) => {
+    healthy = false;
+    await server.close(reason);
+    await metricsServer.close();
+    process.exit(status);
+  };
+  onStopSignal((signal) =>
+    stop(
+      `the server at ${server.address} was stopped by ${signal}`,
+      signal === 'SIGINT' ? EXIT.interrupted : EXIT.done,
+    ),
+  );
+  onParentGone(() => stop(`the launcher of the server at ${server.address} is gone`, EXIT.failed));
+
+  if (options.json)
+    printEvent({ event: 'ready', role: 'server', address: server.address, metrics: metricsServer.url });
+  else
+    process.stdout.write(
+      `gradloom-server ${server.serverId} is ready on ${server.address}, metrics on ${metricsServer.url}\n` +
+        (options.join ? '' : `Join it: gradloom-worker --join ${server.address}\n`),
+    );
+}
+
+main().catch((error) => fail(error, 'gradloom-server'));

@@ -1,0 +1,86 @@
+// What a server's parts report, turned into the process's instruments. Each part knows only this interface,
+// so that tests hand in one of their own.
+import { performance } from 'node:perf_hooks';
+import { codecById } from '../shared/codec/registry.js';
+import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js';
+import type { HostedRun } from './hosted-run.js';
+import type { PhaseProbe } from './shard.js';
+import type { Outcome } from './step-headers.js';
+
+export interface ServerMetrics {
+  readonly probe: PhaseProbe;
+  moved(direction: 'sent' | 'received', codec: number, payloadBytes: number): void;
+  contribution(result: 'accepted' | 'duplicate'): void;
+  refused(code: string): void;
+  held(bytes: number): void;
+  blockApplied(): void;
+  step(run: string, outcome: Outcome): void;
+  waitedFor(rank: number, seconds: number): void;
+  /** Ranks that are waited for now, of all ranks. */
+  waiting(workers: number, ranks: readonly number[]): void;
+  runs(runs: ReadonlyMap<string, HostedRun>): void;
+}
+
+export function reportTo(metrics: Instruments): ServerMetrics {
+  let ended = 0;
+  let known = new Set<string>();
+  return {
+    probe: {
+      now: () => performance.now(),
+      phase: (phase, since) =>
+        metrics.applyPhaseSeconds.observe((performance.now() - since) / 1000, { phase }),
+    },
+    moved(direction, id, payloadBytes) {
+      const codec = codecById(id);
+      if (!codec) return;
+      metrics.bytes.add(payloadBytes, { direction, codec: codec.name });
+      metrics.elements.add(payloadBytes / codec.payloadBytes(1), { direction });
+    },
+    contribution: (result) => metrics.contributions.add(1, { result }),
+    refused: (code) => metrics.refusals.add(1, { code }),
+    held: (bytes) => metrics.inFlightBytes.set(bytes),
+    blockApplied: () => metrics.blocksApplied.add(1),
+    step(run, outcome) {
+      metrics.steps.add(1, { outcome: outcome.skipped ? 'skipped' : 'applied' });
+      if (!outcome.skipped) metrics.loss.set(outcome.loss, { run, split: 'train' });
+    },
+    waitedFor: (rank, seconds) => metrics.waitedForWorkerSeconds.add(seconds, { rank: String(rank) }),
+    waiting(workers, ranks) {
+      for (let rank = 0; rank < workers; rank++)
+        metrics.waitingForWorker.set(ranks.includes(rank) ? 1 : 0, { rank: String(rank) });
+    },
+    runs(runs) {
+      for (const id of known) {
+        if (runs.has(id)) continue;
+        ended++;
+        metrics.runInfo.forget({ run: id });
+        metrics.loss.forget({ run: id });
+      }
+      known = new Set(runs.keys());
+      const hosted = [...runs.values()];
+      for (const { id, spec } of hosted)
+        metrics.runInfo.set(1, {
+          run: id,
+          training_job: spec.job,
+          codec: spec.codec,
+          consistency: spec.consistency,
+        });
+      const training = hosted.filter(({ shard }) => shard.initialized).length;
+      metrics.runs.set(training, { state: 'training' });
+      metrics.runs.set(hosted.length - training, { state: 'waiting' });
+      metrics.runs.set(ended, { state: 'ended' });
+      metrics.parameters.set(
+        hosted.reduce(
+          (sum, { shard, layout }) =>
+            sum + [...shard.blockIndices].reduce((count, block) => count + layout.blocks[block].elements, 0),
+          0,
+        ),
+      );
+      const view = hosted.at(-1)?.view;
+      if (!view) return;
+      metrics.viewNumber.set(view.number);
+      metrics.viewMembers.set(view.servers.length, { member: 'server' });
+      metrics.viewMembers.set(view.workers.length, { member: 'worker' });
+    },
+  };
+}

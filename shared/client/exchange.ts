@@ -1,0 +1,382 @@
+// The exchange: pushes all contributions of a step and receives the new blocks, over all servers at once.
+// Blocks go in canonical order, each encoded only when its server has room, and are decoded as they come.
+// Works on memory that the caller fills and reads: gradients in, parameters out, fp32, laid out as a BlockLayout.
+import { performance } from 'node:perf_hooks';
+import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
+import { schemaHash } from '../blocks/manifest.js';
+import type { Codec, CodecName } from '../codec/codec.js';
+import { checkPayload, codecById, codecs } from '../codec/registry.js';
+import { RunError } from '../errors.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { type Bulk, checksumMatches, encodeBulk } from '../rpc/bulk.js';
+import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
+import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
+import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
+import { blockCodec, type RunSpec } from '../run-spec.js';
+import { ServerLink } from './server-link.js';
+
+export interface ExchangeMemory {
+  readonly kernels: Kernels;
+  /** Byte addresses of fp32 arrays of `layout.elementsPadded`. */
+  readonly gradients: number;
+  readonly parameters: number;
+  /** Byte address of room for two payloads of a block. */
+  readonly scratch: number;
+}
+
+export interface ExchangeOptions {
+  run: string;
+  /** Rank in the view; undefined: an observer, who only fetches. */
+  rank: number | undefined;
+  spec: RunSpec;
+  layout: BlockLayout;
+  view: View__Output;
+  memory: ExchangeMemory;
+  peerDeadlineMs: number;
+  /** Somebody has been waited for: told by a server every second. */
+  onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+}
+
+export interface StepHeaderFields {
+  samples: number;
+  allFinite: boolean;
+  lossScale: number;
+  lossSum: number;
+  correct: number;
+}
+
+export interface StepResult {
+  outcome: StepOutcome__Output;
+  encodeSeconds: number;
+  decodeSeconds: number;
+  /** What is left of the exchange's time: sending, the servers' work, and waiting for the other workers. */
+  waitSeconds: number;
+  bytesPushed: number;
+  bytesPulled: number;
+}
+
+interface Pending {
+  /** Steps that blocks must have decided: exactly, or at least (a fetch). */
+  step: number;
+  fetched: boolean;
+  target: number;
+  codec: CodecName | undefined;
+  missing: Set<number>;
+  outcome: StepOutcome__Output | undefined;
+  bytes: number;
+  decodeSeconds: number;
+  stepsSeen: Set<number>;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+export class Exchange {
+  readonly #options: ExchangeOptions;
+  #links: ServerLink[] = [];
+  #pending: Pending | undefined;
+  #unacknowledged = new Set<number>();
+  #acknowledged: (() => void) | undefined;
+  #failure: RunError | undefined;
+  #step = 0;
+
+  private constructor(options: ExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** Connects to every server of the view. Throws Refused or RunError. */
+  static async open(options: ExchangeOptions): Promise<Exchange> {
+    const exchange = new Exchange(options);
+    const { view, spec, rank } = options;
+    const hello = {
+      protocolVersion: PROTOCOL_VERSION,
+      run: options.run,
+      view: view.number,
+      worker: rank ?? 0,
+      schemaHash: schemaHash(spec.tensors),
+      observer: rank === undefined,
+    };
+    const opened = await Promise.allSettled(
+      view.servers.map(({ id, address }, index) =>
+        ServerLink.open({
+          index,
+          id,
+          address,
+          hello,
+          peerDeadlineMs: options.peerDeadlineMs,
+          handlers: exchange.#handlers(index),
+        }),
+      ),
+    );
+    exchange.#links = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const failed = opened.find((result) => result.status === 'rejected');
+    if (failed) {
+      exchange.close();
+      throw failed.reason;
+    }
+    if (rank !== undefined) for (const link of exchange.#links) link.subscribe(codecs[spec.codec].id as 1);
+    return exchange;
+  }
+
+  /** Steps decided so far, as this client has seen. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Payload bytes sent and not released by the servers. */
+  get inFlightBytes(): number {
+    return this.#links.reduce((sum, link) => sum + link.inFlightBytes, 0);
+  }
+
+  /** Gives every block its first values, from the parameters' memory, exactly. The worker of rank 0 does this, once. */
+  async initialize(): Promise<void> {
+    const { layout } = this.#options;
+    this.#unacknowledged = new Set(layout.blocks.map(({ index }) => index));
+    const acknowledged = new Promise<void>((resolve) => {
+      this.#acknowledged = resolve;
+    });
+    await this.#sendAll(layout.blocks, FIELD.initial, 0, this.#options.memory.parameters, () => codecs.fp32);
+    this.#check();
+    await acknowledged;
+    this.#check();
+  }
+
+  /**
+   * Pulls blocks at one version, when `step` steps are decided, to the byte address `target`.
+   * @param codecName undefined: each block as it travels in training
+   * @returns how many steps apart the blocks were read; 0: one version
+   */
+  async fetch(
+    step: number,
+    codecName: CodecName | undefined,
+    target: number,
+    blocks?: readonly Block[],
+  ): Promise<{ skew: number; step: number; bytesPulled: number }> {
+    const { layout, spec, view } = this.#options;
+    const wanted = blocks ?? layout.blocks;
+    let bytes = 0;
+    const seen = new Set<number>();
+    for (const codec of codecName ? [codecName] : (['fp32', spec.codec] as const)) {
+      const group = wanted.filter(
+        (block) => codecName !== undefined || blockCodec(spec.codec, block) === codec,
+      );
+      if (
+        group.length === 0 ||
+        (codecName === undefined && codec === 'fp32' && spec.codec === 'fp32' && seen.size > 0)
+      )
+        continue;
+      const pending = this.#expect(step, true, target, codec, group);
+      for (const link of this.#links) {
+        const own = group
+          .filter(({ index }) => view.placement[index] === link.index)
+          .map(({ index }) => index);
+        if (own.length > 0) link.fetch(step, codecs[codec].id as 1, own);
+      }
+      await pending.done;
+      bytes += pending.bytes;
+      for (const value of pending.stepsSeen) seen.add(value);
+    }
+    const first = Math.min(...seen);
+    return { skew: Math.max(...seen) - first, step: first, bytesPulled: bytes };
+  }
+
+  /**
+   * One step: sends the header and, if all gradients are finite, every contribution; receives every new block.
+   * Gradients are read from, parameters written to, the memory given. Throws Refused or RunError.
+   */
+  async pushPull(header: StepHeaderFields): Promise<StepResult> {
+    const { layout, spec, memory } = this.#options;
+    this.#check();
+    const started = performance.now();
+    const exchanged = layout.blocks.filter((block) => block.kind !== 'frozen');
+    const pending = this.#expect(this.#step + 1, false, memory.parameters, undefined, exchanged);
+    for (const link of this.#links) link.header({ step: this.#step, ...header });
+    const pushed = header.allFinite
+      ? await this.#sendAll(
+          exchanged,
+          FIELD.contribution,
+          this.#step,
+          memory.gradients,
+          (block) => codecs[blockCodec(spec.codec, block)],
+        )
+      : { bytes: 0, encodeSeconds: 0 };
+    await pending.done;
+    this.#step++;
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      outcome: pending.outcome as StepOutcome__Output,
+      encodeSeconds: pushed.encodeSeconds,
+      decodeSeconds: pending.decodeSeconds,
+      waitSeconds: Math.max(0, seconds - pushed.encodeSeconds - pending.decodeSeconds),
+      bytesPushed: pushed.bytes,
+      bytesPulled: pending.bytes,
+    };
+  }
+
+  close(): void {
+    for (const link of this.#links) link.close();
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  #expect(
+    step: number,
+    fetched: boolean,
+    target: number,
+    codec: CodecName | undefined,
+    blocks: readonly Block[],
+  ) {
+    if (this.#pending) throw new Error('one exchange at a time');
+    this.#check();
+    let settle: Pick<Pending, 'resolve' | 'reject'> | undefined;
+    const done = new Promise<void>((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    // Whoever awaits `done` sees the error; this keeps Node quiet should it come while blocks are still being sent.
+    done.catch((error: RunError) => {
+      this.#failure ??= error;
+    });
+    const pending = Object.assign(
+      {
+        step,
+        fetched,
+        target,
+        codec,
+        missing: new Set(blocks.map(({ index }) => index)),
+        outcome: undefined as StepOutcome__Output | undefined,
+        bytes: 0,
+        decodeSeconds: 0,
+        stepsSeen: new Set<number>(),
+        done,
+      },
+      settle as Pick<Pending, 'resolve' | 'reject'>,
+    );
+    this.#pending = pending;
+    return pending;
+  }
+
+  async #sendAll(
+    blocks: readonly Block[],
+    field: number,
+    step: number,
+    source: number,
+    codecOf: (block: Block) => Codec,
+  ) {
+    const { layout, view, memory } = this.#options;
+    let bytes = 0;
+    let encodeSeconds = 0;
+    await Promise.all(
+      this.#links.map(async (link) => {
+        for (const block of blocks) {
+          if (view.placement[block.index] !== link.index) continue;
+          const codec = codecOf(block);
+          const payloadBytes = codec.payloadBytes(block.elements);
+          if (!(await link.room(payloadBytes))) return;
+          if (this.#pending?.outcome?.skipped) return;
+          const started = performance.now();
+          const scale = codec.encode(
+            memory.kernels,
+            source + 4 * blockOffset(layout, block),
+            block.elements,
+            memory.scratch,
+          );
+          const payload = memory.kernels.u8(memory.scratch, payloadBytes);
+          const message = encodeBulk(field, { step, block: block.index, codec: codec.id, scale }, payload);
+          encodeSeconds += (performance.now() - started) / 1000;
+          link.send(message, payloadBytes);
+          bytes += payloadBytes;
+        }
+      }),
+    );
+    return { bytes, encodeSeconds };
+  }
+
+  #handlers(index: number) {
+    const { view } = this.#options;
+    return {
+      block: (bulk: Bulk) => this.#receive(index, bulk),
+      outcome: (outcome: StepOutcome__Output) => {
+        const pending = this.#pending;
+        if (!pending || pending.fetched || outcome.step + 1 !== pending.step) return;
+        pending.outcome = outcome;
+        if (outcome.skipped) this.#skipped(pending, index);
+        this.#settle(pending);
+      },
+      waiting: (waiting: { step: number; workers: number[]; seconds: number }) =>
+        this.#options.onWaiting({
+          step: waiting.step,
+          seconds: waiting.seconds,
+          server: view.servers[index].address,
+          workers: waiting.workers.map(
+            (rank) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`,
+          ),
+        }),
+      acknowledged: (step: number, blocks: readonly number[]) => {
+        if (step !== 0 || this.#unacknowledged.size === 0) return;
+        for (const block of blocks) this.#unacknowledged.delete(block);
+        if (this.#unacknowledged.size === 0) this.#acknowledged?.();
+      },
+      lost: (error: RunError) => this.#fail(error),
+    };
+  }
+
+  #fail(error: RunError): void {
+    this.#failure ??= error;
+    this.#acknowledged?.();
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.reject(error);
+  }
+
+  /** A skipped step brings no blocks: those of this server are not waited for. */
+  #skipped(pending: Pending, index: number): void {
+    for (const block of pending.missing)
+      if (this.#options.view.placement[block] === index) pending.missing.delete(block);
+  }
+
+  #receive(index: number, bulk: Bulk): void {
+    const { layout, view, memory, spec } = this.#options;
+    const from = `server ${view.servers[index].id} (${view.servers[index].address})`;
+    const pending = this.#pending;
+    const block = layout.blocks[bulk.block];
+    if (!block || view.placement[bulk.block] !== index)
+      this.#refuse(new RunError(`${from} sent block ${bulk.block}, which is not its own`));
+    if (!pending || pending.fetched !== bulk.fetched || !pending.missing.has(bulk.block))
+      this.#refuse(new RunError(`${from} sent block ${bulk.block} that nobody asked for`));
+    if (pending.fetched ? bulk.step < pending.step : bulk.step !== pending.step)
+      this.#refuse(
+        new RunError(
+          `${from} sent block ${bulk.block} of step ${bulk.step}, step ${pending.step} was expected`,
+        ),
+      );
+    const expected = codecs[pending.codec ?? blockCodec(spec.codec, block)];
+    const codec = codecById(bulk.codec);
+    const fault =
+      codec !== expected
+        ? `expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`
+        : (checkPayload(codec, block.elements, bulk.payload.byteLength, bulk.scale) ??
+          (checksumMatches(bulk) ? undefined : 'the payload is not the one whose checksum was sent'));
+    if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
+    const started = performance.now();
+    memory.kernels.u8(memory.scratch, bulk.payload.byteLength).set(bulk.payload);
+    expected.decode(
+      memory.kernels,
+      memory.scratch,
+      block.elements,
+      bulk.scale,
+      pending.target + 4 * blockOffset(layout, block),
+    );
+    pending.decodeSeconds += (performance.now() - started) / 1000;
+    pending.bytes += bulk.payload.byteLength;
+    pending.stepsSeen.add(bulk.step);
+    pending.missing.delete(bulk.block);
+    this.#settle(pending);
+  }
+
+  #settle(pending: Pending): void {
+    if (pending.missing.size > 0 || (!pending.fetched && !pending.outcome)) return;
+    this.#pending = undefined;
+    pending.resolve();
+  }
+}

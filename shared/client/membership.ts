@@ -1,0 +1,171 @@
+// A worker's membership of a run: its stream to the keeper, from joining to the end. Used by the worker binary
+// and the SDK alike.
+import * as grpc from '@grpc/grpc-js';
+import { RunError, sentence } from '../errors.js';
+import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
+import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
+import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
+import type { StatusReply__Output } from '../rpc/generated/gradloom/v1/StatusReply.js';
+import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
+import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
+import type { WorkerReport } from '../rpc/generated/gradloom/v1/WorkerReport.js';
+import type { WorkerWelcome__Output } from '../rpc/generated/gradloom/v1/WorkerWelcome.js';
+import { MembershipStub, PROTOCOL_VERSION } from '../rpc/proto.js';
+import { Refused } from '../rpc/refusal.js';
+import { channelOptions } from '../rpc/transport.js';
+import { type RunSpec, toWire } from '../run-spec.js';
+
+export interface JoinOptions {
+  /** HOST:PORT of the keeper. */
+  address: string;
+  /** Empty: any run of the job that waits for workers, else a new one. */
+  run: string;
+  spec: RunSpec;
+  /** Host and process, for people. */
+  label: string;
+  peerDeadlineMs: number;
+  /** Told at joining and whenever somebody else joins or leaves before the start. */
+  onWelcome(welcome: WorkerWelcome__Output): void;
+  /** The run has failed, or the keeper is gone: after the start, once. */
+  onLost(error: RunError): void;
+}
+
+export interface Membership {
+  readonly run: string;
+  readonly rank: number;
+  readonly view: View__Output;
+  progress(progress: { step: number; phase: string; secondsInPhase: number }): void;
+  /** Hands in this worker's share; resolves to the whole when all workers have. */
+  evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
+  /** Says that this worker is done; resolves when the run has ended. */
+  done(): Promise<void>;
+  /** Leaves at once. */
+  leave(): void;
+}
+
+const connect = (address: string, peerDeadlineMs: number) =>
+  new MembershipStub(address, grpc.credentials.createInsecure(), channelOptions(peerDeadlineMs));
+
+/** Joins a run; resolves when it starts. Throws Refused, or RunError where the keeper cannot be reached. */
+export function joinRun(options: JoinOptions): Promise<Membership> {
+  const client = connect(options.address, options.peerDeadlineMs);
+  const call = client.Work() as unknown as grpc.ClientDuplexStream<WorkerReport, WorkerOrder__Output>;
+  const keeper = `the keeper at ${options.address}`;
+  let welcome: WorkerWelcome__Output | undefined;
+  let started = false;
+  let over = false;
+  let evaluated: { resolve(evaluation: Evaluation__Output): void; reject(error: Error): void } | undefined;
+  let ended: { resolve(): void; reject(error: Error): void } | undefined;
+
+  return new Promise((resolve, reject) => {
+    const finish = (error?: RunError) => {
+      if (over) return;
+      over = true;
+      client.close();
+      if (error) {
+        if (!started) reject(error);
+        else if (ended) ended.reject(error);
+        else options.onLost(error);
+        evaluated?.reject(error);
+      } else ended?.resolve();
+    };
+    const membership = (view: View__Output, { run, rank }: WorkerWelcome__Output): Membership => ({
+      run,
+      rank,
+      view,
+      progress: (progress) => void (over || call.write({ progress })),
+      evaluate: (part) =>
+        new Promise((resolvePart, rejectPart) => {
+          evaluated = { resolve: resolvePart, reject: rejectPart };
+          call.write({ evaluation: part });
+        }),
+      done: () =>
+        new Promise((resolveEnd, rejectEnd) => {
+          ended = { resolve: resolveEnd, reject: rejectEnd };
+          call.write({ done: {} });
+        }),
+      leave() {
+        if (over) return;
+        over = true;
+        call.end();
+        client.close();
+      },
+    });
+    call.on('data', (order: WorkerOrder__Output) => {
+      if (order.welcome) {
+        welcome = order.welcome;
+        options.onWelcome(welcome);
+      } else if (order.start?.view && welcome) {
+        started = true;
+        resolve(membership(order.start.view, welcome));
+      } else if (order.evaluation) {
+        evaluated?.resolve(order.evaluation);
+        evaluated = undefined;
+      } else if (order.ended) {
+        finish(order.ended.failed ? new RunError(`the run has failed: ${order.ended.reason}`) : undefined);
+      } else if (order.refusal) {
+        finish(new Refused(order.refusal.code, order.refusal.sentence, keeper));
+      }
+    });
+    call.on('error', (error: grpc.ServiceError) => {
+      const reason = error.details || sentence(error);
+      finish(
+        welcome
+          ? new RunError(`${keeper} was lost: ${reason}`)
+          : new RunError(`cannot reach ${keeper}: ${reason}; start a server there, or check --join`),
+      );
+    });
+    call.on('end', () => finish(new RunError(`${keeper} ended the run without a reason`)));
+    call.write({
+      hello: {
+        protocolVersion: PROTOCOL_VERSION,
+        run: options.run,
+        spec: toWire(options.spec),
+        label: options.label,
+      },
+    });
+  });
+}
+
+function unary<T>(
+  address: string,
+  deadlineMs: number,
+  ask: (
+    client: InstanceType<typeof MembershipStub>,
+    deadline: Date,
+    done: (error: grpc.ServiceError | null, reply?: T) => void,
+  ) => void,
+): Promise<T> {
+  const client = connect(address, deadlineMs);
+  return new Promise<T>((resolve, reject) => {
+    ask(client, new Date(Date.now() + deadlineMs), (error, reply) => {
+      client.close();
+      if (error || !reply)
+        reject(
+          new RunError(
+            `cannot reach the keeper at ${address}: ${error?.details ?? 'no answer'}; start a server there, or check --join`,
+          ),
+        );
+      else resolve(reply);
+    });
+  });
+}
+
+/** What goes on in a mesh. Throws RunError where the keeper cannot be reached. */
+export function status(address: string, deadlineMs: number): Promise<StatusReply__Output> {
+  return unary(address, deadlineMs, (client, deadline, done) => client.Status({}, { deadline }, done));
+}
+
+/** Spec and view of a running run (empty: the only one). Throws Refused or RunError. */
+export async function describe(
+  address: string,
+  run: string,
+  deadlineMs: number,
+): Promise<DescribeReply__Output> {
+  const reply = await unary<DescribeReply__Output>(address, deadlineMs, (client, deadline, done) =>
+    client.Describe({ run }, { deadline }, done),
+  );
+  if (reply.refusal)
+    throw new Refused(reply.refusal.code, reply.refusal.sentence, `the keeper at ${address}`);
+  return reply;
+}

@@ -1,0 +1,187 @@
+// One client's connection to one server: contributions up on one TCP connection, blocks down on another.
+// Keeps within the server's credit and hands the stream only a few messages at a time, so that what is in
+// flight stays bounded. Any loss is told once, with the server's name.
+import * as grpc from '@grpc/grpc-js';
+import { RunError, sentence } from '../errors.js';
+import { STREAM_UNSENT_MAX } from '../limits.js';
+import type { Bulk } from '../rpc/bulk.js';
+import type { ParametersClient } from '../rpc/generated/gradloom/v1/Parameters.js';
+import type { PullMessage } from '../rpc/generated/gradloom/v1/PullMessage.js';
+import type { PullReply__Output } from '../rpc/generated/gradloom/v1/PullReply.js';
+import type { PushMessage } from '../rpc/generated/gradloom/v1/PushMessage.js';
+import type { PushReply__Output } from '../rpc/generated/gradloom/v1/PushReply.js';
+import type { StepHeader } from '../rpc/generated/gradloom/v1/StepHeader.js';
+import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
+import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
+import { ParametersStub } from '../rpc/proto.js';
+import { Refused } from '../rpc/refusal.js';
+import { channelOptions } from '../rpc/transport.js';
+
+export interface LinkHello {
+  protocolVersion: number;
+  run: string;
+  view: number;
+  worker: number;
+  schemaHash: Buffer;
+  observer: boolean;
+}
+
+export interface LinkHandlers {
+  block(bulk: Bulk): void;
+  outcome(outcome: StepOutcome__Output): void;
+  waiting(waiting: Waiting__Output): void;
+  acknowledged(step: number, blocks: readonly number[]): void;
+  lost(error: RunError): void;
+}
+
+export interface LinkOptions {
+  /** Index in the view. */
+  index: number;
+  id: number;
+  address: string;
+  hello: LinkHello;
+  peerDeadlineMs: number;
+  handlers: LinkHandlers;
+}
+
+export class ServerLink {
+  readonly index: number;
+  readonly name: string;
+  readonly #clients: ParametersClient[] = [];
+  readonly #handlers: LinkHandlers;
+  #push: grpc.ClientDuplexStream<PushMessage | Buffer, PushReply__Output> | undefined;
+  readonly #pull: grpc.ClientDuplexStream<PullMessage, PullReply__Output>;
+  #creditBytes = 0;
+  #creditMaxBytes = 0;
+  #unsent = 0;
+  #closed = false;
+  #room: (() => void) | undefined;
+
+  private constructor(options: LinkOptions, ready: { resolve: () => void; reject: (error: Error) => void }) {
+    this.index = options.index;
+    this.name = `server ${options.id} (${options.address})`;
+    this.#handlers = options.handlers;
+    let missing = options.hello.observer ? 1 : 2;
+    let failed: Error | undefined;
+    const arrived = () => {
+      missing--;
+      if (missing === 0) ready.resolve();
+    };
+    const lost = (error: RunError) => {
+      if (this.#closed) return;
+      this.#closed = true;
+      failed = error;
+      this.#room?.();
+      if (missing > 0) ready.reject(error);
+      else this.#handlers.lost(error);
+      for (const client of this.#clients) client.close();
+    };
+    const watch = (call: grpc.ClientDuplexStream<never, never>, what: string) => {
+      call.on('error', (error: grpc.ServiceError) =>
+        lost(new RunError(`${this.name} was lost while it was ${what}: ${error.details || sentence(error)}`)),
+      );
+      call.on('end', () =>
+        lost(
+          failed instanceof RunError
+            ? failed
+            : new RunError(`${this.name} ended the stream while it was ${what}`),
+        ),
+      );
+    };
+    const refusedBy = (refusal: { code: number; sentence: string }) =>
+      lost(new Refused(refusal.code, refusal.sentence, this.name));
+    const open = () => {
+      const client = new ParametersStub(
+        options.address,
+        grpc.credentials.createInsecure(),
+        channelOptions(options.peerDeadlineMs),
+      );
+      this.#clients.push(client);
+      return client;
+    };
+
+    this.#pull = open().Pull() as unknown as grpc.ClientDuplexStream<PullMessage, PullReply__Output>;
+    this.#pull.on('data', (reply: PullReply__Output) => {
+      if (reply.block) this.#handlers.block(reply.block as unknown as Bulk);
+      else if (reply.outcome) this.#handlers.outcome(reply.outcome);
+      else if (reply.waiting) this.#handlers.waiting(reply.waiting);
+      else if (reply.ready) arrived();
+      else if (reply.refusal) refusedBy(reply.refusal);
+    });
+    watch(this.#pull as never, 'sending parameters');
+    this.#pull.write({ hello: options.hello });
+    if (options.hello.observer) return;
+
+    this.#push = open().Push() as unknown as grpc.ClientDuplexStream<PushMessage | Buffer, PushReply__Output>;
+    this.#push.on('data', (reply: PushReply__Output) => {
+      if (reply.ack) {
+        this.#creditBytes = Math.min(this.#creditMaxBytes, this.#creditBytes + reply.ack.releasedBytes);
+        this.#handlers.acknowledged(reply.ack.step, reply.ack.blocks);
+        this.#room?.();
+      } else if (reply.ready) {
+        this.#creditMaxBytes = reply.ready.creditBytes;
+        this.#creditBytes = reply.ready.creditBytes;
+        arrived();
+      } else if (reply.refusal) refusedBy(reply.refusal);
+    });
+    watch(this.#push as never, 'receiving gradients');
+    this.#push.write({ hello: options.hello });
+  }
+
+  /** Connects; resolves when the server has said that it is ready. Throws Refused or RunError. */
+  static async open(options: LinkOptions): Promise<ServerLink> {
+    let link: ServerLink | undefined;
+    await new Promise<void>((resolve, reject) => {
+      link = new ServerLink(options, { resolve, reject });
+    });
+    return link as ServerLink;
+  }
+
+  /** Payload bytes sent and not released. */
+  get inFlightBytes(): number {
+    return this.#creditMaxBytes - this.#creditBytes;
+  }
+
+  subscribe(codec: 1 | 2 | 3): void {
+    this.#pull.write({ subscribe: { codec } });
+  }
+
+  fetch(step: number, codec: 1 | 2 | 3, blocks: readonly number[]): void {
+    this.#pull.write({ fetch: { step, codec, blocks: [...blocks] } });
+  }
+
+  header(header: StepHeader): void {
+    this.#push?.write({ header });
+  }
+
+  /** Resolves when a payload of this size may be encoded and sent; false if the link is closed. */
+  async room(payloadBytes: number): Promise<boolean> {
+    while (!this.#closed && (this.#creditBytes < payloadBytes || this.#unsent >= STREAM_UNSENT_MAX)) {
+      await new Promise<void>((resolve) => {
+        this.#room = resolve;
+      });
+      this.#room = undefined;
+    }
+    return !this.#closed;
+  }
+
+  /** Sends a finished message for which there is room. */
+  send(message: Buffer, payloadBytes: number): void {
+    this.#creditBytes -= payloadBytes;
+    this.#unsent++;
+    this.#push?.write(message, () => {
+      this.#unsent--;
+      this.#room?.();
+    });
+  }
+
+  /** Ends both streams in an orderly way. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#room?.();
+    this.#push?.end();
+    this.#pull.end();
+    for (const client of this.#clients) client.close();
+  }
+}

@@ -1,0 +1,52 @@
+// What every binary does alike: one line and an exit status for an expected failure, a log that goes to stderr,
+// events as JSON lines on stdout, and an orderly stop on SIGINT and SIGTERM.
+import { pino } from 'pino';
+import { EXIT, isExpected, sentence } from './errors.js';
+
+/** One event as a JSON line on stdout: what scripts read under --json. */
+export function printEvent(event: Record<string, unknown>): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}
+
+/** A log on stderr, as JSON lines. */
+export function createLog(level: string) {
+  return pino(
+    { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ dest: 2, sync: true }),
+  );
+}
+
+/** Ends the process as the error deserves: one line for an expected one, the stack for a bug of ours. */
+export function fail(error: unknown, name: string): never {
+  if (isExpected(error)) {
+    process.stderr.write(`${name}: ${sentence(error)}\n`);
+    process.exit(error.exitStatus);
+  }
+  process.stderr.write(
+    `${name}: a bug of ours, please report it: ${error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  process.exit(EXIT.failed);
+}
+
+/** Calls `stop` once, at the first SIGINT or SIGTERM; a second signal ends the process at once. */
+export function onStopSignal(stop: (signal: NodeJS.Signals) => void): void {
+  let stopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(EXIT.interrupted);
+      stopping = true;
+      stop(signal);
+    });
+  }
+}
+
+/**
+ * Calls `stop` when the parent that holds the other end of stdin goes away, so that no child outlives its launcher.
+ * Only where the launcher asked for it.
+ */
+export function onParentGone(stop: () => void): void {
+  if (process.env.GRADLOOM_CHILD !== '1') return;
+  process.stdin.resume();
+  process.stdin.on('end', stop);
+  process.stdin.on('error', stop);
+}
