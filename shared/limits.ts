@@ -21,6 +21,8 @@ export const PUSH_CREDIT_BYTES = 16 * MiB;
 export const STREAM_UNSENT_MAX = 4;
 /** A step that stays incomplete for this long is announced to those who wait, with who is missing. */
 export const WAITING_NOTICE_MS = 1_000;
+/** How often a worker tells the keeper of its progress. */
+export const HEARTBEAT_MS = 500;
 /** Tensors of one model. */
 export const TENSORS_MAX = 16 * KiB;
 /** Dimensions of one tensor. */

@@ -321,7 +321,7 @@ export class Exchange {
     };
   }
 
-  #fail(error: RunError): void {
+  #fail(error: RunError): undefined {
     this.#failure ??= error;
     this.#acknowledged?.();
     const pending = this.#pending;
@@ -335,17 +335,17 @@ export class Exchange {
       if (this.#options.view.placement[block] === index) pending.missing.delete(block);
   }
 
-  #receive(index: number, bulk: Bulk): void {
+  #receive(index: number, bulk: Bulk): undefined {
     const { layout, view, memory, spec } = this.#options;
     const from = `server ${view.servers[index].id} (${view.servers[index].address})`;
     const pending = this.#pending;
     const block = layout.blocks[bulk.block];
     if (!block || view.placement[bulk.block] !== index)
-      this.#refuse(new RunError(`${from} sent block ${bulk.block}, which is not its own`));
+      return this.#fail(new RunError(`${from} sent block ${bulk.block}, which is not its own`));
     if (!pending || pending.fetched !== bulk.fetched || !pending.missing.has(bulk.block))
-      this.#refuse(new RunError(`${from} sent block ${bulk.block} that nobody asked for`));
+      return this.#fail(new RunError(`${from} sent block ${bulk.block} that nobody asked for`));
     if (pending.fetched ? bulk.step < pending.step : bulk.step !== pending.step)
-      this.#refuse(
+      return this.#fail(
         new RunError(
           `${from} sent block ${bulk.block} of step ${bulk.step}, step ${pending.step} was expected`,
         ),

@@ -1,0 +1,185 @@
+// The training thread's side of the exchange: starts the exchange thread, shares memory with it, and asks it for
+// one thing at a time.
+import { Worker } from 'node:worker_threads';
+import { type BlockLayout, layoutBlocks } from '../../shared/blocks/blocks.js';
+import { RunError, UserError } from '../../shared/errors.js';
+import { Arena } from '../../shared/kernels/arena.js';
+import { loadKernels } from '../../shared/kernels/load.js';
+import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
+import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
+import type { RunSpec } from '../../shared/run-spec.js';
+import { elementsOf } from '../../shared/blocks/manifest.js';
+import { type FromThread, type Phase, PHASES, type Stepped, type StepPhases, type ThreadData, type ToThread } from './messages.js';
+
+export interface ExchangeClientOptions {
+  spec: RunSpec;
+  /** HOST:PORT of the keeper. */
+  join: string;
+  /** Empty: any run of the job that waits for workers. */
+  run: string;
+  label: string;
+  peerDeadlineMs: number;
+  metrics: { host: string; port: number };
+  onReady(metrics: string): void;
+  onWelcome(welcome: WorkerWelcome__Output): void;
+  onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+}
+
+export interface Started {
+  run: string;
+  rank: number;
+  servers: number;
+  workers: number;
+}
+
+interface Waiter {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+export class ExchangeClient {
+  readonly layout: BlockLayout;
+  readonly #thread: Worker;
+  readonly #memory: SharedArrayBuffer;
+  readonly #addresses: { gradients: number; parameters: number };
+  readonly #clock: Float64Array;
+  readonly #answers: Waiter[] = [];
+  #started: Waiter | undefined;
+  #failure: Error | undefined;
+
+  private constructor(options: ExchangeClientOptions, started: Waiter) {
+    this.layout = layoutBlocks(options.spec.tensors);
+    this.#started = started;
+    const modelBytes = this.layout.elementsPadded * 4;
+    const kernels = loadKernels({ bytes: 2 * modelBytes + BLOCK_PAYLOAD_MAX_BYTES + 4096 });
+    const arena = new Arena(kernels);
+    const addresses = { gradients: arena.alloc(modelBytes), parameters: arena.alloc(modelBytes), scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES) };
+    const clock = new SharedArrayBuffer(3 * 8);
+    this.#addresses = addresses;
+    this.#memory = kernels.memory.buffer as SharedArrayBuffer;
+    this.#clock = new Float64Array(clock);
+    const { spec, join, run, label, peerDeadlineMs, metrics } = options;
+    const workerData: ThreadData = { memory: kernels.memory, ...addresses, clock, spec, join, run, label, peerDeadlineMs, metrics };
+    this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData });
+    this.#thread.on('message', (message: FromThread) => this.#receive(message, options));
+    this.#thread.on('error', (error) => this.#fail(error));
+    this.#thread.on('exit', () => this.#fail(new Error('the exchange thread has ended')));
+  }
+
+  /** Joins a run; resolves when it starts. Throws UserError, Refused or RunError. */
+  static async start(options: ExchangeClientOptions, signal?: AbortSignal): Promise<{ client: ExchangeClient; started: Started }> {
+    let client: ExchangeClient | undefined;
+    try {
+      const started = await new Promise<Started>((resolve, reject) => {
+        client = new ExchangeClient(options, { resolve: resolve as (value: unknown) => void, reject });
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+      return { client: client as ExchangeClient, started };
+    } catch (error) {
+      await client?.stop();
+      throw error;
+    }
+  }
+
+  /** Gradients of tensor i (values, for non-trainable state), to be filled before a step. */
+  gradients(index: number): Float32Array {
+    return this.#view(this.#addresses.gradients, index);
+  }
+
+  /** New parameters of tensor i, valid until the next step. */
+  parameters(index: number): Float32Array {
+    return this.#view(this.#addresses.parameters, index);
+  }
+
+  /** The fp32 masters of tensor i after `pullMasters`, valid until the next gradients are written. */
+  masters(index: number): Float32Array {
+    return this.gradients(index);
+  }
+
+  /** Says what the training thread is doing. */
+  progress(step: number, phase: Phase): void {
+    this.#clock[0] = step;
+    this.#clock[1] = PHASES.indexOf(phase);
+    this.#clock[2] = Date.now();
+  }
+
+  /** Gives all blocks their first values: those in the parameters' memory. */
+  initialize(): Promise<void> {
+    return this.#ask({ kind: 'initialize' });
+  }
+
+  pull(step: number): Promise<void> {
+    return this.#ask({ kind: 'pull', step });
+  }
+
+  pullMasters(step: number): Promise<void> {
+    return this.#ask({ kind: 'masters', step });
+  }
+
+  step(step: { epoch: number; samples: number; lossSum: number; correct: number; phases: StepPhases }): Promise<Stepped> {
+    return this.#ask({ kind: 'step', ...step });
+  }
+
+  evaluate(part: { step: number; records: number; lossSum: number; correct: number }): Promise<{ loss: number; accuracy: number; records: number }> {
+    return this.#ask({ kind: 'evaluation', ...part });
+  }
+
+  countCache(hits: number, misses: number): Promise<void> {
+    return this.#ask({ kind: 'cache', hits, misses });
+  }
+
+  /** Says that this worker is done; resolves when the run has ended. */
+  done(): Promise<void> {
+    return this.#ask({ kind: 'done' });
+  }
+
+  /** Leaves the run, whatever its state, and ends the thread. */
+  async stop(): Promise<void> {
+    this.#thread.removeAllListeners();
+    this.#thread.on('error', () => undefined);
+    this.#thread.postMessage({ kind: 'leave' } satisfies ToThread);
+    // The thread needs a moment to tell its peers; then it is ended.
+    const told = new Promise<void>((resolve) => this.#thread.once('message', () => resolve()));
+    await Promise.race([told, new Promise<void>((resolve) => setTimeout(resolve, 500))]);
+    await this.#thread.terminate();
+  }
+
+  #view(address: number, index: number): Float32Array {
+    const { tensorOffsets, tensors } = this.layout;
+    return new Float32Array(this.#memory, address + 4 * tensorOffsets[index], elementsOf(tensors[index].shape)) as unknown as Float32Array;
+  }
+
+  #ask<T>(message: ToThread): Promise<T> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise<T>((resolve, reject) => {
+      this.#answers.push({ resolve: resolve as (value: unknown) => void, reject });
+      this.#thread.postMessage(message);
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#started?.reject(this.#failure);
+    this.#started = undefined;
+    for (const answer of this.#answers.splice(0)) answer.reject(this.#failure);
+  }
+
+  #receive(message: FromThread, options: ExchangeClientOptions): void {
+    switch (message.kind) {
+      case 'ready':
+        return options.onReady(message.metrics);
+      case 'welcome':
+        return options.onWelcome(message.welcome);
+      case 'waiting':
+        return options.onWaiting(message);
+      case 'started':
+        this.#started?.resolve(message);
+        this.#started = undefined;
+        return;
+      case 'failed':
+        return this.#fail(message.mistake ? new UserError(message.message) : new RunError(message.message));
+      case 'answer':
+        this.#answers.shift()?.resolve(message.answer);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// What the training thread and the exchange thread say to each other. Tensors do not travel here: they lie in
+// memory that both see.
+import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
+import type { WasmMemory } from '../../shared/kernels/webassembly.js';
+import type { RunSpec } from '../../shared/run-spec.js';
+
+/** Phases of the compute thread, as its progress clock tells them. */
+export const PHASES = ['start', 'data', 'compute', 'exchange', 'evaluate', 'save'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** What the exchange thread is started with. */
+export interface ThreadData {
+  memory: WasmMemory;
+  /** Byte addresses in the memory: see ExchangeMemory. */
+  gradients: number;
+  parameters: number;
+  scratch: number;
+  /** The compute thread's progress: step, phase (index into PHASES), and since when (ms since the epoch, halves). */
+  clock: SharedArrayBuffer;
+  spec: RunSpec;
+  join: string;
+  run: string;
+  label: string;
+  peerDeadlineMs: number;
+  metrics: { host: string; port: number };
+}
+
+export interface StepPhases {
+  dataSeconds: number;
+  computeSeconds: number;
+}
+
+export type ToThread =
+  | { kind: 'initialize' }
+  /** Pull into the parameters' memory what travels in training. */
+  | { kind: 'pull'; step: number }
+  /** Pull the fp32 masters into the gradients' memory. */
+  | { kind: 'masters'; step: number }
+  | { kind: 'step'; epoch: number; samples: number; lossSum: number; correct: number; phases: StepPhases }
+  | { kind: 'evaluation'; step: number; records: number; lossSum: number; correct: number }
+  | { kind: 'cache'; hits: number; misses: number }
+  | { kind: 'done' }
+  | { kind: 'leave' };
+
+export interface Stepped {
+  step: number;
+  skipped: boolean;
+  notFinite: number[];
+  samples: number;
+  loss: number;
+  accuracy: number;
+  encodeSeconds: number;
+  waitSeconds: number;
+  decodeSeconds: number;
+  bytesPushed: number;
+  bytesPulled: number;
+}
+
+export type FromThread =
+  | { kind: 'ready'; metrics: string }
+  | { kind: 'welcome'; welcome: WorkerWelcome__Output }
+  | { kind: 'started'; run: string; rank: number; servers: number; workers: number }
+  | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  | { kind: 'failed'; message: string; mistake: boolean }
+  /** Answers, one to each request, in order. */
+  | { kind: 'answer'; answer: Stepped | { loss: number; accuracy: number; records: number } | undefined };

@@ -1,0 +1,178 @@
+// The exchange thread: everything of a worker that talks. Membership, the exchange itself, the heartbeat with
+// the compute thread's progress, and the metrics. So a long computation delays no acknowledgement, and a slow
+// network no computation.
+import { parentPort, workerData } from 'node:worker_threads';
+import { codecs } from '../../shared/codec/registry.js';
+import { isExpected, RunError, sentence, UserError } from '../../shared/errors.js';
+import { Exchange } from '../../shared/client/exchange.js';
+import { joinRun, type Membership } from '../../shared/client/membership.js';
+import { loadKernels } from '../../shared/kernels/load.js';
+import { HEARTBEAT_MS } from '../../shared/limits.js';
+import { serveMetrics } from '../../shared/metrics/http.js';
+import { createMetrics } from '../../shared/metrics/metrics.js';
+import { blockCodec, layoutOf } from '../../shared/run-spec.js';
+import { type FromThread, PHASES, type Stepped, type ThreadData, type ToThread } from './messages.js';
+
+const port = parentPort as NonNullable<typeof parentPort>;
+const data = workerData as ThreadData;
+const { spec } = data;
+const say = (message: FromThread) => port.postMessage(message);
+
+const layout = layoutOf(spec);
+const kernels = loadKernels({ memory: data.memory });
+const clock = new Float64Array(data.clock);
+const metrics = createMetrics('worker');
+
+let membership: Membership | undefined;
+let exchange: Exchange | undefined;
+let failed = false;
+
+function fail(error: unknown): void {
+  if (failed) return;
+  failed = true;
+  if (!isExpected(error)) throw error;
+  say({ kind: 'failed', message: sentence(error), mistake: error instanceof UserError });
+}
+
+/** Whether every gradient can be encoded: finite, and within the codec's range. */
+function gradientsFinite(): boolean {
+  return layout.tensors.every(({ kind }, index) => {
+    if (kind === 'frozen') return true;
+    const elements = layout.blocks.reduce((sum, block) => (block.tensor === index ? sum + block.elements : sum), 0);
+    const limit = codecs[blockCodec(spec.codec, { kind })].magnitudeLimit;
+    return kernels.absmax(data.gradients + 4 * layout.tensorOffsets[index], elements) < limit;
+  });
+}
+
+function elementsPushed(): number {
+  return layout.blocks.reduce((sum, block) => (block.kind === 'frozen' ? sum : sum + block.elements), 0);
+}
+const exchangedElements = elementsPushed();
+
+async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepped> {
+  const { samples, lossSum, correct, phases, epoch } = message;
+  const at = (exchange as Exchange).step;
+  const allFinite = gradientsFinite() && Number.isFinite(lossSum);
+  const result = await (exchange as Exchange).pushPull({
+    samples,
+    allFinite,
+    lossScale: 1,
+    lossSum: Number.isFinite(lossSum) ? lossSum : 0,
+    correct,
+  });
+  const { outcome } = result;
+  const run = (membership as Membership).run;
+  const total = phases.dataSeconds + phases.computeSeconds + result.encodeSeconds + result.waitSeconds + result.decodeSeconds;
+  metrics.stepPhaseSeconds.observe(phases.dataSeconds, { phase: 'data' });
+  metrics.stepPhaseSeconds.observe(phases.computeSeconds, { phase: 'compute' });
+  metrics.stepPhaseSeconds.observe(result.encodeSeconds, { phase: 'encode' });
+  metrics.stepPhaseSeconds.observe(result.waitSeconds, { phase: 'wait' });
+  metrics.stepPhaseSeconds.observe(result.decodeSeconds, { phase: 'decode' });
+  metrics.stepPhaseSeconds.observe(total, { phase: 'step' });
+  metrics.steps.add(1, { outcome: outcome.skipped ? 'skipped' : 'applied' });
+  metrics.epoch.set(epoch);
+  count('sent', result.bytesPushed, outcome.skipped ? 0 : exchangedElements);
+  count('received', result.bytesPulled, outcome.skipped ? 0 : exchangedElements);
+  metrics.inFlightBytes.set((exchange as Exchange).inFlightBytes);
+  if (!outcome.skipped) {
+    metrics.samples.add(samples);
+    metrics.loss.set(outcome.loss, { run, split: 'train' });
+    metrics.accuracy.set(outcome.accuracy, { run, split: 'train' });
+  }
+  return {
+    step: at,
+    skipped: outcome.skipped,
+    notFinite: outcome.notFinite,
+    samples: outcome.samples,
+    loss: outcome.loss,
+    accuracy: outcome.accuracy,
+    encodeSeconds: result.encodeSeconds,
+    waitSeconds: result.waitSeconds,
+    decodeSeconds: result.decodeSeconds,
+    bytesPushed: result.bytesPushed,
+    bytesPulled: result.bytesPulled,
+  };
+}
+
+function count(direction: 'sent' | 'received', bytes: number, elements: number): void {
+  metrics.bytes.add(bytes, { direction, codec: spec.codec });
+  metrics.elements.add(elements, { direction });
+}
+
+async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'answer' }>['answer']> {
+  switch (message.kind) {
+    case 'initialize':
+      await exchange?.initialize();
+      return undefined;
+    case 'pull':
+    case 'masters': {
+      const masters = message.kind === 'masters';
+      const pulled = await (exchange as Exchange).fetch(message.step, masters ? 'fp32' : undefined, masters ? data.gradients : data.parameters);
+      if (pulled.skew > 0 || pulled.step !== message.step)
+        throw new RunError(`expected parameters of step ${message.step} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`);
+      return undefined;
+    }
+    case 'step':
+      return step(message);
+    case 'evaluation': {
+      const whole = await (membership as Membership).evaluate(message);
+      const run = (membership as Membership).run;
+      metrics.loss.set(whole.loss, { run, split: 'test' });
+      metrics.accuracy.set(whole.accuracy, { run, split: 'test' });
+      return { loss: whole.loss, accuracy: whole.accuracy, records: whole.records };
+    }
+    case 'cache':
+      metrics.cacheRequests.add(message.hits, { result: 'hit' });
+      metrics.cacheRequests.add(message.misses, { result: 'miss' });
+      return undefined;
+    case 'done':
+      exchange?.close();
+      await membership?.done();
+      return undefined;
+    case 'leave':
+      exchange?.close();
+      membership?.leave();
+      return undefined;
+  }
+}
+
+async function main(): Promise<void> {
+  const server = await serveMetrics(metrics.registry, data.metrics, () =>
+    exchange && !failed ? { healthy: true } : { healthy: false, reason: failed ? 'the run has failed' : 'the run has not started' },
+  );
+  say({ kind: 'ready', metrics: server.url });
+  membership = await joinRun({
+    address: data.join,
+    run: data.run,
+    spec,
+    label: data.label,
+    peerDeadlineMs: data.peerDeadlineMs,
+    onWelcome: (welcome) => say({ kind: 'welcome', welcome }),
+    onLost: fail,
+  });
+  const { run, rank, view } = membership;
+  exchange = await Exchange.open({
+    run,
+    rank,
+    spec,
+    layout,
+    view,
+    memory: { kernels, gradients: data.gradients, parameters: data.parameters, scratch: data.scratch },
+    peerDeadlineMs: data.peerDeadlineMs,
+    onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
+  });
+  metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
+  metrics.viewNumber.set(view.number);
+  metrics.viewMembers.set(view.servers.length, { member: 'server' });
+  metrics.viewMembers.set(view.workers.length, { member: 'worker' });
+  setInterval(() => {
+    const [atStep, phase, since] = clock;
+    membership?.progress({ step: atStep, phase: PHASES[phase], secondsInPhase: Math.max(0, (Date.now() - since) / 1000) });
+  }, HEARTBEAT_MS).unref();
+  say({ kind: 'started', run, rank, servers: view.servers.length, workers: view.workers.length });
+}
+
+port.on('message', (message: ToThread) => {
+  handle(message).then((answer) => say({ kind: 'answer', answer }), fail);
+});
+main().catch(fail);

@@ -1,0 +1,28 @@
+// What a worker says while it trains: the JSON lines of --json, and what the display and the curve are made of.
+
+export type TrainEvent =
+  | { event: 'ready'; role: 'worker'; metrics: string }
+  | { event: 'backend'; backend: string; why: string }
+  | { event: 'data'; name: string; warm: boolean; train: number; test: number; seconds: number }
+  | { event: 'preparing'; done: number; total: number; phase: string }
+  | { event: 'joined'; run: string; rank: number; workersJoined: number; workersExpected: number; servers: number }
+  | { event: 'start'; run: string; rank: number; servers: number; workers: number; epochs: number; stepsPerEpoch: number; globalBatch: number; parameters: number }
+  | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  | {
+      event: 'step';
+      epoch: number;
+      /** Steps done. */
+      step: number;
+      steps: number;
+      loss: number;
+      accuracy: number;
+      skipped: boolean;
+      notFinite: number[];
+      samplesPerSecond: number;
+      seconds: number;
+      /** Payload of this worker since the start. */
+      bytesPushed: number;
+      bytesPulled: number;
+    }
+  | { event: 'epoch'; epoch: number; epochs: number; step: number; loss: number; accuracy: number; seconds: number }
+  | { event: 'done'; summary: object; folder: string };

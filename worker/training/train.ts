@@ -1,0 +1,221 @@
+// The training loop of one worker: data → compute → exchange, step after step; evaluation by all workers after
+// each epoch, on the fp32 masters. Says what happens as events; writes no files and shows nothing.
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { CodecName } from '../../shared/codec/codec.js';
+import { UserError } from '../../shared/errors.js';
+import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
+import { ExchangeClient } from '../exchange/exchange-client.js';
+import type { Loss } from '../job.js';
+import { type Batch, Compute } from '../model/compute.js';
+import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
+import type { TrainEvent } from './events.js';
+
+/** Where the batches of one worker come from. Batches are disposed by the caller. */
+export interface TrainingData {
+  /** Identity of the data; all workers must have the same. */
+  readonly fingerprint: string;
+  stepsPerEpoch(globalBatch: number): number;
+  /** This worker's part of a global batch. `step` counts within the epoch. */
+  batch(epoch: number, step: number, rank: number, workers: number): Promise<Batch> | Batch;
+  /** This worker's part of the test set, in batches. */
+  evaluation(rank: number, workers: number): AsyncIterable<Batch> | Iterable<Batch>;
+  /** Records found in the cache and records prepared anew, since the last call. */
+  takeCacheCounts?(): { hits: number; misses: number };
+}
+
+export interface TrainOptions {
+  job: string;
+  model: LayersModel;
+  loss: Loss;
+  optimizer: OptimizerSpec;
+  data: TrainingData;
+  epochs: number;
+  globalBatch: number;
+  workers: number;
+  codec: CodecName;
+  consistency: 'bsp';
+  seed: number;
+  /** HOST:PORT of the keeper. */
+  join: string;
+  run: string;
+  peerDeadlineMs: number;
+  metrics: { host: string; port: number };
+  onEvent(event: TrainEvent): void;
+  /** Leaves after the step under way. */
+  signal?: AbortSignal;
+}
+
+export interface TrainResult {
+  run: string;
+  rank: number;
+  servers: number;
+  workers: number;
+  /** Updates applied. */
+  steps: number;
+  samples: number;
+  accuracy: number;
+  loss: number;
+  trainSeconds: number;
+  phaseSeconds: Record<string, number>;
+  bytesPushed: number;
+  bytesPulled: number;
+  weightsSha256: string;
+}
+
+const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply'] as const;
+
+/** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const { model, data, globalBatch, workers, epochs, seed, onEvent, signal } = options;
+  const tensors = tensorsOf(model);
+  const stepsPerEpoch = data.stepsPerEpoch(globalBatch);
+  if (stepsPerEpoch < 1) throw new UserError(`expected at least one batch of ${globalBatch} records, the training set has fewer; use a smaller --batch`);
+  if (globalBatch < workers) throw new UserError(`expected a batch of at least ${workers} samples for ${workers} workers, got ${globalBatch}; use a larger --batch`);
+  const spec: RunSpec = {
+    job: options.job,
+    tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
+    optimizer: options.optimizer,
+    consistency: options.consistency,
+    codec: options.codec,
+    workers,
+    globalBatch,
+    epochs,
+    stepsPerEpoch,
+    seed,
+    dataFingerprint: data.fingerprint,
+  };
+  const compute = new Compute(model, tensors, options.loss);
+  const { client, started } = await ExchangeClient.start(
+    {
+      spec,
+      join: options.join,
+      run: options.run,
+      label: `${hostname()}:${process.pid}`,
+      peerDeadlineMs: options.peerDeadlineMs,
+      metrics: options.metrics,
+      onReady: (metrics) => onEvent({ event: 'ready', role: 'worker', metrics }),
+      onWelcome: ({ run, rank, workersJoined, workersExpected, servers }) => onEvent({ event: 'joined', run, rank, workersJoined, workersExpected, servers }),
+      onWaiting: (waiting) => onEvent({ event: 'waiting', ...waiting }),
+    },
+    signal,
+  );
+  const { run, rank, servers } = started;
+  try {
+    onEvent({ event: 'start', ...started, epochs, stepsPerEpoch, globalBatch, parameters: client.layout.elements });
+    const exchanged = (tensor: { kind: string }) => tensor.kind !== 'frozen';
+    if (rank === 0) {
+      await readTensors(tensors, (index) => client.parameters(index));
+      await client.initialize();
+    }
+    await client.pull(0);
+    assignTensors(tensors, (index) => client.parameters(index));
+
+    const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<(typeof PHASE_NAMES)[number], number>;
+    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, trainSeconds: 0 };
+    let last = { loss: Number.NaN, accuracy: Number.NaN };
+    for (let epoch = 1; epoch <= epochs; epoch++) {
+      let epochStarted = performance.now();
+      for (let index = 0; index < stepsPerEpoch; index++) {
+        const step = (epoch - 1) * stepsPerEpoch + index;
+        signal?.throwIfAborted();
+        client.progress(step, 'data');
+        const t0 = performance.now();
+        const batch = await data.batch(epoch, index, rank, workers);
+        const samples = batch.xs.shape[0];
+        client.progress(step, 'compute');
+        const t1 = performance.now();
+        const result = await compute.step(batch, seed, [rank, step], (tensor, values) => {
+          if (values) client.gradients(tensor).set(values);
+          else client.gradients(tensor).fill(0);
+        });
+        batch.xs.dispose();
+        batch.ys.dispose();
+        await readTensors(tensors, (tensor) => client.gradients(tensor), ({ kind }) => kind === 'state');
+        client.progress(step, 'exchange');
+        const t2 = performance.now();
+        const phases = { dataSeconds: (t1 - t0) / 1000, computeSeconds: (t2 - t1) / 1000 };
+        const stepped = await client.step({ epoch, samples, lossSum: result.loss * samples, correct: result.correct, phases });
+        const t3 = performance.now();
+        if (!stepped.skipped) assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
+        seconds.data += phases.dataSeconds;
+        seconds.compute += phases.computeSeconds;
+        seconds.encode += stepped.encodeSeconds;
+        seconds.wait += stepped.waitSeconds;
+        seconds.decode += stepped.decodeSeconds;
+        seconds.apply += (performance.now() - t3) / 1000;
+        totals.pushed += stepped.bytesPushed;
+        totals.pulled += stepped.bytesPulled;
+        if (!stepped.skipped) {
+          totals.steps++;
+          totals.samples += stepped.samples;
+        }
+        const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
+        onEvent({
+          event: 'step',
+          epoch,
+          step: step + 1,
+          steps: epochs * stepsPerEpoch,
+          loss: stepped.loss,
+          accuracy: stepped.accuracy,
+          skipped: stepped.skipped,
+          notFinite: stepped.notFinite,
+          samplesPerSecond: totals.samples / elapsed,
+          seconds: elapsed,
+          bytesPushed: totals.pushed,
+          bytesPulled: totals.pulled,
+        });
+      }
+      totals.trainSeconds += (performance.now() - epochStarted) / 1000;
+      epochStarted = performance.now();
+
+      const step = epoch * stepsPerEpoch;
+      client.progress(step, 'evaluate');
+      await client.pullMasters(step);
+      assignTensors(tensors, (index) => client.masters(index));
+      const share = { records: 0, lossSum: 0, correct: 0 };
+      for await (const batch of data.evaluation(rank, workers)) {
+        signal?.throwIfAborted();
+        const records = batch.xs.shape[0];
+        const result = await compute.evaluate(batch);
+        batch.xs.dispose();
+        batch.ys.dispose();
+        share.records += records;
+        share.lossSum += result.loss * records;
+        share.correct += result.correct;
+      }
+      last = await client.evaluate({ step, ...share });
+      onEvent({ event: 'epoch', epoch, epochs, step, loss: last.loss, accuracy: last.accuracy, seconds: totals.trainSeconds });
+      if (epoch < epochs) assignTensors(tensors, (index) => client.parameters(index), exchanged);
+      const counts = data.takeCacheCounts?.();
+      if (counts) await client.countCache(counts.hits, counts.misses);
+    }
+    client.progress(epochs * stepsPerEpoch, 'save');
+    const hash = createHash('sha256');
+    for (const index of tensors.keys()) {
+      const values = client.masters(index);
+      hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    }
+    await client.done();
+    const count = epochs * stepsPerEpoch;
+    return {
+      run,
+      rank,
+      servers,
+      workers,
+      steps: totals.steps,
+      samples: totals.samples,
+      accuracy: last.accuracy,
+      loss: last.loss,
+      trainSeconds: totals.trainSeconds,
+      phaseSeconds: Object.fromEntries(PHASE_NAMES.map((name) => [name, seconds[name] / count])),
+      bytesPushed: totals.pushed,
+      bytesPulled: totals.pulled,
+      weightsSha256: hash.digest('hex'),
+    };
+  } finally {
+    await client.stop();
+  }
+}
