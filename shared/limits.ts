@@ -68,3 +68,18 @@ export const METRICS_CONNECTIONS_MAX = 64;
 export const METRICS_REQUEST_MS = 5_000;
 /** Time that requests under way have to end when the endpoint is closed. */
 export const METRICS_DRAIN_MS = 1_000;
+
+// Results of a run and files of tensors (shared/safetensors, worker/results).
+/** Largest JSON header of a safetensors file: room for TENSORS_MAX entries with the longest names. */
+export const SAFETENSORS_HEADER_MAX_BYTES = 32 * MiB;
+/** Largest model.json of a saved LayersModel. */
+export const MODEL_JSON_MAX_BYTES = 64 * MiB;
+/** Rows of the loss curve that wait for a slow disk before the run is stopped. */
+export const CURVE_PENDING_MAX_BYTES = 1 * MiB;
+/** Points of a line in the picture of the loss curve. */
+export const CURVE_POINTS_MAX = 2_000;
+
+assert(
+  SAFETENSORS_HEADER_MAX_BYTES >= TENSORS_MAX * (6 * NAME_CHARACTERS_MAX + 256),
+  'a header must hold the largest model, with every character of a name escaped',
+);
