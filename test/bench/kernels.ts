@@ -1,0 +1,286 @@
+// How fast each kernel is, beside its plain twin and beside the memory's own speed. Over 64 MiB of parameters,
+// block after block as a server meets them (`wasm`, `plain`), and over one block again and again, in cache
+// (`wasmHot`, `plainHot`). `bandwidth` is `wasm` times `bytes`, to be read beside that of the case `memory`.
+import { performance } from 'node:perf_hooks';
+import { Arena } from '../../shared/kernels/arena.js';
+import { adamScalars, type Kernels } from '../../shared/kernels/kernels.js';
+import { loadKernels } from '../../shared/kernels/load.js';
+import * as accumulate from '../../shared/kernels/plain/accumulate.js';
+import * as convert from '../../shared/kernels/plain/convert.js';
+import * as optimize from '../../shared/kernels/plain/optimize.js';
+import * as reduce from '../../shared/kernels/plain/reduce.js';
+import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
+import { philox } from '../../shared/random.js';
+
+export interface Result {
+  bench: 'kernels';
+  case: string;
+  metric: string;
+  unit: string;
+  median: number;
+  min: number;
+  max: number;
+  runs: number;
+}
+
+/** One block's arrays: addresses, and views of the same memory for the plain twins. */
+interface Block {
+  param: number;
+  slot1: number;
+  slot2: number;
+  gradient: number;
+  halves: number;
+  views: {
+    param: Float32Array;
+    slot1: Float32Array;
+    slot2: Float32Array;
+    gradient: Float32Array;
+    halves: Uint16Array;
+  };
+}
+
+interface Case {
+  name: string;
+  /** Read and written, of all arrays. */
+  bytesPerElement: number;
+  wasm(k: Kernels, block: Block, n: number): unknown;
+  plain(views: Block['views']): unknown;
+}
+
+const scalars = { gradientScale: 1 / 64, learningRate: 1e-3, momentum: 0.9, nesterov: false };
+const adamOptions = {
+  gradientScale: 1 / 64,
+  beta1: 0.9,
+  beta2: 0.999,
+  ...adamScalars(10, { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 }),
+};
+
+const cases: Case[] = [
+  {
+    name: 'packF16',
+    bytesPerElement: 6,
+    wasm: (k, b, n) => k.packF16(b.gradient, n, 256, b.halves),
+    plain: (v) => convert.packF16(v.gradient, 256, v.halves),
+  },
+  {
+    name: 'unpackF16',
+    bytesPerElement: 6,
+    wasm: (k, b, n) => k.unpackF16(b.halves, n, 1 / 256, b.gradient),
+    plain: (v) => convert.unpackF16(v.halves, 1 / 256, v.gradient),
+  },
+  {
+    name: 'addF16',
+    bytesPerElement: 10,
+    wasm: (k, b, n) => k.addF16(b.halves, n, 2 ** -20, b.gradient),
+    plain: (v) => accumulate.addF16(v.halves, 2 ** -20, v.gradient),
+  },
+  {
+    name: 'packBf16',
+    bytesPerElement: 6,
+    wasm: (k, b, n) => k.packBf16(b.gradient, n, b.halves),
+    plain: (v) => convert.packBf16(v.gradient, v.halves),
+  },
+  {
+    name: 'unpackBf16',
+    bytesPerElement: 6,
+    wasm: (k, b, n) => k.unpackBf16(b.halves, n, 1, b.gradient),
+    plain: (v) => convert.unpackBf16(v.halves, 1, v.gradient),
+  },
+  {
+    name: 'addBf16',
+    bytesPerElement: 10,
+    wasm: (k, b, n) => k.addBf16(b.halves, n, 2 ** -20, b.gradient),
+    plain: (v) => accumulate.addBf16(v.halves, 2 ** -20, v.gradient),
+  },
+  {
+    name: 'scaleF32',
+    bytesPerElement: 8,
+    wasm: (k, b, n) => k.scaleF32(b.param, n, 0.5, b.gradient),
+    plain: (v) => accumulate.scaleF32(v.param, 0.5, v.gradient),
+  },
+  {
+    name: 'addF32',
+    bytesPerElement: 12,
+    wasm: (k, b, n) => k.addF32(b.param, n, 2 ** -20, b.gradient),
+    plain: (v) => accumulate.addF32(v.param, 2 ** -20, v.gradient),
+  },
+  {
+    name: 'absmax',
+    bytesPerElement: 4,
+    wasm: (k, b, n) => k.absmax(b.gradient, n),
+    plain: (v) => reduce.absmax(v.gradient),
+  },
+  {
+    name: 'allFiniteF16',
+    bytesPerElement: 2,
+    wasm: (k, b, n) => k.allFiniteF16(b.halves, n),
+    plain: (v) => reduce.halvesBelow(v.halves, 0x7c00),
+  },
+  {
+    name: 'sumOfSquares',
+    bytesPerElement: 4,
+    wasm: (k, b, n) => k.sumOfSquares(b.gradient, n),
+    plain: (v) => reduce.sumOfSquares(v.gradient),
+  },
+  {
+    name: 'sgd',
+    bytesPerElement: 12,
+    wasm: (k, b, n) => k.sgd({ param: b.param, gradient: b.gradient, elements: n, ...scalars }),
+    plain: (v) => optimize.sgd(v.param, v.gradient, scalars),
+  },
+  {
+    name: 'momentum',
+    bytesPerElement: 20,
+    wasm: (k, b, n) =>
+      k.momentum({ param: b.param, velocity: b.slot1, gradient: b.gradient, elements: n, ...scalars }),
+    plain: (v) => optimize.momentum(v.param, v.slot1, v.gradient, scalars),
+  },
+  {
+    name: 'adam',
+    bytesPerElement: 28,
+    wasm: adamAt,
+    plain: (v) => optimize.adam(v.param, v.slot1, v.slot2, v.gradient, adamOptions),
+  },
+];
+
+function adamAt(k: Kernels, b: Pick<Block, 'param' | 'slot1' | 'slot2' | 'gradient'>, n: number): number {
+  return k.adam({
+    param: b.param,
+    firstMoment: b.slot1,
+    secondMoment: b.slot2,
+    gradient: b.gradient,
+    elements: n,
+    ...adamOptions,
+  });
+}
+
+/** A server's work on a block of two workers, in pieces of `piece` elements: decode, add, step; then encode. */
+function serve(k: Kernels, b: Block, n: number, piece: number): void {
+  for (let from = 0; from < n; from += piece) {
+    const count = Math.min(piece, n - from);
+    const at = 4 * from;
+    k.unpackF16(b.halves + 2 * from, count, 1 / 256, b.gradient + at);
+    k.addF16(b.halves + 2 * from, count, 1 / 256, b.gradient + at);
+    adamAt(
+      k,
+      { param: b.param + at, slot1: b.slot1 + at, slot2: b.slot2 + at, gradient: b.gradient + at },
+      count,
+    );
+  }
+  k.packF16(b.param, n, 256, b.halves);
+}
+
+function makeBlocks(kernels: Kernels, blocks: number, n: number): Block[] {
+  const arena = new Arena(kernels);
+  const counter = new Uint32Array(4);
+  return Array.from({ length: blocks }, (_, index) => {
+    const [param, slot1, slot2, gradient] = [0, 0, 0, 0].map(() => arena.alloc(n * 4));
+    const halves = arena.alloc(n * 2);
+    const views = {
+      param: kernels.f32(param, n),
+      slot1: kernels.f32(slot1, n),
+      slot2: kernels.f32(slot2, n),
+      gradient: kernels.f32(gradient, n),
+      halves: kernels.u16(halves, n),
+    };
+    for (let i = 0; i < n; i++) {
+      counter.set([i, index, 0, 0]);
+      philox(counter, 1, 2);
+      views.param[i] = counter[0] / 2 ** 32 - 0.5;
+      views.slot1[i] = counter[1] / 2 ** 32 - 0.5;
+      views.slot2[i] = counter[2] / 2 ** 32;
+      views.gradient[i] = counter[3] / 2 ** 32 - 0.5;
+    }
+    kernels.packF16(gradient, n, 256, halves);
+    return { param, slot1, slot2, gradient, halves, views };
+  });
+}
+
+function summary(name: string, metric: string, unit: string, values: number[]): Result {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return {
+    bench: 'kernels',
+    case: name,
+    metric,
+    unit,
+    median: sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2,
+    min: sorted[0],
+    max: sorted[sorted.length - 1],
+    runs: sorted.length,
+  };
+}
+
+/** Millions of elements a second of each way, taking turns so that a slow moment hits all of them. */
+function rates(
+  ways: Record<string, () => void>,
+  elements: number,
+  repeats: number,
+): Record<string, number[]> {
+  const measured: Record<string, number[]> = {};
+  for (let repeat = -1; repeat < repeats; repeat++) {
+    for (const [name, way] of Object.entries(ways)) {
+      const start = performance.now();
+      way();
+      const seconds = (performance.now() - start) / 1000;
+      measured[name] ??= [];
+      // The first round warms up.
+      if (repeat >= 0) measured[name].push(elements / seconds / 1e6);
+    }
+  }
+  return measured;
+}
+
+/** Runs the bench; `small` only shows that it works. */
+export async function run(options: { repeats: number; small: boolean }): Promise<Result[]> {
+  const n = options.small ? 4096 : BLOCK_ELEMENTS_MAX;
+  const count = options.small ? 2 : 64;
+  const kernels = loadKernels({ bytes: count * (n * 18 + 320) });
+  const blocks = makeBlocks(kernels, count, n);
+  const [hot] = blocks;
+  const hotTurns = Math.max(1, count >> 2);
+  const again = (work: () => void) => () => {
+    for (let turn = 0; turn < hotTurns; turn++) work();
+  };
+  const results: Result[] = [];
+  const add = (name: string, bytesPerElement: number, ways: Record<string, () => void>): void => {
+    const bytes: number[] = [bytesPerElement];
+    for (const [metric, values] of Object.entries(rates(ways, count * n, options.repeats))) {
+      const scaled = metric.endsWith('Hot') ? values.map((value) => (value * hotTurns) / count) : values;
+      results.push(summary(name, metric, 'Melements/s', scaled));
+      if (metric === Object.keys(ways)[0]) {
+        const gigabytes = values.map((value) => (value * bytesPerElement) / 1000);
+        results.push(summary(name, 'bandwidth', 'GB/s', gigabytes));
+      }
+    }
+    results.push(summary(name, 'bytes', 'bytes/element', bytes));
+  };
+
+  add('memory', 8, {
+    copy: () => {
+      for (const block of blocks) kernels.copyBytes(block.param, 4 * n, block.gradient);
+    },
+    copyHot: again(() => kernels.copyBytes(hot.param, 4 * n, hot.gradient)),
+  });
+  for (const { name, bytesPerElement, wasm, plain } of cases) {
+    add(name, bytesPerElement, {
+      wasm: () => {
+        for (const block of blocks) wasm(kernels, block, n);
+      },
+      plain: () => {
+        for (const block of blocks) plain(block.views);
+      },
+      wasmHot: again(() => wasm(kernels, hot, n)),
+      plainHot: again(() => plain(hot.views)),
+    });
+  }
+  const pieces = { whole: n, pieces16Ki: 16_384, pieces4Ki: 4096, pieces2Ki: 2048 };
+  const ways = Object.entries(pieces).map(([metric, piece]): [string, () => void] => [
+    metric,
+    () => {
+      for (const block of blocks) serve(kernels, block, n, piece);
+    },
+  ]);
+  add('serve', 52, Object.fromEntries(ways));
+  return results;
+}

@@ -1,0 +1,186 @@
+// Conversions: the plain twins against the definition of the formats, the SIMD kernels against the twins.
+import test from 'ava';
+import fc from 'fast-check';
+import * as plain from '../../../shared/kernels/plain/convert.js';
+import { anyFloat, anyShift, arrayOf, bitsOf, fixed, kernels, place, read } from './memory.js';
+
+const allHalves = Uint16Array.from({ length: 65_536 }, (_, i) => i);
+
+/** IEEE 754 binary16, by its definition. */
+function f16Value(half: number): number {
+  const sign = half >> 15 ? -1 : 1;
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+}
+
+/** bfloat16, by its definition. */
+function bf16Value(half: number): number {
+  const sign = half >> 15 ? -1 : 1;
+  const exponent = (half >> 7) & 255;
+  const fraction = half & 127;
+  if (exponent === 255) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (exponent === 0 ? fraction * 2 ** -133 : (128 + fraction) * 2 ** (exponent - 134));
+}
+
+/** Where a format's value lies between two neighbours, and what half must come of it. */
+function midpoints(value: (half: number) => number, largest: number): { x: number; half: number }[] {
+  const cases: { x: number; half: number }[] = [];
+  for (let half = 0; half < largest; half++) {
+    const middle = (value(half) + value(half + 1)) / 2;
+    const step = Math.max(2 ** -149, middle * 2 ** -23);
+    const even = half % 2 === 0 ? half : half + 1;
+    cases.push({ x: middle, half: even });
+    if (Math.fround(middle - step) > value(half)) cases.push({ x: Math.fround(middle - step), half });
+    if (Math.fround(middle + step) < value(half + 1)) {
+      cases.push({ x: Math.fround(middle + step), half: half + 1 });
+    }
+  }
+  return cases;
+}
+
+const formats = [
+  {
+    name: 'fp16',
+    value: f16Value,
+    largest: 0x7bff,
+    infinity: 0x7c00,
+    from: plain.fromF16,
+    to: plain.toF16,
+    pack: (src: number, n: number, dst: number) => kernels.packF16(src, n, 1, dst),
+    unpack: (src: number, n: number, dst: number) => kernels.unpackF16(src, n, 1, dst),
+  },
+  {
+    name: 'bf16',
+    value: bf16Value,
+    largest: 0x7f7f,
+    infinity: 0x7f80,
+    from: plain.fromBf16,
+    to: plain.toBf16,
+    pack: (src: number, n: number, dst: number) => kernels.packBf16(src, n, dst),
+    unpack: (src: number, n: number, dst: number) => kernels.unpackBf16(src, n, 1, dst),
+  },
+];
+
+for (const format of formats) {
+  test(`every ${format.name} decodes to the number it is defined as`, (t) => {
+    const [src, dst] = place(0, allHalves, new Float32Array(65_536));
+    format.unpack(src, 65_536, dst);
+    const simd = read(dst, new Float32Array(65_536));
+    const wrong = [...allHalves].filter(
+      (half) =>
+        !Object.is(format.value(half), format.from(half)) || !Object.is(format.value(half), simd[half]),
+    );
+    t.deepEqual(wrong, []);
+  });
+
+  test(`every ${format.name} comes back from fp32 as itself`, (t) => {
+    const values = Float32Array.from(allHalves, format.value);
+    const [src, dst] = place(0, values, allHalves);
+    format.pack(src, 65_536, dst);
+    const simd = read(dst, allHalves);
+    const isNaNHalf = (half: number) => (half & 0x7fff) > format.infinity;
+    const wrong = [...allHalves].filter((half) =>
+      isNaNHalf(half)
+        ? !isNaNHalf(format.to(values[half])) || !isNaNHalf(simd[half])
+        : format.to(values[half]) !== half || simd[half] !== half,
+    );
+    t.deepEqual(wrong, []);
+  });
+
+  test(`${format.name} rounds to the nearest, and to even half way`, (t) => {
+    const cases = midpoints(format.value, format.largest);
+    const values = Float32Array.from(cases, ({ x }) => x);
+    const [src, dst] = place(0, values, new Uint16Array(values.length));
+    format.pack(src, values.length, dst);
+    const simd = read(dst, new Uint16Array(values.length));
+    const wrong = cases.filter(({ x, half }, i) => format.to(x) !== half || simd[i] !== half);
+    t.deepEqual(wrong, []);
+    t.true(cases.length > 2 * format.largest);
+  });
+
+  test(`${format.name} rounds to infinity where the next number would be`, (t) => {
+    const edge = format.value(format.largest);
+    const ulp = edge - format.value(format.largest - 1);
+    const below = Math.fround((edge + ulp / 2) * (1 - 2 ** -24));
+    t.is(format.to(below), format.largest);
+    t.is(format.to(edge + ulp / 2), format.infinity);
+    const [src, dst] = place(0, Float32Array.of(below, edge + ulp / 2), new Uint16Array(2));
+    format.pack(src, 2, dst);
+    t.deepEqual([...read(dst, new Uint16Array(2))], [format.largest, format.infinity]);
+  });
+
+  test(`${format.name} kernels give the bits of their twins for any fp32, length and alignment`, (t) => {
+    fc.assert(
+      fc.property(arrayOf(anyFloat), anyShift, (values, shift) => {
+        const expected = Uint16Array.from(values, format.to);
+        const [src, dst] = place(shift, values, expected);
+        format.pack(src, values.length, dst);
+        const halves = read(dst, expected);
+        const isNaNHalf = (half: number) => (half & 0x7fff) > format.infinity;
+        for (let i = 0; i < values.length; i++) {
+          if (isNaNHalf(expected[i])) t.true(isNaNHalf(halves[i]));
+          else t.is(halves[i], expected[i]);
+        }
+        format.unpack(dst, values.length, src);
+        t.deepEqual(bitsOf(read(src, values)), bitsOf(Float32Array.from(halves, format.from)));
+      }),
+      fixed,
+    );
+  });
+}
+
+test('a scale and a factor apply as one fp32 product each', (t) => {
+  const scales = fc.integer({ min: -40, max: 40 }).map((exponent) => 2 ** exponent);
+  const factors = fc.float({ noNaN: true, noDefaultInfinity: true });
+  fc.assert(
+    fc.property(arrayOf(anyFloat), scales, factors, anyShift, (values, scale, factor, shift) => {
+      const halves = new Uint16Array(values.length);
+      const back = new Float32Array(values.length);
+      const [src, dst] = place(shift, values, halves);
+      plain.packF16(values, scale, halves);
+      kernels.packF16(src, values.length, scale, dst);
+      const nanSign = (half: number) => ((half & 0x7fff) > 0x7c00 ? 0x7e00 : half);
+      t.deepEqual([...read(dst, halves)].map(nanSign), [...halves].map(nanSign));
+      plain.unpackF16(halves, factor, back);
+      kernels.unpackF16(dst, values.length, factor, src);
+      t.deepEqual(bitsOf(read(src, back)), bitsOf(back));
+
+      plain.packBf16(values, halves);
+      kernels.packBf16(src, values.length, dst);
+      plain.unpackBf16(halves, factor, back);
+      const [halvesAt, backAt] = place(shift, halves, back);
+      kernels.unpackBf16(halvesAt, values.length, factor, backAt);
+      t.deepEqual(bitsOf(read(backAt, back)), bitsOf(back));
+    }),
+    fixed,
+  );
+});
+
+test('nothing beyond the last element is written', (t) => {
+  for (let n = 0; n < 20; n++) {
+    const marked = new Uint16Array(24).fill(0xabcd);
+    const wide = new Float32Array(24).fill(7);
+    const [src, dst, out] = place(2, new Float32Array(24), marked, wide);
+    kernels.packF16(src, n, 1, dst);
+    t.true(
+      read(dst, marked)
+        .subarray(n)
+        .every((half) => half === 0xabcd),
+    );
+    kernels.packBf16(src, n, dst);
+    t.true(
+      read(dst, marked)
+        .subarray(n)
+        .every((half) => half === 0xabcd),
+    );
+    kernels.unpackF16(dst, n, 1, out);
+    kernels.unpackBf16(dst, n, 1, out);
+    t.true(
+      read(out, wide)
+        .subarray(n)
+        .every((x) => x === 7),
+    );
+  }
+});
