@@ -5,6 +5,7 @@ import '@tensorflow/tfjs-backend-wasm';
 import { overrideConvolution, overrideDepthwise } from './convolution.js';
 import { addGradientKernels, overrideCopies, overrideElementwise, overrideSums } from './elementwise.js';
 import { registerGradients } from './gradients.js';
+import { overrideLayout } from './layout.js';
 import { overrideMatMul } from './matmul.js';
 import { overridePool } from './pool.js';
 
@@ -18,6 +19,7 @@ export function mendKernels(): void {
   overrideElementwise();
   addGradientKernels();
   overrideSums();
+  overrideLayout();
   overrideMatMul();
   overrideConvolution();
   overrideDepthwise();

@@ -47,6 +47,8 @@ export interface Kernels {
   convFilterGradient(x: number, dy: number, df: number, batch: number, outChannels: number): void;
   convInputGradient(dy: number, filter: number, dx: number, batch: number, outChannels: number): void;
 
+  copyRows(from: number, fromStep: number, to: number, toStep: number, rows: number, bytes: number): void;
+
   depthwiseShape(...geometry: number[]): void;
   depthwiseFilterGradient(x: number, dy: number, df: number, batch: number): void;
   depthwiseInputGradient(dy: number, filter: number, dx: number, batch: number): void;

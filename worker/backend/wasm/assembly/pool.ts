@@ -117,10 +117,17 @@ function windows(mode: i32, x: usize, dy: usize, to: usize, batch: i32, batchInI
               v128.store(out + at, best);
             } else {
               const g = v128.load(out + at);
-              give(to + base + at, pixel, i32x4.extract_lane(where, 0), f32x4.extract_lane(g, 0));
-              give(to + base + at + 4, pixel, i32x4.extract_lane(where, 1), f32x4.extract_lane(g, 1));
-              give(to + base + at + 8, pixel, i32x4.extract_lane(where, 2), f32x4.extract_lane(g, 2));
-              give(to + base + at + 12, pixel, i32x4.extract_lane(where, 3), f32x4.extract_lane(g, 3));
+              for (let z = zFirst; z < zEnd; z++) {
+                for (let y = yFirst; y < yEnd; y++) {
+                  const row = ((z0 + z * dilationDepth) * inHeight + y0 + y * dilationHeight) * inWidth + x0;
+                  for (let w = xFirst; w < xEnd; w++) {
+                    const position = row + w * dilationWidth;
+                    const there = to + base + <usize>position * pixel + at;
+                    const share = v128.and(g, i32x4.eq(where, i32x4.splat(position)));
+                    v128.store(there, f32x4.add(v128.load(there), share));
+                  }
+                }
+              }
             }
           }
           for (; c < channels; c++) {
