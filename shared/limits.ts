@@ -23,6 +23,14 @@ export const STREAM_UNSENT_MAX = 4;
 export const WAITING_NOTICE_MS = 1_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
+/** Records of one batch of an evaluation. */
+export const EVALUATION_BATCH = 250;
+/** Lines of a child's stderr that its launcher remembers. */
+export const CHILD_LAST_WORDS_MAX = 20;
+/** Time for a child to end by itself before it is killed. */
+export const CHILD_STOP_MS = 5_000;
+/** Time for the keeper to answer `gradloom status`. */
+export const STATUS_DEADLINE_MS = 5_000;
 /** Tensors of one model. */
 export const TENSORS_MAX = 16 * KiB;
 /** Dimensions of one tensor. */

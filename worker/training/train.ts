@@ -24,6 +24,7 @@ export interface TrainingData {
   evaluation(rank: number, workers: number): AsyncIterable<Batch> | Iterable<Batch>;
   /** Records found in the cache and records prepared anew, since the last call. */
   takeCacheCounts?(): { hits: number; misses: number };
+  close?(): void;
 }
 
 export interface TrainOptions {
@@ -44,6 +45,8 @@ export interface TrainOptions {
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
   onEvent(event: TrainEvent): void;
+  /** Awaited before the first step. */
+  onStart?(started: { run: string; rank: number }): Promise<void>;
   /** Leaves after the step under way. */
   signal?: AbortSignal;
 }
@@ -105,6 +108,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { run, rank, servers } = started;
   try {
     onEvent({ event: 'start', ...started, epochs, stepsPerEpoch, globalBatch, parameters: client.layout.elements });
+    await options.onStart?.(started);
     const exchanged = (tensor: { kind: string }) => tensor.kind !== 'frozen';
     if (rank === 0) {
       await readTensors(tensors, (index) => client.parameters(index));

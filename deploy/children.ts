@@ -1,0 +1,79 @@
+// The processes that a launcher starts and ends: their JSON lines, their last words, and the certainty that none
+// outlives it. A child holds the other end of a pipe as stdin; when the launcher dies, however, the pipe closes.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { withoutOptions } from '../shared/config/parse.js';
+import { RunError } from '../shared/errors.js';
+import { CHILD_LAST_WORDS_MAX, CHILD_STOP_MS } from '../shared/limits.js';
+
+export interface ChildEvent {
+  event: string;
+  [field: string]: unknown;
+}
+
+export interface Exit {
+  name: string;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Its last lines on stderr that were meant for a person. */
+  lastWords: string[];
+}
+
+export class Child {
+  readonly process: ChildProcess;
+  readonly exited: Promise<Exit>;
+  readonly #lastWords: string[] = [];
+
+  /** @param module path of the binary, relative to the root of the compiled tree */
+  constructor(
+    readonly name: string,
+    module: string,
+    flags: readonly string[],
+    onEvent: (event: ChildEvent) => void,
+  ) {
+    const path = fileURLToPath(new URL(`../${module}`, import.meta.url));
+    this.process = spawn(process.execPath, [path, ...flags], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...withoutOptions(process.env), GRADLOOM_CHILD: '1' },
+    });
+    // A child that dies closes its end; what is left to say to it is of no use.
+    this.process.stdin?.on('error', () => undefined);
+    createInterface({ input: this.process.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      if (line.startsWith('{')) onEvent(JSON.parse(line) as ChildEvent);
+    });
+    createInterface({ input: this.process.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+      this.#lastWords.push(line);
+      if (this.#lastWords.length > CHILD_LAST_WORDS_MAX) this.#lastWords.shift();
+    });
+    this.exited = new Promise((resolve) => {
+      const done = (code: number | null, signal: NodeJS.Signals | null) =>
+        resolve({ name, code, signal, lastWords: this.#lastWords.filter((line) => !line.startsWith('{')) });
+      this.process.on('close', done);
+      this.process.on('error', (error) => {
+        this.#lastWords.push(error.message);
+        done(null, null);
+      });
+    });
+  }
+
+  get running(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  /** Asks it to end, and kills it if it does not. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
+    if (this.running) this.process.kill(signal);
+    const kill = setTimeout(() => this.process.kill('SIGKILL'), CHILD_STOP_MS);
+    const exit = await this.exited;
+    clearTimeout(kill);
+    return exit;
+  }
+}
+
+/** What a person is told of a child that ended when it should not have. */
+export function explain(exit: Exit): RunError {
+  const words = exit.lastWords.at(-1)?.replace(/^gradloom-(server|worker): /, '');
+  const how = exit.signal ? `was ended by ${exit.signal}` : `ended with status ${exit.code}`;
+  return new RunError(words ? `${exit.name}: ${words}` : `${exit.name} ${how} without a word`);
+}

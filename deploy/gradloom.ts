@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+// The binary gradloom: `up` trains on this machine, `status` tells of a mesh. The one place that knows servers
+// and workers both.
+import { GRADLOOM } from '../shared/config/commands.js';
+import { parseProgram } from '../shared/config/program.js';
+import { fail } from '../shared/process.js';
+import { showStatus } from './status.js';
+import { up } from './up.js';
+
+async function main(): Promise<void> {
+  const parsed = await parseProgram(GRADLOOM, process.argv.slice(2), process.env);
+  if (parsed.kind === 'print') {
+    process.stdout.write(parsed.text);
+    return;
+  }
+  for (const warning of parsed.warnings) process.stderr.write(`gradloom: ${warning}\n`);
+  if (parsed.command === 'status') return showStatus(parsed.options);
+  process.exit(await up(parsed.options, parsed.plain));
+}
+
+main().catch((error) => fail(error, 'gradloom'));

@@ -1,0 +1,100 @@
+// `gradloom up`: starts servers and workers on this machine as processes of their own, shows the run, ends them.
+// The death of any of them ends all.
+import type { UpOptions } from '../shared/config/commands.js';
+import { EXIT, UserError } from '../shared/errors.js';
+import { onStopSignal, printEvent } from '../shared/process.js';
+import { Display } from '../worker/display/display.js';
+import type { TrainEvent } from '../worker/training/events.js';
+import { Child, type ChildEvent, type Exit, explain } from './children.js';
+
+/** Options that are not the workers': they belong to the launcher. */
+const OWN = new Set(['servers', 'json', 'config']);
+
+/** Flags that repeat a plain configuration. */
+function flagsOf(plain: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(plain).flatMap(([flag, value]) => {
+    if (OWN.has(flag)) return [];
+    if (typeof value === 'boolean') return value ? [`--${flag}`] : [];
+    return [`--${flag}=${value}`];
+  });
+}
+
+/** Runs until the training has ended; gives the exit status. Throws UserError or RunError. */
+export async function up(options: UpOptions, plain: Readonly<Record<string, unknown>>): Promise<number> {
+  const children: Child[] = [];
+  const display = options.json ? undefined : new Display(process.stdout);
+  let interrupted = false;
+  let closing = false;
+  let wake: (() => void) | undefined;
+  const interruption = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  onStopSignal(() => {
+    interrupted = true;
+    wake?.();
+  });
+
+  const start = (name: string, module: string, flags: string[], onEvent: (event: ChildEvent) => void) => {
+    const child = new Child(name, module, flags, onEvent);
+    children.push(child);
+    return child;
+  };
+  const startServer = (index: number, join?: string) => {
+    let ready: (address: string) => void;
+    const address = new Promise<string>((resolve) => {
+      ready = resolve;
+    });
+    const flags = ['--listen=127.0.0.1:0', '--json', '--log-level=warn', `--peer-deadline=${options.peerDeadlineMs / 1000}`];
+    const child = start(`server ${index}`, 'server/gradloom-server.js', join ? [...flags, `--join=${join}`] : flags, (event) => {
+      if (options.json) printEvent(event);
+      if (event.event === 'ready') ready(event.address as string);
+    });
+    return { child, address };
+  };
+  const failed = (exit: Exit): never => {
+    const error = explain(exit);
+    throw exit.code === EXIT.mistake ? new UserError(error.message.replace(/^(server|worker) \d+: /, '')) : error;
+  };
+  /** Waits for something of a child, its death, or an interruption. */
+  const orEnd = async <T>(child: Child, what: Promise<T>): Promise<T | undefined> =>
+    Promise.race([what, child.exited.then((exit) => (closing ? undefined : failed(exit))), interruption.then(() => undefined)]);
+
+  try {
+    const keeper = startServer(0);
+    const join = await orEnd(keeper.child, keeper.address);
+    if (join === undefined) return EXIT.interrupted;
+    const others = Array.from({ length: options.servers - 1 }, (_, index) => startServer(index + 1, join));
+    await Promise.all(others.map(({ child, address }) => orEnd(child, address)));
+    if (interrupted) return EXIT.interrupted;
+
+    const servers = [...children];
+    const workers = Array.from({ length: options.workers }, (_, index) =>
+      start(`worker ${index}`, 'worker/gradloom-worker.js', [`--join=${join}`, '--json', ...flagsOf(plain)], (event) => {
+        if (options.json) printEvent(event);
+        else display?.show(event as unknown as TrainEvent);
+      }),
+    );
+    // Whoever dies first says why; those that die of it would only repeat it.
+    const firstDeath = Promise.race([...servers, ...workers].map(async (child) => {
+      const exit = await child.exited;
+      if (closing || (workers.includes(child) && exit.code === EXIT.done)) return new Promise<never>(() => undefined);
+      return exit;
+    }));
+    const finished = Promise.all(workers.map(({ exited }) => exited));
+    const outcome = await Promise.race([finished.then(() => 'finished' as const), firstDeath, interruption.then(() => 'interrupted' as const)]);
+    if (outcome === 'interrupted') return EXIT.interrupted;
+    if (outcome !== 'finished') {
+      // A lost peer shows in the others first at times: the one that died by itself is the one to name.
+      const exits = await Promise.all([outcome, ...children.filter(({ running }) => !running).map(({ exited }) => exited)]);
+      failed(exits.find(({ signal, code }) => signal !== null || code === EXIT.mistake) ?? outcome);
+    }
+    return EXIT.done;
+  } finally {
+    closing = true;
+    display?.close();
+    const workersFirst = [...children].reverse();
+    await Promise.all(workersFirst.filter(({ name }) => name.startsWith('worker')).map((child) => child.stop()));
+    await Promise.all(workersFirst.map((child) => child.stop()));
+  }
+}
+

@@ -1,0 +1,133 @@
+// What a person sees of a run: a live block on a terminal, plain lines elsewhere. Made of the workers' events alone.
+import { createLogUpdate } from 'log-update';
+import type { Summary } from '../results/summary.js';
+import type { TrainEvent } from '../training/events.js';
+import { bar, count, duration, percent, size } from './format.js';
+
+/** Between two plain lines, where nobody looks at a terminal. */
+const PLAIN_LINE_MS = 5_000;
+/** A silence shorter than this is not worth a line. */
+const WAITING_SHOWN_SECONDS = 2;
+
+type StepEvent = Extract<TrainEvent, { event: 'step' }>;
+type StartEvent = Extract<TrainEvent, { event: 'start' }>;
+
+export class Display {
+  readonly #stream: NodeJS.WriteStream;
+  readonly #live: ReturnType<typeof createLogUpdate> | undefined;
+  #start: StartEvent | undefined;
+  #test = '';
+  #waiting = '';
+  #shownAt = 0;
+  readonly #said = new Set<string>();
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+    if (stream.isTTY) this.#live = createLogUpdate(stream);
+  }
+
+  show(event: TrainEvent): void {
+    switch (event.event) {
+      case 'ready':
+        return;
+      case 'backend':
+        return this.#once(`backend ${event.why}`);
+      case 'preparing':
+        return this.#progress(`${event.phase === 'generate' ? 'making' : 'preparing'} data  ${bar(event.done / event.total)} ${count(event.done)} of ${count(event.total)} records`, event.done === event.total);
+      case 'data':
+        return this.#once(
+          `data    ${event.name}: ${count(event.train)} to train on, ${count(event.test)} to test on; ` +
+            (event.warm ? `the cache was warm (${event.seconds.toFixed(1)} s)` : `the cache was filled in ${event.seconds.toFixed(1)} s`),
+        );
+      case 'joined':
+        if (event.workersJoined < event.workersExpected)
+          this.#progress(`run     ${event.run}: ${event.workersJoined} of ${event.workersExpected} workers are here; start the others with --join, or this one with --workers ${event.workersJoined}`, true);
+        else if (event.servers === 0) this.#progress(`run     ${event.run}: waits for a server`, true);
+        return;
+      case 'start':
+        this.#start ??= event;
+        return this.#once(
+          `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
+            `${count(event.parameters)} parameters, ${event.epochs} epochs of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples`,
+        );
+      case 'waiting':
+        if (event.seconds < WAITING_SHOWN_SECONDS) return;
+        this.#waiting = `waits at step ${event.step} for ${event.workers.join(', ')} for ${event.seconds.toFixed(0)} s`;
+        return this.#progress(this.#waiting, false);
+      case 'step':
+        this.#waiting = '';
+        if (event.skipped) this.#line(`step ${event.step} was skipped: the gradients of ${event.notFinite.map((rank) => `worker ${rank}`).join(', ')} were not finite`);
+        return this.#step(event);
+      case 'epoch':
+        this.#test = `test accuracy ${percent(event.accuracy)}, loss ${event.loss.toFixed(4)}`;
+        return this.#line(`epoch ${event.epoch}/${event.epochs}  ${this.#test} on records that training never saw  (${duration(event.seconds)})`);
+      case 'done':
+        return this.#done(event.summary as Summary, event.folder);
+    }
+  }
+
+  /** Leaves the terminal as a person expects it. */
+  close(): void {
+    this.#live?.done();
+  }
+
+  #step(event: StepEvent): void {
+    const start = this.#start;
+    if (!start) return;
+    const rate = event.seconds / event.step;
+    // What fp32 would have taken, over what was sent.
+    const smaller = (start.parameters * 4 * event.step) / Math.max(1, event.bytesPushed);
+    const perSecond = (event.bytesPushed + event.bytesPulled) / event.seconds;
+    const line =
+      `epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  loss ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}  ` +
+      `${count(event.samplesPerSecond)} samples/s  wire ${size(perSecond)}/s, ${smaller.toFixed(1)}× smaller than fp32  ETA ${duration((event.steps - event.step) * rate)}`;
+    if (!this.#live) return this.#progress(line, event.step === event.steps);
+    this.#live(
+      [
+        `${bar(event.step / event.steps)} ${percent(event.step / event.steps)}  epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  ETA ${duration((event.steps - event.step) * rate)}`,
+        `loss ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}${this.#test ? `  (${this.#test})` : ''}`,
+        `${count(event.samplesPerSecond)} samples/s  on the wire ${size(perSecond)}/s a worker, ${smaller.toFixed(1)}× smaller than fp32`,
+      ].join('\n'),
+    );
+  }
+
+  #done(summary: Summary, folder: string): void {
+    this.#live?.clear();
+    this.#line(
+      [
+        '',
+        `Done: test accuracy ${summary.accuracy === null ? '–' : percent(summary.accuracy)} on records that training never saw, after ${duration(summary.trainSeconds)} (${count(summary.samplesPerSecond)} samples/s).`,
+        `Model:   ${summary.modelPath}`,
+        `Results: ${folder} (summary.json, loss.svg, loss.csv, model.safetensors)`,
+        '',
+        'Next, real images:  npm start -- --data PATH_OF_cifar-10-binary.tar.gz --epochs 5',
+        'More servers:       npm start -- --servers 3 --workers 2 --codec bf16',
+        'All options:        npm start -- --help',
+      ].join('\n'),
+    );
+  }
+
+  /** A line that stays. */
+  #line(text: string): void {
+    this.#live?.clear();
+    this.#stream.write(`${text}\n`);
+  }
+
+  /** The same from several workers is said once. */
+  #once(text: string): void {
+    if (this.#said.has(text)) return;
+    this.#said.add(text);
+    this.#line(text);
+  }
+
+  /** Replaced on a terminal; elsewhere a line now and then. */
+  #progress(text: string, important: boolean): void {
+    if (this.#live) return this.#live(text);
+    const now = Date.now();
+    if (!important && now - this.#shownAt < PLAIN_LINE_MS) return;
+    if (this.#said.has(text)) return;
+    if (important) this.#said.add(text);
+    this.#shownAt = now;
+    this.#stream.write(`${text}\n`);
+  }
+}

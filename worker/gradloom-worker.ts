@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// The binary gradloom-worker: options in, one worker of a run, results out.
+import { WORKER } from '../shared/config/commands.js';
+import { parseOptions } from '../shared/config/parse.js';
+import { EXIT } from '../shared/errors.js';
+import { createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
+import { Display } from './display/display.js';
+import { runJob } from './training/run-job.js';
+
+class Interrupted extends Error {}
+
+async function main(): Promise<void> {
+  const parsed = await parseOptions(WORKER, process.argv.slice(2), process.env);
+  if (parsed.kind === 'print') {
+    process.stdout.write(parsed.text);
+    return;
+  }
+  const { options, plain, warnings } = parsed;
+  const log = createLog(options.logLevel);
+  for (const warning of warnings) log.warn(warning);
+  const stop = new AbortController();
+  onStopSignal((signal) => stop.abort(new Interrupted(signal)));
+  onParentGone(() => stop.abort(new Interrupted('the launcher is gone')));
+  const display = options.json ? undefined : new Display(process.stdout);
+  try {
+    await runJob({
+      options,
+      plain,
+      signal: stop.signal,
+      onNotice: (sentence) => log.info(sentence),
+      onEvent: (event) => (display ? display.show(event) : printEvent(event)),
+    });
+  } catch (error) {
+    display?.close();
+    if (error instanceof Interrupted) process.exit(EXIT.interrupted);
+    throw error;
+  }
+  display?.close();
+  process.exit(EXIT.done);
+}
+
+main().catch((error) => fail(error, 'gradloom-worker'));

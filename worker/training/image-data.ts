@@ -1,0 +1,37 @@
+// Batches of images as tensors: dataset → dealer → loader → tensors on the backend.
+import { oneHot, type Tensor, tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
+import { EVALUATION_BATCH } from '../../shared/limits.js';
+import { createDealer, equalShares, stepsPerEpoch } from '../data/dealer.js';
+import type { Dataset } from '../data/dataset.js';
+import { createLoader, type Batch as LoadedBatch } from '../data/loader.js';
+import type { Batch } from '../model/compute.js';
+import type { TrainingData } from './train.js';
+
+function toTensors({ x, labels, shape }: LoadedBatch, classes: number): Batch {
+  // The loader uses its buffers again, and some backends keep the array that they are given.
+  const xs = tensor(x.slice(), shape, 'float32');
+  const ys = tidy(() => oneHot(tensor1d(labels.slice(), 'int32'), classes)) as Tensor;
+  return { xs, ys };
+}
+
+/** Images with one-hot labels, dealt by the run's seed. */
+export function imageData(dataset: Dataset, globalBatch: number, seed: number): TrainingData {
+  const loader = createLoader(dataset, createDealer(dataset.splits.train, globalBatch, seed));
+  const classes = dataset.classes.length;
+  let counted = { hits: 0, misses: 0, read: 0 };
+  return {
+    fingerprint: dataset.fingerprint,
+    stepsPerEpoch: (batch) => stepsPerEpoch(dataset.splits.train, batch),
+    batch: (epoch, step, rank, workers) => toTensors(loader.batch({ epoch, step, view: equalShares(workers), rank }), classes),
+    *evaluation(rank, workers) {
+      for (const batch of loader.evaluation('test', EVALUATION_BATCH, equalShares(workers), rank)) yield toTensors(batch, classes);
+    },
+    takeCacheCounts() {
+      const now = { hits: dataset.cache.hits, misses: dataset.cache.misses, read: dataset.recordsRead };
+      const taken = { hits: now.hits - counted.hits + now.read - counted.read, misses: now.misses - counted.misses };
+      counted = now;
+      return taken;
+    },
+    close: () => loader.close(),
+  };
+}

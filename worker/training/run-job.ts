@@ -1,0 +1,144 @@
+// A job from options to results: backend, data, model, training, and (rank 0) what is saved. What the worker
+// binary does between its options and its exit status.
+import { setBackend } from '@tensorflow/tfjs-core';
+import type { OptimizerSpec } from '../../shared/run-spec.js';
+import { optimizerSpec } from '../../shared/run-spec.js';
+import { formatAddress } from '../../shared/config/address.js';
+import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
+import { writeSafetensors } from '../../shared/safetensors.js';
+import { chooseBackend } from '../backend/ladder.js';
+import { openDataset } from '../data/dataset.js';
+import { loadJob } from '../job.js';
+import { withKeyedWeights } from '../model/keyed-math-random.js';
+import { readTensors, tensorsOf } from '../model/model-tensors.js';
+import { CurveFile } from '../results/curve-file.js';
+import { drawCurve } from '../results/curve-picture.js';
+import { saveLayersModel } from '../results/layers-model.js';
+import { createRunFolder, type RunFolder, writeConfig } from '../results/run-folder.js';
+import { type Summary, writeSummary } from '../results/summary.js';
+import type { TrainEvent } from './events.js';
+import { imageData } from './image-data.js';
+import { train } from './train.js';
+
+export interface RunJobOptions {
+  options: WorkerOptions;
+  /** What a config file would hold: recorded with the results. */
+  plain: Readonly<Record<string, unknown>>;
+  onEvent(event: TrainEvent): void;
+  onNotice(sentence: string): void;
+  signal: AbortSignal;
+}
+
+/** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
+export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJobOptions): Promise<void> {
+  const job = await loadJob(options.job);
+  const backend = await chooseBackend(options.backend);
+  await setBackend(backend.name === 'cuda' ? 'tensorflow' : backend.name);
+  onEvent({ event: 'backend', backend: backend.name, why: backend.why });
+
+  const dataset = await openDataset({
+    data: options.data,
+    cacheDir: options.cache,
+    onProgress: (done, total, phase) => onEvent({ event: 'preparing', done, total, phase }),
+    onNotice,
+    signal,
+  });
+  const { warm, seconds } = dataset.cache;
+  onEvent({ event: 'data', name: dataset.name, warm, train: dataset.splits.train, test: dataset.splits.test, seconds });
+
+  const optimizer: OptimizerSpec = optimizerSpec(options.optimizer ?? job.optimizer.kind, options.learningRate ?? job.optimizer.learningRate);
+  const epochs = options.epochs ?? job.epochs;
+  const model = withKeyedWeights(options.seed, () => job.model({ shape: dataset.shape, classes: dataset.classes }));
+  const data = imageData(dataset, options.batch, options.seed);
+  let folder: RunFolder | undefined;
+  let curve: CurveFile | undefined;
+  let rank = -1;
+  try {
+    const record = (event: TrainEvent) => {
+      if (event.event === 'start') rank = event.rank;
+      if (rank !== 0) {
+        // Of all workers, one tells of the run's steps; the others only of themselves.
+        if (event.event !== 'step' && event.event !== 'epoch') onEvent(event);
+        return;
+      }
+      onEvent(event);
+      const { epoch, step, loss, accuracy } = event as Extract<TrainEvent, { event: 'step' }>;
+      if (event.event === 'step' && !event.skipped)
+        curve?.append({ step, epoch, split: 'train', loss, accuracy, samplesPerSecond: event.samplesPerSecond, seconds: event.seconds });
+      if (event.event === 'epoch') curve?.append({ step, epoch, split: 'test', loss, accuracy, seconds: event.seconds });
+    };
+    const result = await train({
+      job: job.name,
+      model,
+      loss: job.loss,
+      optimizer,
+      data,
+      epochs,
+      globalBatch: options.batch,
+      workers: options.workers,
+      codec: options.codec,
+      consistency: options.consistency,
+      seed: options.seed,
+      join: formatAddress(options.join),
+      run: options.run ?? '',
+      peerDeadlineMs: options.peerDeadlineMs,
+      metrics: metricsAddress({ metrics: options.metrics }),
+      onEvent: record,
+      signal,
+      async onStart(started) {
+        if (started.rank !== 0) return;
+        folder = await createRunFolder(options.out, started.run, new Date());
+        await writeConfig(folder, { ...plain, epochs, optimizer: optimizer.kind, 'learning-rate': optimizer.learningRate, backend: backend.name });
+        curve = await CurveFile.open(folder.curveCsv);
+      },
+    });
+    if (result.rank !== 0 || !folder || !curve) return;
+    await curve.close();
+    curve = undefined;
+    const tensors = tensorsOf(model);
+    const values = tensors.map(({ shape }) => new Float32Array(shape.reduce((product, side) => product * side, 1)));
+    await readTensors(tensors, (index) => values[index]);
+    await saveLayersModel(model, folder.model);
+    await writeSafetensors(
+      folder.safetensors,
+      tensors.map(({ name, shape }, index) => ({ name, dtype: 'F32' as const, shape, data: values[index] })),
+      { run: result.run, job: job.name },
+    );
+    await drawCurve(
+      folder.curveCsv,
+      folder.curveSvg,
+      `${job.name}: loss and accuracy`,
+      `${result.servers} servers, ${result.workers} workers, ${options.consistency}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+    );
+    const summary: Summary = {
+      run: result.run,
+      job: job.name,
+      backend: backend.name,
+      seed: options.seed,
+      servers: result.servers,
+      workers: result.workers,
+      consistency: options.consistency,
+      codec: options.codec,
+      epochs,
+      steps: result.steps,
+      samples: result.samples,
+      accuracy: result.accuracy,
+      loss: result.loss,
+      trainSeconds: result.trainSeconds,
+      samplesPerSecond: result.samples / result.trainSeconds,
+      phaseSeconds: result.phaseSeconds,
+      // Every worker pushes and pulls the same number of bytes, whatever its share of the batch.
+      bytesPushed: result.bytesPushed * result.workers,
+      bytesPulled: result.bytesPulled * result.workers,
+      bytesRetried: 0,
+      weightsSha256: result.weightsSha256,
+      modelPath: folder.model,
+    };
+    await writeSummary(summary, options.summary ? [folder.summary, options.summary] : [folder.summary]);
+    onEvent({ event: 'done', summary, folder: folder.path });
+  } finally {
+    await curve?.close();
+    data.close?.();
+    await dataset.close();
+  }
+}
