@@ -1,5 +1,6 @@
 // Gradients that tfjs composes of several kernels and full-size intermediates, as one kernel each on wasm. The
 // registry of gradients knows no backends, so each falls back to tfjs's own on any other backend.
+// tfjs-core has no gradients in Node until tfjs-layers is imported, which registers them: hence that import.
 import {
   engine,
   type GradFunc,
@@ -9,6 +10,7 @@ import {
   type Tensor,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-layers';
 
 /** Kernel of the operation, kernel of its gradient, and whether the latter takes the input or the output. */
 const FUSED = [
