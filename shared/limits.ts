@@ -38,3 +38,41 @@ assert(
   PUSH_CREDIT_BYTES >= 2 * MESSAGE_MAX_BYTES,
   'credit must let one block travel while another is applied',
 );
+
+// Data: what a source may hold, and what the cache of a host may take.
+
+/** Files and folders of one source of data. */
+export const SOURCE_ENTRIES_MAX = 2 * 1024 * KiB;
+/** Characters of the path of one file within a source. */
+export const SOURCE_PATH_CHARACTERS_MAX = 1024;
+/** Largest file of CIFAR batches; it is read piece by piece. */
+export const BATCH_FILE_MAX_BYTES = 2048 * MiB;
+/** Largest text file of class names. */
+export const CLASS_NAMES_MAX_BYTES = 256 * KiB;
+/** Largest encoded image file; it is held whole while it is decoded. */
+export const IMAGE_FILE_MAX_BYTES = 32 * MiB;
+/** Images that are decoded at the same time. */
+export const IMAGES_IN_FLIGHT_MAX = 32;
+/** Encoded images held at the same time. */
+export const IMAGES_IN_FLIGHT_MAX_BYTES = 64 * MiB;
+/** Classes of one dataset. */
+export const CLASSES_MAX = 64 * KiB;
+/** Features of one record as they are stored: a decoded image of 1182 × 1182 pixels fits. */
+export const RECORD_MAX_BYTES = 4 * MiB;
+/** Records that are claimed, computed and committed to the cache together, */
+export const CACHE_CHUNK_RECORDS = 256;
+/** and the bytes of such a chunk, which holds one record at least. */
+export const CACHE_CHUNK_MAX_BYTES = 8 * MiB;
+/** Disk that the cached datasets of a host may take together; the least recently used give way. */
+export const CACHE_MAX_BYTES = 16 * 1024 * MiB;
+/** A chunk claimed this long ago from another container is taken over, since nobody can ask for its owner. */
+export const CACHE_CLAIM_LEASE_MS = 30_000;
+/** How often a process looks whether the chunks that others compute are done. */
+export const CACHE_POLL_MS = 25;
+/** Content hashes of source files that the cache remembers. */
+export const CACHE_HASHES_MAX = 1024;
+/** Batches that a loader assembles ahead of the one in use. */
+export const PREFETCH_BATCHES = 1;
+
+assert(RECORD_MAX_BYTES <= CACHE_CHUNK_MAX_BYTES, 'a chunk must hold one record');
+assert(IMAGE_FILE_MAX_BYTES <= IMAGES_IN_FLIGHT_MAX_BYTES, 'an image must be allowed in flight');
