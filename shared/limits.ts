@@ -65,14 +65,20 @@ export const CACHE_CHUNK_RECORDS = 256;
 export const CACHE_CHUNK_MAX_BYTES = 8 * MiB;
 /** Disk that the cached datasets of a host may take together; the least recently used give way. */
 export const CACHE_MAX_BYTES = 16 * 1024 * MiB;
-/** A chunk claimed this long ago from another container is taken over, since nobody can ask for its owner. */
+/** A chunk claimed this long ago is taken over even from a process that lives: it may be stopped, and computing
+ * a chunk twice does no harm. */
 export const CACHE_CLAIM_LEASE_MS = 30_000;
 /** How often a process looks whether the chunks that others compute are done. */
 export const CACHE_POLL_MS = 25;
+/** When it says whom it waits for: a multiple of the poll. */
+export const CACHE_WAIT_NOTICE_MS = 5_000;
+/** Processes that may read one dataset of the cache at a time. */
+export const CACHE_READERS_MAX = 1024;
 /** Content hashes of source files that the cache remembers. */
 export const CACHE_HASHES_MAX = 1024;
 /** Batches that a loader assembles ahead of the one in use. */
 export const PREFETCH_BATCHES = 1;
 
+assert(CACHE_WAIT_NOTICE_MS % CACHE_POLL_MS === 0, 'the notice must fall on a poll');
 assert(RECORD_MAX_BYTES <= CACHE_CHUNK_MAX_BYTES, 'a chunk must hold one record');
 assert(IMAGE_FILE_MAX_BYTES <= IMAGES_IN_FLIGHT_MAX_BYTES, 'an image must be allowed in flight');

@@ -194,7 +194,11 @@ export function drawShape(
   const crossY = between(random, -0.25, 0.25);
   const phase = random.float();
   const shade = between(random, -1.2, 1.2);
-  const offsets = [random.below(NOISE_TABLE_SIZE), random.below(NOISE_TABLE_SIZE), random.below(NOISE_TABLE_SIZE)];
+  const offsets = [
+    random.below(NOISE_TABLE_SIZE),
+    random.below(NOISE_TABLE_SIZE),
+    random.below(NOISE_TABLE_SIZE),
+  ];
   const plane = SIDE * SIDE;
   for (let y = 0; y < SIDE; y++) {
     for (let x = 0; x < SIDE; x++) {
@@ -202,7 +206,8 @@ export function drawShape(
       const dy = (y - centreY) / radius;
       const edge = distance(shape, cos * dx + sin * dy, cos * dy - sin * dx) * radius;
       const cover = Math.min(1, Math.max(0, 0.5 - edge));
-      const texture = triangleWave(x * waveX + y * waveY + phase) + 0.6 * triangleWave(x * crossX + y * crossY);
+      const texture =
+        triangleWave(x * waveX + y * waveY + phase) + 0.6 * triangleWave(x * crossX + y * crossY);
       const mix = Math.min(1, Math.max(0, 0.5 + 0.35 * texture));
       const shading = shade * (y - SIDE / 2);
       const at = y * SIDE + x;
