@@ -91,3 +91,46 @@ assert(
   SAFETENSORS_HEADER_MAX_BYTES >= TENSORS_MAX * (6 * NAME_CHARACTERS_MAX + 256),
   'a header must hold the largest model, with every character of a name escaped',
 );
+// Data: what a source may hold, and what the cache of a host may take.
+
+/** Files and folders of one source of data. */
+export const SOURCE_ENTRIES_MAX = 2 * 1024 * KiB;
+/** Characters of the path of one file within a source. */
+export const SOURCE_PATH_CHARACTERS_MAX = 1024;
+/** Largest file of CIFAR batches; it is read piece by piece. */
+export const BATCH_FILE_MAX_BYTES = 2048 * MiB;
+/** Largest text file of class names. */
+export const CLASS_NAMES_MAX_BYTES = 256 * KiB;
+/** Largest encoded image file; it is held whole while it is decoded. */
+export const IMAGE_FILE_MAX_BYTES = 32 * MiB;
+/** Images that are decoded at the same time. */
+export const IMAGES_IN_FLIGHT_MAX = 32;
+/** Encoded images held at the same time. */
+export const IMAGES_IN_FLIGHT_MAX_BYTES = 64 * MiB;
+/** Classes of one dataset. */
+export const CLASSES_MAX = 64 * KiB;
+/** Features of one record as they are stored: a decoded image of 1182 × 1182 pixels fits. */
+export const RECORD_MAX_BYTES = 4 * MiB;
+/** Records that are claimed, computed and committed to the cache together, */
+export const CACHE_CHUNK_RECORDS = 256;
+/** and the bytes of such a chunk, which holds one record at least. */
+export const CACHE_CHUNK_MAX_BYTES = 8 * MiB;
+/** Disk that the cached datasets of a host may take together; the least recently used give way. */
+export const CACHE_MAX_BYTES = 16 * 1024 * MiB;
+/** A chunk claimed this long ago is taken over even from a process that lives: it may be stopped, and computing
+ * a chunk twice does no harm. */
+export const CACHE_CLAIM_LEASE_MS = 30_000;
+/** How often a process looks whether the chunks that others compute are done. */
+export const CACHE_POLL_MS = 25;
+/** When it says whom it waits for: a multiple of the poll. */
+export const CACHE_WAIT_NOTICE_MS = 5_000;
+/** Processes that may read one dataset of the cache at a time. */
+export const CACHE_READERS_MAX = 1024;
+/** Content hashes of source files that the cache remembers. */
+export const CACHE_HASHES_MAX = 1024;
+/** Batches that a loader assembles ahead of the one in use. */
+export const PREFETCH_BATCHES = 1;
+
+assert(CACHE_WAIT_NOTICE_MS % CACHE_POLL_MS === 0, 'the notice must fall on a poll');
+assert(RECORD_MAX_BYTES <= CACHE_CHUNK_MAX_BYTES, 'a chunk must hold one record');
+assert(IMAGE_FILE_MAX_BYTES <= IMAGES_IN_FLIGHT_MAX_BYTES, 'an image must be allowed in flight');

@@ -1,0 +1,136 @@
+// The embedded dataset: ten classes of shapes (see shapes.ts), written once as CIFAR-10 batches into the cache
+// directory and read from there by the same reader as the real CIFAR-10. Its content has a seed of its own, so
+// that it is the same for every run: cached once, and accuracies can be compared.
+import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
+import { CACHE_POLL_MS } from '../../shared/limits.js';
+import { makeFolder, writing } from './cache/environment.js';
+import type { HostIndex } from './cache/host-index.js';
+import { CIFAR_RECORD_BYTES, CLASS_NAMES_FILE, TEST_BATCH } from './cifar-format.js';
+import { drawShape, noiseTable, SHAPES } from './shapes.js';
+import type { Split } from './source.js';
+
+/** Changes with everything that changes a byte of the files. */
+export const GENERATED_VERSION = 1;
+const CONTENT_SEED = 20_240_229;
+
+/** How much of it there is. */
+export interface GeneratedSize {
+  batches: number;
+  recordsPerBatch: number;
+  testRecords: number;
+}
+
+export const GENERATED_SIZE: GeneratedSize = { batches: 8, recordsPerBatch: 2000, testRecords: 4000 };
+
+/** What makes one generated dataset differ from another, for its fingerprint and its folder. */
+export function generatedIdentity({ batches, recordsPerBatch, testRecords }: GeneratedSize): string {
+  return `shapes-v${GENERATED_VERSION}-${batches}x${recordsPerBatch}-${testRecords}`;
+}
+
+interface BatchFile {
+  name: string;
+  split: Split;
+  first: number;
+  records: number;
+}
+
+function filesOf(size: GeneratedSize): BatchFile[] {
+  const train = Array.from({ length: size.batches }, (_, i) => ({
+    name: `data_batch_${i + 1}.bin`,
+    split: 'train' as const,
+    first: i * size.recordsPerBatch,
+    records: size.recordsPerBatch,
+  }));
+  return [...train, { name: TEST_BATCH, split: 'test', first: 0, records: size.testRecords }];
+}
+
+/** How many records are drawn before other work of the process gets its turn. */
+const RECORDS_PER_TURN = 100;
+
+/** The bytes of one batch file; classes take turns, so that every batch is balanced. */
+async function drawBatch(file: BatchFile, noise: Float32Array, signal?: AbortSignal): Promise<Buffer> {
+  const bytes = Buffer.alloc(file.records * CIFAR_RECORD_BYTES);
+  for (let i = 0; i < file.records; i++) {
+    const index = file.first + i;
+    const label = index % SHAPES.length;
+    const start = i * CIFAR_RECORD_BYTES;
+    bytes[start] = label;
+    drawShape(
+      bytes.subarray(start + 1, start + CIFAR_RECORD_BYTES),
+      CONTENT_SEED,
+      file.split,
+      index,
+      label,
+      noise,
+    );
+    if (i % RECORDS_PER_TURN === 0) {
+      await turn();
+      signal?.throwIfAborted();
+    }
+  }
+  return bytes;
+}
+
+/** Writes a file so that it appears whole or not at all. */
+function writeWhole(folder: string, name: string, bytes: Uint8Array, unique: string): void {
+  const temporary = join(folder, `.${name}.${unique}`);
+  writing(folder, () => {
+    try {
+      const descriptor = openSync(temporary, 'w');
+      try {
+        for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+      } finally {
+        closeSync(descriptor);
+      }
+      renameSync(temporary, join(folder, name));
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  });
+}
+
+const sizeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.size;
+
+/**
+ * Makes the files of the generated dataset, sharing the work with other processes that are at it.
+ * @returns the folder, in the CIFAR-10 binary format
+ */
+export async function generate(
+  index: HostIndex,
+  size: GeneratedSize,
+  onProgress: (done: number, total: number) => void,
+  signal?: AbortSignal,
+): Promise<string> {
+  const identity = generatedIdentity(size);
+  const folder = join(index.cacheDir, 'generated', identity);
+  makeFolder(folder);
+  const files = filesOf(size);
+  const claims = index.claims(identity);
+  const isDone = (i: number) => sizeOf(join(folder, files[i].name)) === files[i].records * CIFAR_RECORD_BYTES;
+  const missing = () => files.map((_, i) => i).filter((i) => !isDone(i));
+  const total = files.reduce((sum, { records }) => sum + records, 0);
+  let noise: Float32Array | undefined;
+  try {
+    for (let left = missing(); left.length > 0; left = missing()) {
+      onProgress(total - left.reduce((sum, i) => sum + files[i].records, 0), total);
+      signal?.throwIfAborted();
+      const mine = left.find((i) => writing(folder, () => claims.take(i, isDone)));
+      if (mine === undefined) {
+        await delay(CACHE_POLL_MS);
+        continue;
+      }
+      noise ??= noiseTable(CONTENT_SEED);
+      writeWhole(folder, files[mine].name, await drawBatch(files[mine], noise, signal), index.me.id);
+      writing(folder, () => claims.finish(mine));
+    }
+  } finally {
+    claims.release();
+  }
+  if (sizeOf(join(folder, CLASS_NAMES_FILE)) === undefined) {
+    writeWhole(folder, CLASS_NAMES_FILE, Buffer.from(`${SHAPES.join('\n')}\n`), index.me.id);
+  }
+  onProgress(total, total);
+  return folder;
+}
