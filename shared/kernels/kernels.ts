@@ -21,7 +21,10 @@ export interface MomentumStep extends SgdStep {
   nesterov: boolean;
 }
 
-/** `stepSize` and `epsilon` carry the bias corrections: see `adamScalars`. */
+/**
+ * `stepSize` and `epsilon` carry the bias corrections: see `adamScalars`. Products of scalars are formed in float64
+ * before they are rounded, so whoever repeats a step needs the same float64, not their fp32.
+ */
 export interface AdamStep extends Omit<SgdStep, 'learningRate'> {
   firstMoment: number;
   secondMoment: number;

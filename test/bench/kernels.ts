@@ -1,6 +1,7 @@
 // How fast each kernel is, beside its plain twin and beside the memory's own speed. Over 64 MiB of parameters,
 // block after block as a server meets them (`wasm`, `plain`), and over one block again and again, in cache
-// (`wasmHot`, `plainHot`). `bandwidth` is `wasm` times `bytes`, to be read beside that of the case `memory`.
+// (`wasmHot`, `plainHot`). `bandwidth` is `wasm` times `bytes`, to be read beside that of the cases `memory` (a copy)
+// and `memoryInPlace` (a copy onto itself: a line that is overwritten unread costs a read that nobody counts).
 import { performance } from 'node:perf_hooks';
 import { Arena } from '../../shared/kernels/arena.js';
 import { adamScalars, type Kernels } from '../../shared/kernels/kernels.js';
@@ -45,7 +46,12 @@ interface Case {
   bytesPerElement: number;
   wasm(k: Kernels, block: Block, n: number): unknown;
   plain(views: Block['views']): unknown;
+  /** The loop one would write without minding the bits: float64 in between, no rounding by hand. */
+  loop?(views: Block['views']): unknown;
 }
+
+/** 16 KiB of each array: all that a piece needs fits into the first two levels of cache. */
+const PIECE_ELEMENTS = 4096;
 
 const scalars = { gradientScale: 1 / 64, learningRate: 1e-3, momentum: 0.9, nesterov: false };
 const adamOptions = {
@@ -140,8 +146,21 @@ const cases: Case[] = [
     bytesPerElement: 28,
     wasm: adamAt,
     plain: (v) => optimize.adam(v.param, v.slot1, v.slot2, v.gradient, adamOptions),
+    loop: adamLoop,
   },
 ];
+
+function adamLoop({ param, slot1, slot2, gradient }: Block['views']): void {
+  const { gradientScale, beta1, beta2, stepSize, epsilon } = adamOptions;
+  for (let i = 0; i < param.length; i++) {
+    const g = gradient[i] * gradientScale;
+    const m = beta1 * slot1[i] + (1 - beta1) * g;
+    const v = beta2 * slot2[i] + (1 - beta2) * g * g;
+    slot1[i] = m;
+    slot2[i] = v;
+    param[i] -= (stepSize * m) / (Math.sqrt(v) + epsilon);
+  }
+}
 
 function adamAt(k: Kernels, b: Pick<Block, 'param' | 'slot1' | 'slot2' | 'gradient'>, n: number): number {
   return k.adam({
@@ -150,7 +169,11 @@ function adamAt(k: Kernels, b: Pick<Block, 'param' | 'slot1' | 'slot2' | 'gradie
     secondMoment: b.slot2,
     gradient: b.gradient,
     elements: n,
-    ...adamOptions,
+    gradientScale: adamOptions.gradientScale,
+    beta1: adamOptions.beta1,
+    beta2: adamOptions.beta2,
+    stepSize: adamOptions.stepSize,
+    epsilon: adamOptions.epsilon,
   });
 }
 
@@ -262,7 +285,12 @@ export async function run(options: { repeats: number; small: boolean }): Promise
     },
     copyHot: again(() => kernels.copyBytes(hot.param, 4 * n, hot.gradient)),
   });
-  for (const { name, bytesPerElement, wasm, plain } of cases) {
+  add('memoryInPlace', 8, {
+    scale: () => {
+      for (const block of blocks) kernels.scaleF32(block.param, n, 1, block.param);
+    },
+  });
+  for (const { name, bytesPerElement, wasm, plain, loop } of cases) {
     add(name, bytesPerElement, {
       wasm: () => {
         for (const block of blocks) wasm(kernels, block, n);
@@ -270,11 +298,16 @@ export async function run(options: { repeats: number; small: boolean }): Promise
       plain: () => {
         for (const block of blocks) plain(block.views);
       },
+      ...(loop && {
+        loop: () => {
+          for (const block of blocks) loop(block.views);
+        },
+      }),
       wasmHot: again(() => wasm(kernels, hot, n)),
       plainHot: again(() => plain(hot.views)),
     });
   }
-  const pieces = { whole: n, pieces16Ki: 16_384, pieces4Ki: 4096, pieces2Ki: 2048 };
+  const pieces = { whole: n, pieces: PIECE_ELEMENTS };
   const ways = Object.entries(pieces).map(([metric, piece]): [string, () => void] => [
     metric,
     () => {

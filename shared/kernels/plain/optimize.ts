@@ -61,18 +61,18 @@ export function adam(
   gradient: Float32Array,
   options: { gradientScale: number; beta1: number; beta2: number; stepSize: number; epsilon: number },
 ): number {
-  const scale = fround(options.gradientScale);
   const beta1 = fround(options.beta1);
   const beta2 = fround(options.beta2);
-  const rest1 = fround(1 - options.beta1);
-  const rest2 = fround(1 - options.beta2);
+  const gain1 = fround((1 - options.beta1) * options.gradientScale);
+  const gain2 = fround((1 - options.beta2) * options.gradientScale * options.gradientScale);
   const stepSize = fround(options.stepSize);
   const epsilon = fround(options.epsilon);
   let largest = 0;
   for (let i = 0; i < param.length; i++) {
-    const g = fround(gradient[i] * scale);
-    const m = flush(fround(fround(firstMoment[i] * beta1) + fround(g * rest1)));
-    const v = flush(fround(fround(secondMoment[i] * beta2) + fround(fround(g * g) * rest2)));
+    const g = gradient[i];
+    const m = flush(fround(fround(firstMoment[i] * beta1) + fround(g * gain1)));
+    const sum = fround(fround(secondMoment[i] * beta2) + fround(fround(g * g) * gain2));
+    const v = sum < SMALLEST_NORMAL ? 0 : sum;
     firstMoment[i] = m;
     secondMoment[i] = v;
     param[i] -= fround(fround(m * stepSize) / fround(fround(sqrt(v)) + epsilon));
