@@ -1,7 +1,8 @@
 // `gradloom status`: what goes on in a mesh, in a few lines.
+
+import { status } from '../shared/client/membership.js';
 import { formatAddress } from '../shared/config/address.js';
 import type { StatusOptions } from '../shared/config/commands.js';
-import { status } from '../shared/client/membership.js';
 import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
 import { size } from '../worker/display/format.js';
@@ -10,11 +11,18 @@ import { size } from '../worker/display/format.js';
 export async function showStatus(options: StatusOptions): Promise<void> {
   const reply = await status(formatAddress(options.join), STATUS_DEADLINE_MS);
   if (options.json) return printEvent({ event: 'status', ...reply });
-  const lines = reply.servers.map(({ info, label, memoryBytes }) => `server ${info?.id}  ${info?.address}  ${label}  ${size(memoryBytes)} for shards`);
+  const lines = reply.servers.map(
+    ({ info, label, memoryBytes }) =>
+      `server ${info?.id}  ${info?.address}  ${label}  ${size(memoryBytes)} for shards`,
+  );
   for (const run of reply.runs) {
-    lines.push(`run ${run.run}  ${run.job}  ${run.state}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`);
+    lines.push(
+      `run ${run.run}  ${run.job}  ${run.state}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`,
+    );
     for (const { info, step, phase, secondsInPhase } of run.workers)
-      lines.push(`  worker ${info?.rank}  ${info?.label}  step ${step}  ${phase} for ${secondsInPhase.toFixed(1)} s`);
+      lines.push(
+        `  worker ${info?.rank}  ${info?.label}  step ${step}  ${phase} for ${secondsInPhase.toFixed(1)} s`,
+      );
   }
   if (reply.runs.length === 0) lines.push('no run');
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -44,20 +44,36 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
     const address = new Promise<string>((resolve) => {
       ready = resolve;
     });
-    const flags = ['--listen=127.0.0.1:0', '--json', '--log-level=warn', `--peer-deadline=${options.peerDeadlineMs / 1000}`];
-    const child = start(`server ${index}`, 'server/gradloom-server.js', join ? [...flags, `--join=${join}`] : flags, (event) => {
-      if (options.json) printEvent(event);
-      if (event.event === 'ready') ready(event.address as string);
-    });
+    const flags = [
+      '--listen=127.0.0.1:0',
+      '--json',
+      '--log-level=warn',
+      `--peer-deadline=${options.peerDeadlineMs / 1000}`,
+    ];
+    const child = start(
+      `server ${index}`,
+      'server/gradloom-server.js',
+      join ? [...flags, `--join=${join}`] : flags,
+      (event) => {
+        if (options.json) printEvent(event);
+        if (event.event === 'ready') ready(event.address as string);
+      },
+    );
     return { child, address };
   };
   const failed = (exit: Exit): never => {
     const error = explain(exit);
-    throw exit.code === EXIT.mistake ? new UserError(error.message.replace(/^(server|worker) \d+: /, '')) : error;
+    throw exit.code === EXIT.mistake
+      ? new UserError(error.message.replace(/^(server|worker) \d+: /, ''))
+      : error;
   };
   /** Waits for something of a child, its death, or an interruption. */
   const orEnd = async <T>(child: Child, what: Promise<T>): Promise<T | undefined> =>
-    Promise.race([what, child.exited.then((exit) => (closing ? undefined : failed(exit))), interruption.then(() => undefined)]);
+    Promise.race([
+      what,
+      child.exited.then((exit) => (closing ? undefined : failed(exit))),
+      interruption.then(() => undefined),
+    ]);
 
   try {
     const keeper = startServer(0);
@@ -69,23 +85,38 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
 
     const servers = [...children];
     const workers = Array.from({ length: options.workers }, (_, index) =>
-      start(`worker ${index}`, 'worker/gradloom-worker.js', [`--join=${join}`, '--json', ...flagsOf(plain)], (event) => {
-        if (options.json) printEvent(event);
-        else display?.show(event as unknown as TrainEvent);
-      }),
+      start(
+        `worker ${index}`,
+        'worker/gradloom-worker.js',
+        [`--join=${join}`, '--json', ...flagsOf(plain)],
+        (event) => {
+          if (options.json) printEvent(event);
+          else display?.show(event as unknown as TrainEvent);
+        },
+      ),
     );
     // Whoever dies first says why; those that die of it would only repeat it.
-    const firstDeath = Promise.race([...servers, ...workers].map(async (child) => {
-      const exit = await child.exited;
-      if (closing || (workers.includes(child) && exit.code === EXIT.done)) return new Promise<never>(() => undefined);
-      return exit;
-    }));
+    const firstDeath = Promise.race(
+      [...servers, ...workers].map(async (child) => {
+        const exit = await child.exited;
+        if (closing || (workers.includes(child) && exit.code === EXIT.done))
+          return new Promise<never>(() => undefined);
+        return exit;
+      }),
+    );
     const finished = Promise.all(workers.map(({ exited }) => exited));
-    const outcome = await Promise.race([finished.then(() => 'finished' as const), firstDeath, interruption.then(() => 'interrupted' as const)]);
+    const outcome = await Promise.race([
+      finished.then(() => 'finished' as const),
+      firstDeath,
+      interruption.then(() => 'interrupted' as const),
+    ]);
     if (outcome === 'interrupted') return EXIT.interrupted;
     if (outcome !== 'finished') {
       // A lost peer shows in the others first at times: the one that died by itself is the one to name.
-      const exits = await Promise.all([outcome, ...children.filter(({ running }) => !running).map(({ exited }) => exited)]);
+      const exits = await Promise.all([
+        outcome,
+        ...children.filter(({ running }) => !running).map(({ exited }) => exited),
+      ]);
       failed(exits.find(({ signal, code }) => signal !== null || code === EXIT.mistake) ?? outcome);
     }
     return EXIT.done;
@@ -93,8 +124,9 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
     closing = true;
     display?.close();
     const workersFirst = [...children].reverse();
-    await Promise.all(workersFirst.filter(({ name }) => name.startsWith('worker')).map((child) => child.stop()));
+    await Promise.all(
+      workersFirst.filter(({ name }) => name.startsWith('worker')).map((child) => child.stop()),
+    );
     await Promise.all(workersFirst.map((child) => child.stop()));
   }
 }
-

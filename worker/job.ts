@@ -40,10 +40,13 @@ const BUILT_IN: Record<string, () => Promise<{ default: Job }>> = {
 function fault(job: Partial<Job> | undefined): string | undefined {
   if (!job || typeof job !== 'object') return 'a default export that is a job';
   if (typeof job.name !== 'string' || job.name === '') return 'a name';
-  if (!Number.isInteger(job.epochs) || (job.epochs as number) < 1) return 'epochs, a whole number of 1 or more';
-  if (!['sgd', 'momentum', 'adam'].includes(job.optimizer?.kind ?? '')) return 'optimizer.kind, one of sgd, momentum, adam';
+  if (!Number.isInteger(job.epochs) || (job.epochs as number) < 1)
+    return 'epochs, a whole number of 1 or more';
+  if (!['sgd', 'momentum', 'adam'].includes(job.optimizer?.kind ?? ''))
+    return 'optimizer.kind, one of sgd, momentum, adam';
   if (!((job.optimizer?.learningRate ?? 0) > 0)) return 'optimizer.learningRate, a number above 0';
-  if (typeof job.loss !== 'string' && typeof job.loss !== 'function') return "loss, a name or a function of labels and predictions";
+  if (typeof job.loss !== 'string' && typeof job.loss !== 'function')
+    return 'loss, a name or a function of labels and predictions';
   if (typeof job.model !== 'function') return 'model, a function that returns a LayersModel';
   return undefined;
 }
@@ -58,7 +61,9 @@ export async function loadJob(nameOrFile: string): Promise<Job> {
   const file = resolve(nameOrFile);
   const found = await stat(file).catch((error: NodeJS.ErrnoException) => error);
   if (found instanceof Error || !found.isFile())
-    throw new UserError(`--job: expected one of ${Object.keys(BUILT_IN).join(', ')}, or the file of a module, got "${nameOrFile}"; there is no such file`);
+    throw new UserError(
+      `--job: expected one of ${Object.keys(BUILT_IN).join(', ')}, or the file of a module, got "${nameOrFile}"; there is no such file`,
+    );
   let module: { default?: Job };
   try {
     module = (await import(pathToFileURL(file).href)) as { default?: Job };
@@ -66,6 +71,7 @@ export async function loadJob(nameOrFile: string): Promise<Job> {
     throw new UserError(`--job: ${nameOrFile} cannot be loaded: ${sentence(error)}`);
   }
   const missing = fault(module.default);
-  if (missing) throw new UserError(`--job: ${nameOrFile} should have ${missing}; see "Your own job" in the README`);
+  if (missing)
+    throw new UserError(`--job: ${nameOrFile} should have ${missing}; see "Your own job" in the README`);
   return module.default as Job;
 }

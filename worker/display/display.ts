@@ -33,15 +33,23 @@ export class Display {
       case 'backend':
         return this.#once(`backend ${event.why}`);
       case 'preparing':
-        return this.#progress(`${event.phase === 'generate' ? 'making' : 'preparing'} data  ${bar(event.done / event.total)} ${count(event.done)} of ${count(event.total)} records`, event.done === event.total);
+        return this.#progress(
+          `${event.phase === 'generate' ? 'making' : 'preparing'} data  ${bar(event.done / event.total)} ${count(event.done)} of ${count(event.total)} records`,
+          event.done === event.total,
+        );
       case 'data':
         return this.#once(
           `data    ${event.name}: ${count(event.train)} to train on, ${count(event.test)} to test on; ` +
-            (event.warm ? `the cache was warm (${event.seconds.toFixed(1)} s)` : `the cache was filled in ${event.seconds.toFixed(1)} s`),
+            (event.warm
+              ? `the cache was warm (${event.seconds.toFixed(1)} s)`
+              : `the cache was filled in ${event.seconds.toFixed(1)} s`),
         );
       case 'joined':
         if (event.workersJoined < event.workersExpected)
-          this.#progress(`run     ${event.run}: ${event.workersJoined} of ${event.workersExpected} workers are here; start the others with --join, or this one with --workers ${event.workersJoined}`, true);
+          this.#progress(
+            `run     ${event.run}: ${event.workersJoined} of ${event.workersExpected} workers are here; start the others with --join, or this one with --workers ${event.workersJoined}`,
+            true,
+          );
         else if (event.servers === 0) this.#progress(`run     ${event.run}: waits for a server`, true);
         return;
       case 'start':
@@ -56,11 +64,16 @@ export class Display {
         return this.#progress(this.#waiting, false);
       case 'step':
         this.#waiting = '';
-        if (event.skipped) this.#line(`step ${event.step} was skipped: the gradients of ${event.notFinite.map((rank) => `worker ${rank}`).join(', ')} were not finite`);
+        if (event.skipped)
+          this.#line(
+            `step ${event.step} was skipped: the gradients of ${event.notFinite.map((rank) => `worker ${rank}`).join(', ')} were not finite`,
+          );
         return this.#step(event);
       case 'epoch':
         this.#test = `test accuracy ${percent(event.accuracy)}, loss ${event.loss.toFixed(4)}`;
-        return this.#line(`epoch ${event.epoch}/${event.epochs}  ${this.#test} on records that training never saw  (${duration(event.seconds)})`);
+        return this.#line(
+          `epoch ${event.epoch}/${event.epochs}  ${this.#test} on records that training never saw  (${duration(event.seconds)})`,
+        );
       case 'done':
         return this.#done(event.summary as Summary, event.folder);
     }

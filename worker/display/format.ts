@@ -2,7 +2,9 @@
 
 /** 12,345 or 0.42 */
 export function count(value: number): string {
-  return value >= 100 || Number.isInteger(value) ? Math.round(value).toLocaleString('en-US') : value.toPrecision(2);
+  return value >= 100 || Number.isInteger(value)
+    ? Math.round(value).toLocaleString('en-US')
+    : value.toPrecision(2);
 }
 
 /** 93.2 % */

@@ -2,14 +2,22 @@
 // one thing at a time.
 import { Worker } from 'node:worker_threads';
 import { type BlockLayout, layoutBlocks } from '../../shared/blocks/blocks.js';
+import { elementsOf } from '../../shared/blocks/manifest.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
-import { elementsOf } from '../../shared/blocks/manifest.js';
-import { type FromThread, type Phase, PHASES, type Stepped, type StepPhases, type ThreadData, type ToThread } from './messages.js';
+import {
+  type FromThread,
+  PHASES,
+  type Phase,
+  type StepPhases,
+  type Stepped,
+  type ThreadData,
+  type ToThread,
+} from './messages.js';
 
 export interface ExchangeClientOptions {
   spec: RunSpec;
@@ -53,13 +61,27 @@ export class ExchangeClient {
     const modelBytes = this.layout.elementsPadded * 4;
     const kernels = loadKernels({ bytes: 2 * modelBytes + BLOCK_PAYLOAD_MAX_BYTES + 4096 });
     const arena = new Arena(kernels);
-    const addresses = { gradients: arena.alloc(modelBytes), parameters: arena.alloc(modelBytes), scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES) };
+    const addresses = {
+      gradients: arena.alloc(modelBytes),
+      parameters: arena.alloc(modelBytes),
+      scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES),
+    };
     const clock = new SharedArrayBuffer(3 * 8);
     this.#addresses = addresses;
     this.#memory = kernels.memory.buffer as SharedArrayBuffer;
     this.#clock = new Float64Array(clock);
     const { spec, join, run, label, peerDeadlineMs, metrics } = options;
-    const workerData: ThreadData = { memory: kernels.memory, ...addresses, clock, spec, join, run, label, peerDeadlineMs, metrics };
+    const workerData: ThreadData = {
+      memory: kernels.memory,
+      ...addresses,
+      clock,
+      spec,
+      join,
+      run,
+      label,
+      peerDeadlineMs,
+      metrics,
+    };
     this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData });
     this.#thread.on('message', (message: FromThread) => this.#receive(message, options));
     this.#thread.on('error', (error) => this.#fail(error));
@@ -67,7 +89,10 @@ export class ExchangeClient {
   }
 
   /** Joins a run; resolves when it starts. Throws UserError, Refused or RunError. */
-  static async start(options: ExchangeClientOptions, signal?: AbortSignal): Promise<{ client: ExchangeClient; started: Started }> {
+  static async start(
+    options: ExchangeClientOptions,
+    signal?: AbortSignal,
+  ): Promise<{ client: ExchangeClient; started: Started }> {
     let client: ExchangeClient | undefined;
     try {
       const started = await new Promise<Started>((resolve, reject) => {
@@ -116,11 +141,22 @@ export class ExchangeClient {
     return this.#ask({ kind: 'masters', step });
   }
 
-  step(step: { epoch: number; samples: number; lossSum: number; correct: number; phases: StepPhases }): Promise<Stepped> {
+  step(step: {
+    epoch: number;
+    samples: number;
+    lossSum: number;
+    correct: number;
+    phases: StepPhases;
+  }): Promise<Stepped> {
     return this.#ask({ kind: 'step', ...step });
   }
 
-  evaluate(part: { step: number; records: number; lossSum: number; correct: number }): Promise<{ loss: number; accuracy: number; records: number }> {
+  evaluate(part: {
+    step: number;
+    records: number;
+    lossSum: number;
+    correct: number;
+  }): Promise<{ loss: number; accuracy: number; records: number }> {
     return this.#ask({ kind: 'evaluation', ...part });
   }
 
@@ -146,7 +182,11 @@ export class ExchangeClient {
 
   #view(address: number, index: number): Float32Array {
     const { tensorOffsets, tensors } = this.layout;
-    return new Float32Array(this.#memory, address + 4 * tensorOffsets[index], elementsOf(tensors[index].shape)) as unknown as Float32Array;
+    return new Float32Array(
+      this.#memory,
+      address + 4 * tensorOffsets[index],
+      elementsOf(tensors[index].shape),
+    ) as unknown as Float32Array;
   }
 
   #ask<T>(message: ToThread): Promise<T> {

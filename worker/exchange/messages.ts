@@ -1,7 +1,8 @@
 // What the training thread and the exchange thread say to each other. Tensors do not travel here: they lie in
 // memory that both see.
-import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
+
 import type { WasmMemory } from '../../shared/kernels/webassembly.js';
+import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
 
 /** Phases of the compute thread, as its progress clock tells them. */

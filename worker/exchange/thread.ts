@@ -2,10 +2,10 @@
 // the compute thread's progress, and the metrics. So a long computation delays no acknowledgement, and a slow
 // network no computation.
 import { parentPort, workerData } from 'node:worker_threads';
-import { codecs } from '../../shared/codec/registry.js';
-import { isExpected, RunError, sentence, UserError } from '../../shared/errors.js';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
+import { codecs } from '../../shared/codec/registry.js';
+import { isExpected, RunError, sentence, UserError } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { HEARTBEAT_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
@@ -38,7 +38,10 @@ function fail(error: unknown): void {
 function gradientsFinite(): boolean {
   return layout.tensors.every(({ kind }, index) => {
     if (kind === 'frozen') return true;
-    const elements = layout.blocks.reduce((sum, block) => (block.tensor === index ? sum + block.elements : sum), 0);
+    const elements = layout.blocks.reduce(
+      (sum, block) => (block.tensor === index ? sum + block.elements : sum),
+      0,
+    );
     const limit = codecs[blockCodec(spec.codec, { kind })].magnitudeLimit;
     return kernels.absmax(data.gradients + 4 * layout.tensorOffsets[index], elements) < limit;
   });
@@ -62,7 +65,12 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
   });
   const { outcome } = result;
   const run = (membership as Membership).run;
-  const total = phases.dataSeconds + phases.computeSeconds + result.encodeSeconds + result.waitSeconds + result.decodeSeconds;
+  const total =
+    phases.dataSeconds +
+    phases.computeSeconds +
+    result.encodeSeconds +
+    result.waitSeconds +
+    result.decodeSeconds;
   metrics.stepPhaseSeconds.observe(phases.dataSeconds, { phase: 'data' });
   metrics.stepPhaseSeconds.observe(phases.computeSeconds, { phase: 'compute' });
   metrics.stepPhaseSeconds.observe(result.encodeSeconds, { phase: 'encode' });
@@ -107,9 +115,15 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
     case 'pull':
     case 'masters': {
       const masters = message.kind === 'masters';
-      const pulled = await (exchange as Exchange).fetch(message.step, masters ? 'fp32' : undefined, masters ? data.gradients : data.parameters);
+      const pulled = await (exchange as Exchange).fetch(
+        message.step,
+        masters ? 'fp32' : undefined,
+        masters ? data.gradients : data.parameters,
+      );
       if (pulled.skew > 0 || pulled.step !== message.step)
-        throw new RunError(`expected parameters of step ${message.step} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`);
+        throw new RunError(
+          `expected parameters of step ${message.step} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`,
+        );
       return undefined;
     }
     case 'step':
@@ -138,7 +152,9 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
 
 async function main(): Promise<void> {
   const server = await serveMetrics(metrics.registry, data.metrics, () =>
-    exchange && !failed ? { healthy: true } : { healthy: false, reason: failed ? 'the run has failed' : 'the run has not started' },
+    exchange && !failed
+      ? { healthy: true }
+      : { healthy: false, reason: failed ? 'the run has failed' : 'the run has not started' },
   );
   say({ kind: 'ready', metrics: server.url });
   membership = await joinRun({
@@ -167,7 +183,11 @@ async function main(): Promise<void> {
   metrics.viewMembers.set(view.workers.length, { member: 'worker' });
   setInterval(() => {
     const [atStep, phase, since] = clock;
-    membership?.progress({ step: atStep, phase: PHASES[phase], secondsInPhase: Math.max(0, (Date.now() - since) / 1000) });
+    membership?.progress({
+      step: atStep,
+      phase: PHASES[phase],
+      secondsInPhase: Math.max(0, (Date.now() - since) / 1000),
+    });
   }, HEARTBEAT_MS).unref();
   say({ kind: 'started', run, rank, servers: view.servers.length, workers: view.workers.length });
 }

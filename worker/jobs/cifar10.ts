@@ -12,7 +12,13 @@ const job: Job = {
     sequential({
       name: 'cifar10',
       layers: [
-        layers.conv2d({ name: 'conv', inputShape: [...shape], filters: 32, kernelSize: 3, activation: 'relu' }),
+        layers.conv2d({
+          name: 'conv',
+          inputShape: [...shape],
+          filters: 32,
+          kernelSize: 3,
+          activation: 'relu',
+        }),
         layers.maxPooling2d({ name: 'pool', poolSize: 2 }),
         layers.flatten({ name: 'flatten' }),
         layers.dense({ name: 'hidden', units: 512, activation: 'relu' }),

@@ -38,7 +38,8 @@ function sparseCrossentropy(labels: tf.Tensor, predictions: tf.Tensor): tf.Tenso
 export function lossFunction(loss: Loss): (labels: tf.Tensor, predictions: tf.Tensor) => tf.Scalar {
   if (typeof loss === 'function') return loss;
   const perSample = Object.hasOwn(LOSSES, loss) ? LOSSES[loss] : undefined;
-  if (!perSample) throw new UserError(`expected a loss of ${Object.keys(LOSSES).join(', ')}, or a function, got "${loss}"`);
+  if (!perSample)
+    throw new UserError(`expected a loss of ${Object.keys(LOSSES).join(', ')}, or a function, got "${loss}"`);
   return (labels, predictions) => tf.mean(perSample(labels, predictions)) as tf.Scalar;
 }
 
@@ -46,7 +47,10 @@ export function lossFunction(loss: Loss): (labels: tf.Tensor, predictions: tf.Te
 function countCorrect(labels: tf.Tensor, predictions: tf.Tensor): tf.Scalar {
   const classes = predictions.shape[predictions.shape.length - 1];
   if (classes === 1) return tf.sum(metrics.binaryAccuracy(labels, predictions)) as tf.Scalar;
-  const truth = labels.shape.length === predictions.shape.length && labels.shape[labels.shape.length - 1] === classes ? tf.argMax(labels, -1) : classIds(labels);
+  const truth =
+    labels.shape.length === predictions.shape.length && labels.shape[labels.shape.length - 1] === classes
+      ? tf.argMax(labels, -1)
+      : classIds(labels);
   return tf.sum(tf.cast(tf.equal(truth, tf.argMax(predictions, -1)), 'float32')) as tf.Scalar;
 }
 
@@ -62,22 +66,33 @@ export class Compute {
   ) {
     this.#loss = lossFunction(loss);
     this.#classifies = typeof loss === 'function' || loss.toLowerCase().includes('crossentropy');
-    this.#trainable = tensors.flatMap(({ kind, variable }, index) => (kind === 'trainable' ? [{ index, variable }] : []));
-    if (this.#trainable.length === 0) throw new UserError('the model has nothing to train: expected at least one layer that is not frozen');
+    this.#trainable = tensors.flatMap(({ kind, variable }, index) =>
+      kind === 'trainable' ? [{ index, variable }] : [],
+    );
+    if (this.#trainable.length === 0)
+      throw new UserError('the model has nothing to train: expected at least one layer that is not frozen');
   }
 
   /**
    * Forward and backward of one batch; the gradients are handed to `take`, tensor by tensor, and then disposed.
    * @param key what the batch's randomness (dropout, noise) depends on
    */
-  async step(batch: Batch, seed: number, key: readonly (string | number)[], take: (index: number, values: Float32Array | undefined) => void): Promise<BatchResult> {
+  async step(
+    batch: Batch,
+    seed: number,
+    key: readonly (string | number)[],
+    take: (index: number, values: Float32Array | undefined) => void,
+  ): Promise<BatchResult> {
     let correct: tf.Scalar | undefined;
     const { value, grads } = withKeyedRandom(seed, ['step', ...key], () =>
       tf.variableGrads(
         () => {
           const predictions = this.model.apply(batch.xs, { training: true }) as tf.Tensor;
           const regularization = this.model.calculateLosses();
-          const loss = regularization.reduce((sum, extra) => tf.add(sum, extra), this.#loss(batch.ys, predictions)) as tf.Scalar;
+          const loss = regularization.reduce(
+            (sum, extra) => tf.add(sum, extra),
+            this.#loss(batch.ys, predictions),
+          ) as tf.Scalar;
           if (this.#classifies) correct = tf.keep(countCorrect(batch.ys, predictions));
           return loss;
         },
@@ -100,7 +115,10 @@ export class Compute {
   async evaluate(batch: Batch): Promise<BatchResult> {
     const [loss, correct] = tf.tidy(() => {
       const predictions = this.model.apply(batch.xs, { training: false }) as tf.Tensor;
-      return [this.#loss(batch.ys, predictions), this.#classifies ? countCorrect(batch.ys, predictions) : tf.scalar(0)];
+      return [
+        this.#loss(batch.ys, predictions),
+        this.#classifies ? countCorrect(batch.ys, predictions) : tf.scalar(0),
+      ];
     });
     const result = { loss: (await loss.data())[0], correct: (await correct.data())[0] };
     loss.dispose();

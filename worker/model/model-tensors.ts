@@ -21,22 +21,31 @@ interface InnerLayer {
   readonly _trainableWeights: readonly LayerVariable[];
 }
 
-const isLayer = (value: unknown): value is InnerLayer => typeof value === 'object' && value !== null && '_trainableWeights' in value;
+const isLayer = (value: unknown): value is InnerLayer =>
+  typeof value === 'object' && value !== null && '_trainableWeights' in value;
 
 /** Ids of the weights that some layer made to be trained, frozen or not: the others are state (moving statistics). */
-function madeToBeTrained(layer: InnerLayer, visited = new Set<InnerLayer>(), ids = new Set<number>()): Set<number> {
+function madeToBeTrained(
+  layer: InnerLayer,
+  visited = new Set<InnerLayer>(),
+  ids = new Set<number>(),
+): Set<number> {
   if (visited.has(layer)) return ids;
   visited.add(layer);
   for (const { id } of layer._trainableWeights) ids.add(id);
   for (const value of Object.values(layer))
-    for (const inner of Array.isArray(value) ? value : [value]) if (isLayer(inner)) madeToBeTrained(inner, visited, ids);
+    for (const inner of Array.isArray(value) ? value : [value])
+      if (isLayer(inner)) madeToBeTrained(inner, visited, ids);
   return ids;
 }
 
 /** The model's tensors in canonical order. Throws UserError where the model is not built or holds other than fp32. */
 export function tensorsOf(model: LayersModel): ModelTensor[] {
   const weights = model.weights as unknown as LayerVariable[];
-  if (weights.length === 0) throw new UserError('the model has no weights: expected a built model; give its first layer an inputShape');
+  if (weights.length === 0)
+    throw new UserError(
+      'the model has no weights: expected a built model; give its first layer an inputShape',
+    );
   const trained = new Set((model.trainableWeights as unknown as LayerVariable[]).map(({ id }) => id));
   const trainable = madeToBeTrained(model as unknown as InnerLayer);
   const used = new Map<string, number>();
@@ -56,7 +65,11 @@ export function tensorsOf(model: LayersModel): ModelTensor[] {
 }
 
 /** Copies fp32 values into the model's variables. `at` gives the values of tensor i; they may be overwritten after. */
-export function assignTensors(tensors: readonly ModelTensor[], at: (index: number) => Float32Array, which: (tensor: ModelTensor) => boolean = () => true): void {
+export function assignTensors(
+  tensors: readonly ModelTensor[],
+  at: (index: number) => Float32Array,
+  which: (tensor: ModelTensor) => boolean = () => true,
+): void {
   for (const [index, entry] of tensors.entries()) {
     if (!which(entry)) continue;
     // A copy, because some backends keep the array that they are given.
@@ -67,8 +80,13 @@ export function assignTensors(tensors: readonly ModelTensor[], at: (index: numbe
 }
 
 /** Copies the model's variables into fp32 arrays. */
-export async function readTensors(tensors: readonly ModelTensor[], at: (index: number) => Float32Array, which: (tensor: ModelTensor) => boolean = () => true): Promise<void> {
-  for (const [index, entry] of tensors.entries()) if (which(entry)) at(index).set(await entry.variable.data());
+export async function readTensors(
+  tensors: readonly ModelTensor[],
+  at: (index: number) => Float32Array,
+  which: (tensor: ModelTensor) => boolean = () => true,
+): Promise<void> {
+  for (const [index, entry] of tensors.entries())
+    if (which(entry)) at(index).set(await entry.variable.data());
 }
 
 /** Number of elements of all tensors. */

@@ -5,8 +5,25 @@ export type TrainEvent =
   | { event: 'backend'; backend: string; why: string }
   | { event: 'data'; name: string; warm: boolean; train: number; test: number; seconds: number }
   | { event: 'preparing'; done: number; total: number; phase: string }
-  | { event: 'joined'; run: string; rank: number; workersJoined: number; workersExpected: number; servers: number }
-  | { event: 'start'; run: string; rank: number; servers: number; workers: number; epochs: number; stepsPerEpoch: number; globalBatch: number; parameters: number }
+  | {
+      event: 'joined';
+      run: string;
+      rank: number;
+      workersJoined: number;
+      workersExpected: number;
+      servers: number;
+    }
+  | {
+      event: 'start';
+      run: string;
+      rank: number;
+      servers: number;
+      workers: number;
+      epochs: number;
+      stepsPerEpoch: number;
+      globalBatch: number;
+      parameters: number;
+    }
   | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   | {
       event: 'step';
@@ -24,5 +41,13 @@ export type TrainEvent =
       bytesPushed: number;
       bytesPulled: number;
     }
-  | { event: 'epoch'; epoch: number; epochs: number; step: number; loss: number; accuracy: number; seconds: number }
+  | {
+      event: 'epoch';
+      epoch: number;
+      epochs: number;
+      step: number;
+      loss: number;
+      accuracy: number;
+      seconds: number;
+    }
   | { event: 'done'; summary: object; folder: string };

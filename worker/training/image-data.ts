@@ -1,8 +1,8 @@
 // Batches of images as tensors: dataset → dealer → loader → tensors on the backend.
 import { oneHot, type Tensor, tensor, tensor1d, tidy } from '@tensorflow/tfjs-core';
 import { EVALUATION_BATCH } from '../../shared/limits.js';
-import { createDealer, equalShares, stepsPerEpoch } from '../data/dealer.js';
 import type { Dataset } from '../data/dataset.js';
+import { createDealer, equalShares, stepsPerEpoch } from '../data/dealer.js';
 import { createLoader, type Batch as LoadedBatch } from '../data/loader.js';
 import type { Batch } from '../model/compute.js';
 import type { TrainingData } from './train.js';
@@ -22,13 +22,18 @@ export function imageData(dataset: Dataset, globalBatch: number, seed: number): 
   return {
     fingerprint: dataset.fingerprint,
     stepsPerEpoch: (batch) => stepsPerEpoch(dataset.splits.train, batch),
-    batch: (epoch, step, rank, workers) => toTensors(loader.batch({ epoch, step, view: equalShares(workers), rank }), classes),
+    batch: (epoch, step, rank, workers) =>
+      toTensors(loader.batch({ epoch, step, view: equalShares(workers), rank }), classes),
     *evaluation(rank, workers) {
-      for (const batch of loader.evaluation('test', EVALUATION_BATCH, equalShares(workers), rank)) yield toTensors(batch, classes);
+      for (const batch of loader.evaluation('test', EVALUATION_BATCH, equalShares(workers), rank))
+        yield toTensors(batch, classes);
     },
     takeCacheCounts() {
       const now = { hits: dataset.cache.hits, misses: dataset.cache.misses, read: dataset.recordsRead };
-      const taken = { hits: now.hits - counted.hits + now.read - counted.read, misses: now.misses - counted.misses };
+      const taken = {
+        hits: now.hits - counted.hits + now.read - counted.read,
+        misses: now.misses - counted.misses,
+      };
       counted = now;
       return taken;
     },

@@ -1,10 +1,10 @@
 // A job from options to results: backend, data, model, training, and (rank 0) what is saved. What the worker
 // binary does between its options and its exit status.
 import { setBackend } from '@tensorflow/tfjs-core';
-import type { OptimizerSpec } from '../../shared/run-spec.js';
-import { optimizerSpec } from '../../shared/run-spec.js';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
+import type { OptimizerSpec } from '../../shared/run-spec.js';
+import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
@@ -44,11 +44,23 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     signal,
   });
   const { warm, seconds } = dataset.cache;
-  onEvent({ event: 'data', name: dataset.name, warm, train: dataset.splits.train, test: dataset.splits.test, seconds });
+  onEvent({
+    event: 'data',
+    name: dataset.name,
+    warm,
+    train: dataset.splits.train,
+    test: dataset.splits.test,
+    seconds,
+  });
 
-  const optimizer: OptimizerSpec = optimizerSpec(options.optimizer ?? job.optimizer.kind, options.learningRate ?? job.optimizer.learningRate);
+  const optimizer: OptimizerSpec = optimizerSpec(
+    options.optimizer ?? job.optimizer.kind,
+    options.learningRate ?? job.optimizer.learningRate,
+  );
   const epochs = options.epochs ?? job.epochs;
-  const model = withKeyedWeights(options.seed, () => job.model({ shape: dataset.shape, classes: dataset.classes }));
+  const model = withKeyedWeights(options.seed, () =>
+    job.model({ shape: dataset.shape, classes: dataset.classes }),
+  );
   const data = imageData(dataset, options.batch, options.seed);
   let folder: RunFolder | undefined;
   let curve: CurveFile | undefined;
@@ -64,8 +76,17 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       onEvent(event);
       const { epoch, step, loss, accuracy } = event as Extract<TrainEvent, { event: 'step' }>;
       if (event.event === 'step' && !event.skipped)
-        curve?.append({ step, epoch, split: 'train', loss, accuracy, samplesPerSecond: event.samplesPerSecond, seconds: event.seconds });
-      if (event.event === 'epoch') curve?.append({ step, epoch, split: 'test', loss, accuracy, seconds: event.seconds });
+        curve?.append({
+          step,
+          epoch,
+          split: 'train',
+          loss,
+          accuracy,
+          samplesPerSecond: event.samplesPerSecond,
+          seconds: event.seconds,
+        });
+      if (event.event === 'epoch')
+        curve?.append({ step, epoch, split: 'test', loss, accuracy, seconds: event.seconds });
     };
     const result = await train({
       job: job.name,
@@ -88,7 +109,13 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       async onStart(started) {
         if (started.rank !== 0) return;
         folder = await createRunFolder(options.out, started.run, new Date());
-        await writeConfig(folder, { ...plain, epochs, optimizer: optimizer.kind, 'learning-rate': optimizer.learningRate, backend: backend.name });
+        await writeConfig(folder, {
+          ...plain,
+          epochs,
+          optimizer: optimizer.kind,
+          'learning-rate': optimizer.learningRate,
+          backend: backend.name,
+        });
         curve = await CurveFile.open(folder.curveCsv);
       },
     });
@@ -96,7 +123,9 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     await curve.close();
     curve = undefined;
     const tensors = tensorsOf(model);
-    const values = tensors.map(({ shape }) => new Float32Array(shape.reduce((product, side) => product * side, 1)));
+    const values = tensors.map(
+      ({ shape }) => new Float32Array(shape.reduce((product, side) => product * side, 1)),
+    );
     await readTensors(tensors, (index) => values[index]);
     await saveLayersModel(model, folder.model);
     await writeSafetensors(

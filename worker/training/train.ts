@@ -75,8 +75,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { model, data, globalBatch, workers, epochs, seed, onEvent, signal } = options;
   const tensors = tensorsOf(model);
   const stepsPerEpoch = data.stepsPerEpoch(globalBatch);
-  if (stepsPerEpoch < 1) throw new UserError(`expected at least one batch of ${globalBatch} records, the training set has fewer; use a smaller --batch`);
-  if (globalBatch < workers) throw new UserError(`expected a batch of at least ${workers} samples for ${workers} workers, got ${globalBatch}; use a larger --batch`);
+  if (stepsPerEpoch < 1)
+    throw new UserError(
+      `expected at least one batch of ${globalBatch} records, the training set has fewer; use a smaller --batch`,
+    );
+  if (globalBatch < workers)
+    throw new UserError(
+      `expected a batch of at least ${workers} samples for ${workers} workers, got ${globalBatch}; use a larger --batch`,
+    );
   const spec: RunSpec = {
     job: options.job,
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
@@ -100,14 +106,22 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       peerDeadlineMs: options.peerDeadlineMs,
       metrics: options.metrics,
       onReady: (metrics) => onEvent({ event: 'ready', role: 'worker', metrics }),
-      onWelcome: ({ run, rank, workersJoined, workersExpected, servers }) => onEvent({ event: 'joined', run, rank, workersJoined, workersExpected, servers }),
+      onWelcome: ({ run, rank, workersJoined, workersExpected, servers }) =>
+        onEvent({ event: 'joined', run, rank, workersJoined, workersExpected, servers }),
       onWaiting: (waiting) => onEvent({ event: 'waiting', ...waiting }),
     },
     signal,
   );
   const { run, rank, servers } = started;
   try {
-    onEvent({ event: 'start', ...started, epochs, stepsPerEpoch, globalBatch, parameters: client.layout.elements });
+    onEvent({
+      event: 'start',
+      ...started,
+      epochs,
+      stepsPerEpoch,
+      globalBatch,
+      parameters: client.layout.elements,
+    });
     await options.onStart?.(started);
     const exchanged = (tensor: { kind: string }) => tensor.kind !== 'frozen';
     if (rank === 0) {
@@ -117,7 +131,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     await client.pull(0);
     assignTensors(tensors, (index) => client.parameters(index));
 
-    const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<(typeof PHASE_NAMES)[number], number>;
+    const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<
+      (typeof PHASE_NAMES)[number],
+      number
+    >;
     const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, trainSeconds: 0 };
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
@@ -137,11 +154,21 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         });
         batch.xs.dispose();
         batch.ys.dispose();
-        await readTensors(tensors, (tensor) => client.gradients(tensor), ({ kind }) => kind === 'state');
+        await readTensors(
+          tensors,
+          (tensor) => client.gradients(tensor),
+          ({ kind }) => kind === 'state',
+        );
         client.progress(step, 'exchange');
         const t2 = performance.now();
         const phases = { dataSeconds: (t1 - t0) / 1000, computeSeconds: (t2 - t1) / 1000 };
-        const stepped = await client.step({ epoch, samples, lossSum: result.loss * samples, correct: result.correct, phases });
+        const stepped = await client.step({
+          epoch,
+          samples,
+          lossSum: result.loss * samples,
+          correct: result.correct,
+          phases,
+        });
         const t3 = performance.now();
         if (!stepped.skipped) assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
@@ -191,7 +218,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         share.correct += result.correct;
       }
       last = await client.evaluate({ step, ...share });
-      onEvent({ event: 'epoch', epoch, epochs, step, loss: last.loss, accuracy: last.accuracy, seconds: totals.trainSeconds });
+      onEvent({
+        event: 'epoch',
+        epoch,
+        epochs,
+        step,
+        loss: last.loss,
+        accuracy: last.accuracy,
+        seconds: totals.trainSeconds,
+      });
       if (epoch < epochs) assignTensors(tensors, (index) => client.parameters(index), exchanged);
       const counts = data.takeCacheCounts?.();
       if (counts) await client.countCache(counts.hits, counts.misses);
