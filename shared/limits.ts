@@ -23,6 +23,8 @@ export const STREAM_UNSENT_MAX = 4;
 export const WAITING_NOTICE_MS = 1_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
+/** Bytes of a tf.data dataset that `fit` gathers in memory. */
+export const FIT_DATASET_MAX_BYTES = 2048 * MiB;
 /** Records of one batch of an evaluation. */
 export const EVALUATION_BATCH = 250;
 /** Lines of a child's stderr that its launcher remembers. */

@@ -1,0 +1,339 @@
+// The client SDK: `import { connect } from 'gradloom'`. Four verbs over the exchange: push, pull, pushPull, wait.
+// With tensors a client is one worker of a run (its first worker gives the initial values); without, it only
+// reads a run that is going on. Operations are carried out one after the other, in the order of the calls.
+import { hostname } from 'node:os';
+import { type BlockLayout, layoutBlocks } from '../blocks/blocks.js';
+import { elementsOf, manifestFault, type TensorSpec } from '../blocks/manifest.js';
+import type { CodecName } from '../codec/codec.js';
+import { codecNames, codecs } from '../codec/registry.js';
+import { formatAddress, parseAddress } from '../config/address.js';
+import { UserError } from '../errors.js';
+import { Arena } from '../kernels/arena.js';
+import { loadKernels } from '../kernels/load.js';
+import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
+import { blockCodec, fromWire, type OptimizerSpec, optimizerSpec, type RunSpec } from '../run-spec.js';
+import { Exchange } from './exchange.js';
+import { describe, joinRun, type Membership } from './membership.js';
+
+/** Values by tensor name: fp32, row-major. */
+export type Tensors = Record<string, Float32Array>;
+
+export interface ConnectOptions {
+  /** HOST:PORT of the first server. */
+  join: string;
+  /** Id of the run; by default the one of this job that waits for workers, or (without tensors) the only one. */
+  run?: string;
+  /** The model, in an order that is the same for every worker. Without it the client only pulls. */
+  tensors?: readonly { name: string; shape: readonly number[]; values: Float32Array }[];
+  /** Name of what is trained; workers of one run give the same. */
+  job?: string;
+  optimizer?: OptimizerSpec['kind'];
+  learningRate?: number;
+  codec?: CodecName;
+  /** Workers that the run waits for; `connect` resolves when all are there. */
+  workers?: number;
+  /** Silence after which a server is given up, in milliseconds. */
+  peerDeadlineMs?: number;
+}
+
+export interface Outcome {
+  /** The step's index, from 0. */
+  step: number;
+  /** True: some worker's gradients were not finite, and the step changed nothing anywhere. */
+  skipped: boolean;
+  /** Over all workers. */
+  samples: number;
+  /** Mean over the samples; 0 where nobody gave a loss. */
+  loss: number;
+}
+
+export interface Pulled {
+  values: Tensors;
+  /** Steps that the oldest of the values had seen. */
+  step: number;
+  /** Steps that the newest of them is ahead of the oldest; 0: one version. */
+  skew: number;
+}
+
+export interface PushOptions {
+  /** Samples behind the mean gradient: its weight among the workers'. Default 1. */
+  samples?: number;
+  /** Mean loss over the samples, for the servers' metrics. */
+  loss?: number;
+}
+
+export interface Client {
+  readonly run: string;
+  /** Rank among the run's workers; undefined for a client that only pulls. */
+  readonly rank: number | undefined;
+  readonly tensors: readonly TensorSpec[];
+  /**
+   * Hands over this worker's mean gradients of a step and returns the step's index at once. The arrays are read
+   * until `wait` of that step resolves. Tensors that are left out have a gradient of zero. Throws UserError.
+   */
+  push(gradients: Tensors, options?: PushOptions): number;
+  /** Resolves when a step is decided on all servers. Throws RunError where a server is lost. */
+  wait(step: number): Promise<Outcome>;
+  /** Parameters at one version: all, or those named; in the run's codec, or exactly with `codec: 'fp32'`. */
+  pull(names?: readonly string[], options?: { codec?: CodecName }): Promise<Pulled>;
+  /** `push`, `wait` and the new parameters, in one exchange. */
+  pushPull(gradients: Tensors, options?: PushOptions): Promise<Pulled & { outcome: Outcome }>;
+  /** Ends this client's part. A worker's resolves when all workers of the run have closed. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_PEER_DEADLINE_MS = 20_000;
+
+/**
+ * Connects to a mesh. Throws UserError for options that cannot be, Refused or RunError where the mesh says no or
+ * is not there.
+ */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const address = formatAddress(parseAddress(options.join));
+  const peerDeadlineMs = options.peerDeadlineMs ?? DEFAULT_PEER_DEADLINE_MS;
+  if (!options.tensors) {
+    const reply = await describe(address, options.run ?? '', peerDeadlineMs);
+    const spec = fromWire(reply.spec);
+    if (!reply.view)
+      throw new UserError(`the run '${reply.run}' has no view yet; try again when it has started`);
+    return MeshClient.open(reply.run, undefined, spec, reply.view, peerDeadlineMs);
+  }
+  const spec = compile(options, options.tensors);
+  const membership = await joinRun({
+    address,
+    run: options.run ?? '',
+    spec,
+    label: `${hostname()}:${process.pid}`,
+    peerDeadlineMs,
+    onWelcome: () => undefined,
+    onLost: (error) => client?.lose(error),
+  });
+  let client: MeshClient | undefined;
+  try {
+    client = await MeshClient.open(membership.run, membership, spec, membership.view, peerDeadlineMs);
+    if (membership.rank === 0) await client.initialize(options.tensors);
+    return client;
+  } catch (error) {
+    membership.leave();
+    throw error;
+  }
+}
+
+function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['tensors']>): RunSpec {
+  const tensors = given.map(({ name, shape }): TensorSpec => ({ name, shape, kind: 'trainable' }));
+  const fault = manifestFault(tensors);
+  if (fault) throw new UserError(`tensors: ${fault}`);
+  for (const { name, shape, values } of given)
+    if (!(values instanceof Float32Array) || values.length !== elementsOf(shape))
+      throw new UserError(
+        `tensors: expected a Float32Array of ${elementsOf(shape)} values for '${name}' of shape [${shape}], got ${values?.length ?? typeof values}`,
+      );
+  const codec = options.codec ?? 'fp16';
+  if (!codecNames.includes(codec))
+    throw new UserError(`codec: expected one of ${codecNames.join(', ')}, got "${codec}"`);
+  const workers = options.workers ?? 1;
+  if (!Number.isInteger(workers) || workers < 1)
+    throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
+  const learningRate = options.learningRate ?? 0.001;
+  if (!(learningRate > 0 && Number.isFinite(learningRate)))
+    throw new UserError(`learningRate: expected a number above 0, got ${learningRate}`);
+  return {
+    job: options.job ?? 'sdk',
+    tensors,
+    optimizer: optimizerSpec(options.optimizer ?? 'adam', learningRate),
+    consistency: 'bsp',
+    codec,
+    workers,
+    globalBatch: 0,
+    epochs: 0,
+    stepsPerEpoch: 0,
+    seed: 0,
+    dataFingerprint: '',
+  };
+}
+
+class MeshClient implements Client {
+  readonly #addresses: { gradients: number; parameters: number; scratch: number };
+  readonly #kernels;
+  readonly #layout: BlockLayout;
+  #exchange: Exchange | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #nextStep = 0;
+  readonly #outcomes = new Map<number, Promise<Outcome>>();
+
+  private constructor(
+    readonly run: string,
+    readonly membership: Membership | undefined,
+    readonly spec: RunSpec,
+  ) {
+    this.#layout = layoutBlocks(spec.tensors);
+    const modelBytes = this.#layout.elementsPadded * 4;
+    this.#kernels = loadKernels({ bytes: 2 * modelBytes + BLOCK_PAYLOAD_MAX_BYTES + 4096 });
+    const arena = new Arena(this.#kernels);
+    this.#addresses = {
+      gradients: arena.alloc(modelBytes),
+      parameters: arena.alloc(modelBytes),
+      scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES),
+    };
+  }
+
+  static async open(
+    run: string,
+    membership: Membership | undefined,
+    spec: RunSpec,
+    view: Membership['view'],
+    peerDeadlineMs: number,
+  ): Promise<MeshClient> {
+    const client = new MeshClient(run, membership, spec);
+    client.#exchange = await Exchange.open({
+      run,
+      rank: membership?.rank,
+      spec,
+      layout: client.#layout,
+      view,
+      memory: { kernels: client.#kernels, ...client.#addresses },
+      peerDeadlineMs,
+      onWaiting: () => undefined,
+    });
+    return client;
+  }
+
+  get rank(): number | undefined {
+    return this.membership?.rank;
+  }
+
+  get tensors(): readonly TensorSpec[] {
+    return this.spec.tensors;
+  }
+
+  async initialize(tensors: NonNullable<ConnectOptions['tensors']>): Promise<void> {
+    for (const [index, { values }] of tensors.entries())
+      this.#view(this.#addresses.parameters, index).set(values);
+    await this.#open.initialize();
+  }
+
+  lose(error: Error): void {
+    this.#exchange?.close();
+    this.#queue = Promise.reject(error);
+    this.#queue.catch(() => undefined);
+  }
+
+  push(gradients: Tensors, options: PushOptions = {}): number {
+    if (this.rank === undefined)
+      throw new UserError(
+        'push: this client only pulls; give connect() the tensors to take part as a worker',
+      );
+    const { samples = 1, loss = 0 } = options;
+    if (!Number.isInteger(samples) || samples < 1)
+      throw new UserError(`push: expected samples of 1 or more, got ${samples}`);
+    this.#checkNames('push', Object.keys(gradients));
+    for (const [index, { name, shape }] of this.spec.tensors.entries()) {
+      const values = gradients[name];
+      if (values && values.length !== elementsOf(shape))
+        throw new UserError(
+          `push: expected ${elementsOf(shape)} values for tensor ${index} '${name}' of shape [${shape}], got ${values.length}`,
+        );
+    }
+    const outcome = this.#enqueue(async () => {
+      let allFinite = Number.isFinite(loss);
+      for (const [index, { name, shape }] of this.spec.tensors.entries()) {
+        const target = this.#view(this.#addresses.gradients, index);
+        if (gradients[name]) target.set(gradients[name]);
+        else target.fill(0);
+        const limit = codecs[blockCodec(this.spec.codec, { kind: 'trainable' })].magnitudeLimit;
+        const address = this.#addresses.gradients + 4 * this.#layout.tensorOffsets[index];
+        allFinite &&= this.#kernels.absmax(address, elementsOf(shape)) < limit;
+      }
+      const lossSum = Number.isFinite(loss) ? loss * samples : 0;
+      const { outcome: decided } = await this.#open.pushPull({
+        samples,
+        allFinite,
+        lossScale: 1,
+        lossSum,
+        correct: 0,
+      });
+      return { step: decided.step, skipped: decided.skipped, samples: decided.samples, loss: decided.loss };
+    });
+    // A loss of a server is told by wait(), and by every later call.
+    outcome.catch(() => undefined);
+    const step = this.#nextStep++;
+    this.#outcomes.set(step, outcome);
+    return step;
+  }
+
+  async wait(step: number): Promise<Outcome> {
+    const outcome = this.#outcomes.get(step);
+    if (!outcome)
+      throw new UserError(`wait: expected a step that push() returned and nobody waited for, got ${step}`);
+    this.#outcomes.delete(step);
+    return outcome;
+  }
+
+  async pull(names?: readonly string[], { codec }: { codec?: CodecName } = {}): Promise<Pulled> {
+    if (codec !== undefined && !codecNames.includes(codec))
+      throw new UserError(`pull: expected a codec of ${codecNames.join(', ')}, got "${codec}"`);
+    this.#checkNames('pull', names ?? []);
+    const wanted = new Set(names ?? this.spec.tensors.map(({ name }) => name));
+    const blocks = this.#layout.blocks.filter(({ tensor }) => wanted.has(this.spec.tensors[tensor].name));
+    return this.#enqueue(async () => {
+      const { step, skew } = await this.#open.fetch(
+        this.#open.step,
+        codec,
+        this.#addresses.parameters,
+        blocks,
+      );
+      return { step, skew, values: this.#copy(wanted) };
+    });
+  }
+
+  async pushPull(gradients: Tensors, options: PushOptions = {}): Promise<Pulled & { outcome: Outcome }> {
+    const step = this.push(gradients, options);
+    const read = this.#enqueue(async () => this.#copy(new Set(this.spec.tensors.map(({ name }) => name))));
+    read.catch(() => undefined);
+    const outcome = await this.wait(step);
+    return { outcome, step: step + 1, skew: 0, values: await read };
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.catch(() => undefined);
+    this.#exchange?.close();
+    await this.membership?.done();
+  }
+
+  get #open(): Exchange {
+    return this.#exchange as Exchange;
+  }
+
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#queue.then(work);
+    this.#queue = next;
+    next.catch(() => undefined);
+    return next;
+  }
+
+  #checkNames(verb: string, names: readonly string[]): void {
+    for (const name of names)
+      if (!this.spec.tensors.some((tensor) => tensor.name === name))
+        throw new UserError(
+          `${verb}: expected names of ${this.spec.tensors
+            .map((tensor) => `'${tensor.name}'`)
+            .slice(0, 8)
+            .join(', ')}, got '${name}'`,
+        );
+  }
+
+  #view(address: number, index: number): Float32Array<SharedArrayBuffer> {
+    return this.#kernels.f32(
+      address + 4 * this.#layout.tensorOffsets[index],
+      elementsOf(this.spec.tensors[index].shape),
+    );
+  }
+
+  #copy(wanted: ReadonlySet<string>): Tensors {
+    return Object.fromEntries(
+      this.spec.tensors.flatMap(({ name }, index) =>
+        wanted.has(name) ? [[name, new Float32Array(this.#view(this.#addresses.parameters, index))]] : [],
+      ),
+    );
+  }
+}

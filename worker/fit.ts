@@ -1,0 +1,243 @@
+// `import { fit } from 'gradloom/worker'`: trains an ordinary tf.js model on the mesh, the way model.fit does in one
+// process. Loss and optimizer are those that the model was compiled with; the optimizer runs on the servers.
+import { createHash } from 'node:crypto';
+import * as tf from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { CodecName } from '../shared/codec/codec.js';
+import { formatAddress, parseAddress } from '../shared/config/address.js';
+import { UserError } from '../shared/errors.js';
+import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES } from '../shared/limits.js';
+import { type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
+import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
+import type { Loss } from './job.js';
+import type { TrainEvent } from './training/events.js';
+import { type TrainingData, train } from './training/train.js';
+
+export { chooseBackend } from './backend/ladder.js';
+export type { Job, Loss } from './job.js';
+export type { TrainEvent } from './training/events.js';
+
+/** Records and labels, first dimension the record. */
+export interface FitTensors {
+  xs: tf.Tensor;
+  ys: tf.Tensor;
+}
+
+/** A tf.data dataset of batches: read once, before training. */
+export interface FitDataset {
+  forEachAsync(visit: (batch: FitTensors) => void): Promise<void>;
+}
+
+export interface FitOptions {
+  /** HOST:PORT of the first server. */
+  join: string;
+  epochs?: number;
+  /** Global: divided over the workers. */
+  batchSize?: number;
+  /** Workers of the run; each calls fit with the same model and data. */
+  workers?: number;
+  /** Evaluated after each epoch, divided over the workers. */
+  validationData?: FitTensors;
+  codec?: CodecName;
+  seed?: number;
+  /** Id of the run; by default any run of this job that waits for workers. */
+  run?: string;
+  /** Name of what is trained; by default the model's. */
+  job?: string;
+  peerDeadlineMs?: number;
+  /** HOST:PORT of the Prometheus endpoint; by default a free port on loopback. */
+  metrics?: string;
+  callbacks?: { onEpochEnd?(epoch: number, logs: Record<string, number>): void };
+  onEvent?(event: TrainEvent): void;
+  signal?: AbortSignal;
+}
+
+/** As tf.js's History: the epochs, and by name one value an epoch. */
+export interface FitHistory {
+  epoch: number[];
+  history: Record<string, number[]>;
+  /** SHA-256 of the trained weights: equal on every worker. */
+  weightsSha256: string;
+  run: string;
+  rank: number;
+}
+
+/** The servers' optimizer for the one that a model was compiled with. Throws UserError for one that they do not have. */
+function optimizerOf(model: LayersModel): OptimizerSpec {
+  if (!model.optimizer)
+    throw new UserError(
+      'fit: expected a compiled model, got one without an optimizer; call model.compile({optimizer, loss}) first',
+    );
+  const config = model.optimizer.getConfig() as {
+    learningRate: number;
+    beta1?: number;
+    beta2?: number;
+    epsilon?: number | null;
+    momentum?: number;
+    useNesterov?: boolean;
+  };
+  const name = model.optimizer.getClassName();
+  switch (name) {
+    case 'Adam':
+      return { ...optimizerSpec('adam', config.learningRate), ...pick(config) } as OptimizerSpec;
+    case 'Momentum':
+      return {
+        kind: 'momentum',
+        learningRate: config.learningRate,
+        momentum: config.momentum ?? 0.9,
+        nesterov: config.useNesterov ?? false,
+      };
+    case 'SGD':
+      return { kind: 'sgd', learningRate: config.learningRate };
+    default:
+      throw new UserError(
+        `fit: expected an optimizer of adam, momentum or sgd, got ${name}; compile the model with one of them`,
+      );
+  }
+}
+
+function pick({
+  beta1,
+  beta2,
+  epsilon,
+}: {
+  beta1?: number;
+  beta2?: number;
+  epsilon?: number | null;
+}): object {
+  return Object.fromEntries(
+    Object.entries({ beta1, beta2, epsilon }).filter(([, value]) => typeof value === 'number'),
+  );
+}
+
+async function gather(dataset: FitDataset): Promise<FitTensors> {
+  const parts: FitTensors[] = [];
+  let bytes = 0;
+  await dataset.forEachAsync(({ xs, ys }) => {
+    bytes += 4 * (xs.size + ys.size);
+    if (bytes > FIT_DATASET_MAX_BYTES)
+      throw new UserError(
+        `fit: expected a dataset of at most ${FIT_DATASET_MAX_BYTES} bytes in memory, got more; write a job that reads it with --data`,
+      );
+    parts.push({ xs: tf.keep(xs.clone()), ys: tf.keep(ys.clone()) });
+  });
+  if (parts.length === 0) throw new UserError('fit: expected a dataset with at least one batch, got none');
+  const whole = { xs: tf.concat(parts.map(({ xs }) => xs)), ys: tf.concat(parts.map(({ ys }) => ys)) };
+  tf.dispose(parts as unknown as tf.TensorContainer);
+  return whole;
+}
+
+const rows = (source: tf.Tensor, indices: Uint32Array): tf.Tensor =>
+  tf.tidy(() => tf.gather(source, tf.tensor1d(Int32Array.from(indices), 'int32')));
+
+async function tensorData(
+  training: FitTensors,
+  test: FitTensors | undefined,
+  globalBatch: number,
+  seed: number,
+): Promise<TrainingData> {
+  const hash = createHash('sha256');
+  for (const part of [training.xs, training.ys]) {
+    const values = await part.data();
+    hash
+      .update(JSON.stringify(part.shape))
+      .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  const records = training.xs.shape[0];
+  const dealer = createDealer(records, globalBatch, seed);
+  return {
+    fingerprint: hash.digest('hex'),
+    stepsPerEpoch: (batch) => stepsPerEpoch(records, batch),
+    batch(epoch, step, rank, workers) {
+      const indices = dealer.batch(epoch, step, equalShares(workers), rank);
+      return { xs: rows(training.xs, indices), ys: rows(training.ys, indices) };
+    },
+    *evaluation(rank, workers) {
+      if (!test) return;
+      const share = evaluationShare(test.xs.shape[0], equalShares(workers), rank);
+      for (let at = 0; at < share.length; at += EVALUATION_BATCH) {
+        const indices = share.subarray(at, at + EVALUATION_BATCH);
+        yield { xs: rows(test.xs, indices), ys: rows(test.ys, indices) };
+      }
+    },
+  };
+}
+
+/**
+ * Trains a compiled model on the mesh, as one worker of a run; the model ends up with the fp32 masters. Where
+ * several workers take part, the first one's weights are everybody's initial ones.
+ * Throws UserError, Refused or RunError, or the signal's reason.
+ */
+export async function fit(
+  model: LayersModel,
+  data: FitTensors | FitDataset,
+  options: FitOptions,
+): Promise<FitHistory> {
+  const { epochs = 1, batchSize = 32, workers = 1, seed = 1, validationData } = options;
+  const optimizer = optimizerOf(model);
+  const loss = model.loss as Loss;
+  if (typeof loss !== 'string' && typeof loss !== 'function')
+    throw new UserError(
+      'fit: expected one loss, a name or a function; a model with several outputs needs one of its own over all of them',
+    );
+  const own = 'forEachAsync' in data;
+  const tensors = own ? await gather(data) : data;
+  if (tensors.xs.shape[0] !== tensors.ys.shape[0])
+    throw new UserError(
+      `fit: expected as many labels as records, got ${tensors.ys.shape[0]} for ${tensors.xs.shape[0]}`,
+    );
+  const history: FitHistory['history'] = {};
+  const epochsSeen: number[] = [];
+  const log = (name: string, value: number) => {
+    history[name] ??= [];
+    history[name].push(value);
+  };
+  try {
+    const source = await tensorData(tensors, validationData, batchSize, seed);
+    let lossSum = 0;
+    let hits = 0;
+    let samples = 0;
+    const result = await train({
+      job: options.job ?? model.name,
+      model,
+      loss,
+      optimizer,
+      data: source,
+      epochs,
+      globalBatch: batchSize,
+      workers,
+      codec: options.codec ?? 'fp16',
+      consistency: 'bsp',
+      seed,
+      join: formatAddress(parseAddress(options.join)),
+      run: options.run ?? '',
+      peerDeadlineMs: options.peerDeadlineMs ?? 20_000,
+      metrics: options.metrics ? parseAddress(options.metrics) : { host: '127.0.0.1', port: 0 },
+      signal: options.signal,
+      onEvent(event) {
+        if (event.event === 'step' && !event.skipped) {
+          lossSum += event.loss * batchSize;
+          hits += event.accuracy * batchSize;
+          samples += batchSize;
+        } else if (event.event === 'epoch') {
+          const logs: Record<string, number> = { loss: lossSum / samples, acc: hits / samples };
+          if (validationData) Object.assign(logs, { val_loss: event.loss, val_acc: event.accuracy });
+          for (const [name, value] of Object.entries(logs)) log(name, value);
+          epochsSeen.push(event.epoch - 1);
+          options.callbacks?.onEpochEnd?.(event.epoch - 1, logs);
+          [lossSum, hits, samples] = [0, 0, 0];
+        }
+        options.onEvent?.(event);
+      },
+    });
+    return {
+      epoch: epochsSeen,
+      history,
+      weightsSha256: result.weightsSha256,
+      run: result.run,
+      rank: result.rank,
+    };
+  } finally {
+    if (own) tf.dispose([tensors.xs, tensors.ys]);
+  }
+}
