@@ -37,6 +37,5 @@ export function applyActivation(
   } else {
     throw new Error(`the wasm backend has no fused activation ${activation}`);
   }
-  heap.release(out);
-  return result;
+  return heap.replace(out, result);
 }

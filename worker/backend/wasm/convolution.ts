@@ -1,13 +1,13 @@
 // Convolutions as matrix products over patches. Stock: no gradient of the filter at all, a naive one of the input,
-// and a forward pass that keeps packed filters by id. The depthwise gradients, missing too, are loops of their own.
+// and a forward pass that keeps packed filters by id.
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { applyActivation, type FusedAttributes } from './activation.js';
 import type { Heap } from './heap.js';
 import { override } from './override.js';
 
-type ConvInfo = backend_util.Conv2DInfo;
-type Pad = Parameters<typeof backend_util.computeConv2DInfo>[4];
-type Rounding = 'floor' | 'round' | 'ceil';
+export type ConvInfo = backend_util.Conv2DInfo;
+export type Pad = Parameters<typeof backend_util.computeConv2DInfo>[4];
+export type Rounding = 'floor' | 'round' | 'ceil';
 
 interface ConvAttributes {
   strides: [number, number] | number;
@@ -25,7 +25,8 @@ interface Geometry extends Partial<Omit<ConvAttributes, 'strides' | 'pad'>> {
   depthwise?: boolean;
 }
 
-function geometryOf(kernelName: string, input: number[], filter: number[], attrs: Geometry): ConvInfo {
+/** Output size, padding and so on of a convolution. */
+export function geometryOf(kernelName: string, input: number[], filter: number[], attrs: Geometry): ConvInfo {
   if (attrs.dataFormat === 'NCHW') {
     throw new Error(
       `${kernelName}: the wasm backend expects dataFormat NHWC, got NCHW; transpose the input first`,
@@ -127,59 +128,6 @@ export function overrideConvolution(): void {
       prepare(heap, info);
       const [from, by, to] = [dy, filter, out].map((tensor) => heap.address(tensor));
       heap.kernels.convInputGradient(from, by, to, info.batchSize, info.outChannels);
-      return out;
-    },
-  );
-}
-
-interface DepthwiseAttributes {
-  strides: [number, number] | number;
-  pad: Pad;
-  dilations: [number, number] | number;
-  dimRoundingMode?: Rounding;
-}
-
-function prepareDepthwise(heap: Heap, info: ConvInfo): void {
-  heap.kernels.depthwiseShape(
-    info.inHeight,
-    info.inWidth,
-    info.inChannels,
-    info.outChannels / info.inChannels,
-    info.outHeight,
-    info.outWidth,
-    info.filterHeight,
-    info.filterWidth,
-    info.strideHeight,
-    info.strideWidth,
-    info.dilationHeight,
-    info.dilationWidth,
-    info.padInfo.top,
-    info.padInfo.left,
-  );
-}
-
-/** Registers the two gradients of depthwiseConv2d. */
-export function overrideDepthwise(): void {
-  override<{ x: TensorInfo; dy: TensorInfo }, DepthwiseAttributes & { filterShape: number[] }>(
-    'DepthwiseConv2dNativeBackpropFilter',
-    ({ heap, inputs: { x, dy }, attrs }) => {
-      const info = geometryOf('depthwise', x.shape, attrs.filterShape, { ...attrs, depthwise: true });
-      const out = heap.make(info.filterShape);
-      prepareDepthwise(heap, info);
-      const [from, by, to] = [x, dy, out].map((tensor) => heap.address(tensor));
-      heap.kernels.depthwiseFilterGradient(from, by, to, info.batchSize);
-      return out;
-    },
-  );
-
-  override<{ dy: TensorInfo; filter: TensorInfo }, DepthwiseAttributes & { inputShape: number[] }>(
-    'DepthwiseConv2dNativeBackpropInput',
-    ({ heap, inputs: { dy, filter }, attrs }) => {
-      const info = geometryOf('depthwise', attrs.inputShape, filter.shape, { ...attrs, depthwise: true });
-      const out = heap.make(info.inShape);
-      prepareDepthwise(heap, info);
-      const [from, by, to] = [dy, filter, out].map((tensor) => heap.address(tensor));
-      heap.kernels.depthwiseInputGradient(from, by, to, info.batchSize);
       return out;
     },
   );

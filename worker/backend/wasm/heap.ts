@@ -81,6 +81,12 @@ export class Heap {
     this.#backend.disposeData(info.dataId as object);
   }
 
+  /** Gives one handle back for another. */
+  replace(old: TensorInfo, by: TensorInfo): TensorInfo {
+    this.release(old);
+    return by;
+  }
+
   /** The elements themselves, not a copy: valid until the next allocation, which may move the heap. */
   floats(info: TensorInfo): Float32Array {
     return this.#backend.typedArrayFromHeap(info) as Float32Array;

@@ -2,7 +2,9 @@
 // ours (assembly/ on its own heap). Everything here can be called before or after the backend has started.
 import { setBackend } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
-import { overrideConvolution, overrideDepthwise } from './convolution.js';
+import { overrideConvolution } from './convolution.js';
+import { overrideDepthwise } from './depthwise.js';
+import { overrideDilation } from './dilation.js';
 import { addGradientKernels, overrideCopies, overrideElementwise, overrideSums } from './elementwise.js';
 import { registerGradients } from './gradients.js';
 import { overrideLayout } from './layout.js';
@@ -24,6 +26,7 @@ export function mendKernels(): void {
   overrideConvolution();
   overrideDepthwise();
   overridePool();
+  overrideDilation();
   registerGradients();
 }
 

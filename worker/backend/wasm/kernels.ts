@@ -50,6 +50,7 @@ export interface Kernels {
   copyRows(from: number, fromStep: number, to: number, toStep: number, rows: number, bytes: number): void;
 
   depthwiseShape(...geometry: number[]): void;
+  depthwise(x: number, filter: number, y: number, batch: number): void;
   depthwiseFilterGradient(x: number, dy: number, df: number, batch: number): void;
   depthwiseInputGradient(dy: number, filter: number, dx: number, batch: number): void;
 

@@ -1,4 +1,4 @@
-// Gradients of the depthwise convolution (NHWC; filters height x width x channels x multiplier), as loops over
+// The depthwise convolution and its gradients (NHWC; filters height x width x channels x multiplier), as loops over
 // output pixels and filter taps with the channels innermost. Output channel = channel * multiplier + m.
 
 let inHeight: i32 = 0;
@@ -48,19 +48,27 @@ export function depthwiseShape(
   padLeft = left;
 }
 
-/** sum += a * b over one tap's channels; `which` says which of the three operands has no multiplier. */
+// What `tap` adds to: the output, the filter's gradient, or the input's gradient.
+const TO_OUTPUT: i32 = 0;
+const TO_FILTER: i32 = 1;
+const TO_INPUT: i32 = 2;
+
+/** One tap of the filter at one output pixel: the operand that `to` names grows by the product of the other two. */
 // @ts-ignore: decorator
 @inline
-function tap(toInput: bool, target: usize, dy: usize, other: usize): void {
+function tap(to: i32, image: usize, filter: usize, out: usize): void {
+  const target = to === TO_OUTPUT ? out : to === TO_FILTER ? filter : image;
+  const a = to === TO_INPUT ? filter : image;
+  const b = to === TO_OUTPUT ? filter : out;
   if (multiplier === 1) {
     const bytes = (<usize>channels) << 2;
     let at: usize = 0;
     for (; at + 16 <= bytes; at += 16) {
-      const product = f32x4.mul(v128.load(dy + at), v128.load(other + at));
+      const product = f32x4.mul(v128.load(a + at), v128.load(b + at));
       v128.store(target + at, f32x4.add(v128.load(target + at), product));
     }
     for (; at < bytes; at += 4) {
-      store<f32>(target + at, load<f32>(target + at) + load<f32>(dy + at) * load<f32>(other + at));
+      store<f32>(target + at, load<f32>(target + at) + load<f32>(a + at) * load<f32>(b + at));
     }
     return;
   }
@@ -68,8 +76,9 @@ function tap(toInput: bool, target: usize, dy: usize, other: usize): void {
     const one = (<usize>c) << 2;
     for (let m = 0; m < multiplier; m++) {
       const many = (<usize>(c * multiplier + m)) << 2;
-      const to = target + (toInput ? one : many);
-      store<f32>(to, load<f32>(to) + load<f32>(dy + many) * load<f32>(other + (toInput ? many : one)));
+      const there = target + (to === TO_INPUT ? one : many);
+      const product = load<f32>(a + (to === TO_INPUT ? many : one)) * load<f32>(b + many);
+      store<f32>(there, load<f32>(there) + product);
     }
   }
 }
@@ -77,7 +86,7 @@ function tap(toInput: bool, target: usize, dy: usize, other: usize): void {
 /** Visits every output pixel and every tap of the filter that falls inside the image. */
 // @ts-ignore: decorator
 @inline
-function visit(toInput: bool, image: usize, filter: usize, dy: usize, batch: i32): void {
+function visit(to: i32, image: usize, filter: usize, out: usize, batch: i32): void {
   const pixel = (<usize>channels) << 2;
   const wide = pixel * <usize>multiplier;
   for (let b = 0; b < batch; b++) {
@@ -90,25 +99,29 @@ function visit(toInput: bool, image: usize, filter: usize, dy: usize, batch: i32
             const x = ox * strideWidth - padLeft + fx * dilationWidth;
             if (x < 0 || x >= inWidth) continue;
             const here = image + <usize>((b * inHeight + y) * inWidth + x) * pixel;
-            const weights = filter + <usize>(fy * filterWidth + fx) * wide;
-            if (toInput) tap(true, here, dy, weights);
-            else tap(false, weights, dy, here);
+            tap(to, here, filter + <usize>(fy * filterWidth + fx) * wide, out);
           }
         }
-        dy += wide;
+        out += wide;
       }
     }
   }
 }
 
+/** y = depthwise convolution of x. */
+export function depthwise(x: usize, filter: usize, y: usize, batch: i32): void {
+  memory.fill(y, 0, (<usize>(batch * outHeight * outWidth) * <usize>(channels * multiplier)) << 2);
+  visit(TO_OUTPUT, x, filter, y, batch);
+}
+
 /** Gradient of the filter. */
 export function depthwiseFilterGradient(x: usize, dy: usize, df: usize, batch: i32): void {
   memory.fill(df, 0, (<usize>(filterHeight * filterWidth * channels * multiplier)) << 2);
-  visit(false, x, df, dy, batch);
+  visit(TO_FILTER, x, df, dy, batch);
 }
 
 /** Gradient of the input. */
 export function depthwiseInputGradient(dy: usize, filter: usize, dx: usize, batch: i32): void {
   memory.fill(dx, 0, (<usize>(batch * inHeight * inWidth) * <usize>channels) << 2);
-  visit(true, dx, filter, dy, batch);
+  visit(TO_INPUT, dx, filter, dy, batch);
 }
