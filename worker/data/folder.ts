@@ -29,17 +29,19 @@ async function walk(location: string, signal?: AbortSignal): Promise<ContainerEn
     } catch (error) {
       throw unreadable(here, error);
     }
+    const inside: string[] = [];
     for (const name of names) {
       const path = checkedPath(location, folder === '' ? name : `${folder}/${name}`);
       if (isHidden(path)) continue;
       checkEntryCount(location, entries.length + 1);
       entries.push(look(location, path));
-      if (entries[entries.length - 1].folder) folders.push(path);
+      if (entries[entries.length - 1].folder) inside.push(path);
       if (entries.length % ENTRIES_PER_TURN === 0) {
         await turn();
         signal?.throwIfAborted();
       }
     }
+    folders.push(...inside.reverse());
   }
   return entries;
 }

@@ -51,7 +51,7 @@ interface Found {
 }
 
 function checkImage(location: string, path: string, parts: string[], entry: ContainerEntry): void {
-  if (parts.length !== 3) {
+  if (parts.length !== 3 || entry.folder) {
     throw new UserError(
       `${location}: ${path} lies ${parts.length < 3 ? 'outside of a class folder' : 'too deep'}, expected ${parts[0]}/<class>/<image>: move or remove it`,
     );

@@ -32,14 +32,21 @@ function readMeta(descriptor: number, position: number): Meta | undefined {
   };
 }
 
+function unusable(folder: string, error: unknown): UserError {
+  return new UserError(
+    `cannot open the cache in ${folder} (${sentence(error)}), expected files that this user may read and write: delete that folder, or choose another cache directory`,
+    { cause: error },
+  );
+}
+
 /** What is wrong with the environment in a folder, in words; nothing when it is absent, empty or as it should be. */
 export function damageOf(folder: string): string | undefined {
   let descriptor: number;
   try {
     descriptor = openSync(join(folder, DATA_FILE), 'r');
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    return code === 'ENOENT' ? undefined : sentence(error);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unusable(folder, error);
   }
   try {
     const found = fstatSync(descriptor);
@@ -124,9 +131,6 @@ export function openEnvironment(folder: string, expectedBytes?: number): RootDat
   } catch (error) {
     const failure = asWriteFailure(folder, error);
     if (failure !== error) throw failure;
-    throw new UserError(
-      `cannot open the cache in ${folder} (${sentence(error)}), expected files that this user may write: delete that folder, or choose another cache directory`,
-      { cause: error },
-    );
+    throw unusable(folder, error);
   }
 }

@@ -8,7 +8,7 @@ import { UserError } from '../../../shared/errors.js';
 import { CACHE_HASHES_MAX } from '../../../shared/limits.js';
 import type { HashMemory } from '../identity.js';
 import { Claims } from './claims.js';
-import { damageOf, openEnvironment, writing } from './environment.js';
+import { damageOf, makeFolder, openEnvironment, writing } from './environment.js';
 import { type Holder, thisHolder } from './holder.js';
 
 /** Where the cache lies unless somebody says otherwise (XDG base directory specification). */
@@ -29,6 +29,7 @@ export class HostIndex implements HashMemory {
   constructor(cacheDir: string) {
     this.cacheDir = resolve(cacheDir);
     this.#folder = join(this.cacheDir, 'index');
+    makeFolder(this.#folder);
     const damage = damageOf(this.#folder);
     if (damage) {
       throw new UserError(
