@@ -22,7 +22,7 @@ function flagsOf(plain: Readonly<Record<string, unknown>>): string[] {
 /** Runs until the training has ended; gives the exit status. Throws UserError or RunError. */
 export async function up(options: UpOptions, plain: Readonly<Record<string, unknown>>): Promise<number> {
   const children: Child[] = [];
-  const display = options.json ? undefined : new Display(process.stdout);
+  const display = options.json ? undefined : new Display(process.stdout, false);
   let interrupted = false;
   let closing = false;
   let wake: (() => void) | undefined;

@@ -5,7 +5,10 @@ import { type RunningServer, type ServerOptions, startServer } from '../../serve
 import { createMetrics } from '../../shared/metrics/metrics.js';
 
 /** Starts a server on a free port of loopback. */
-export async function startTestServer(t: ExecutionContext, options: Partial<ServerOptions> = {}): Promise<RunningServer> {
+export async function startTestServer(
+  t: ExecutionContext,
+  options: Partial<ServerOptions> = {},
+): Promise<RunningServer> {
   const server = await startServer({
     listen: '127.0.0.1:0',
     memoryBytes: 256 * 1024 * 1024,

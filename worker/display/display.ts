@@ -21,7 +21,11 @@ export class Display {
   #shownAt = 0;
   readonly #said = new Set<string>();
 
-  constructor(stream: NodeJS.WriteStream) {
+  /** @param invites whether others have to be started by hand for the run to begin */
+  constructor(
+    stream: NodeJS.WriteStream,
+    readonly invites = true,
+  ) {
     this.#stream = stream;
     if (stream.isTTY) this.#live = createLogUpdate(stream);
   }
@@ -31,7 +35,7 @@ export class Display {
       case 'ready':
         return;
       case 'backend':
-        return this.#once(`backend ${event.why}`);
+        return this.#once('backend', `backend ${event.why}`);
       case 'preparing':
         return this.#progress(
           `${event.phase === 'generate' ? 'making' : 'preparing'} data  ${bar(event.done / event.total)} ${count(event.done)} of ${count(event.total)} records`,
@@ -39,12 +43,14 @@ export class Display {
         );
       case 'data':
         return this.#once(
+          'data',
           `data    ${event.name}: ${count(event.train)} to train on, ${count(event.test)} to test on; ` +
             (event.warm
               ? `the cache was warm (${event.seconds.toFixed(1)} s)`
               : `the cache was filled in ${event.seconds.toFixed(1)} s`),
         );
       case 'joined':
+        if (!this.invites) return;
         if (event.workersJoined < event.workersExpected)
           this.#progress(
             `run     ${event.run}: ${event.workersJoined} of ${event.workersExpected} workers are here; start the others with --join, or this one with --workers ${event.workersJoined}`,
@@ -55,6 +61,7 @@ export class Display {
       case 'start':
         this.#start ??= event;
         return this.#once(
+          'start',
           `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
             `${count(event.parameters)} parameters, ${event.epochs} epochs of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples`,
         );
@@ -127,9 +134,9 @@ export class Display {
   }
 
   /** The same from several workers is said once. */
-  #once(text: string): void {
-    if (this.#said.has(text)) return;
-    this.#said.add(text);
+  #once(topic: string, text: string): void {
+    if (this.#said.has(topic)) return;
+    this.#said.add(topic);
     this.#line(text);
   }
 
