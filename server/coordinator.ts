@@ -279,6 +279,10 @@ export class Coordinator {
         .filter(({ connection }) => !run.prepared.has(connection))
         .map(({ address }) => address)
         .join(', ')}`;
+    if (run.evaluation.size > 0) {
+      const missing = run.workers.filter(({ rank }) => !run.evaluation.has(rank));
+      return `waits at step ${run.evaluationStep} for the evaluation of ${missing.map(({ rank, label }) => `worker ${rank} (${label})`).join(', ')}`;
+    }
     const last = Math.min(...run.workers.map(({ step }) => step));
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';

@@ -191,8 +191,14 @@ export class HostedRun {
       }
       case 'updated':
         this.metrics.blockApplied();
+        // What a reader that left did not take is out of date now.
+        this.#encoded.delete(effect.block);
         for (const reader of this.#readers) {
-          if (!reader.subscribed) continue;
+          if (
+            !reader.subscribed ||
+            reader.queue.some(({ block, fetched }) => block === effect.block && !fetched)
+          )
+            continue;
           reader.queue.push({ block: effect.block, codec: this.shard.codecOf(effect.block), fetched: false });
           this.#send(reader);
         }

@@ -302,7 +302,7 @@ export class Shard {
 
   #sum(state: BlockState, worker: number, codec: Codec, scale: number): void {
     const started = this.probe.now();
-    const weight = this.#headers.weight(worker);
+    const weight = this.#headers.weight(worker, state.block.kind === 'trainable');
     codec.accumulate(
       this.#kernels,
       this.#map.incoming,

@@ -72,10 +72,13 @@ export class StepHeaders {
     return this.#missing === 0 ? this.#verdict() : undefined;
   }
 
-  /** Weight of a worker's mean gradient in the sum: its samples, with the loss scale taken out (exact: a power of two). */
-  weight(worker: number): number {
+  /**
+   * Weight of a worker's contribution in the sum: its samples, for a gradient with the loss scale taken out (exact,
+   * since that is a power of two).
+   */
+  weight(worker: number, isGradient: boolean): number {
     const header = this.#headers[worker] as Header;
-    return header.samples / header.lossScale;
+    return isGradient ? header.samples / header.lossScale : header.samples;
   }
 
   totalSamples(): number {

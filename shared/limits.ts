@@ -9,10 +9,10 @@ const MiB = 1024 * KiB;
 export const BLOCK_ELEMENTS_MAX = 256 * KiB;
 /** Largest payload of one block, in the widest codec (fp32). */
 export const BLOCK_PAYLOAD_MAX_BYTES = BLOCK_ELEMENTS_MAX * 4;
-/** Largest gRPC message that is accepted: one block and its envelope. */
+/** Largest message of the hot path: one block and its envelope. */
 export const MESSAGE_MAX_BYTES = BLOCK_PAYLOAD_MAX_BYTES + 64 * KiB;
 /** Largest control message (manifest, view): bounds what a join can make a server allocate. */
-export const CONTROL_MESSAGE_MAX_BYTES = 4 * MiB;
+export const CONTROL_MESSAGE_MAX_BYTES = 8 * MiB;
 /** HTTP/2 receive window of a stream and of a connection, on both sides. */
 export const FLOW_CONTROL_WINDOW_BYTES = 8 * MiB;
 /** Contribution payload that one worker may have unreleased on one server. */
@@ -21,6 +21,8 @@ export const PUSH_CREDIT_BYTES = 16 * MiB;
 export const STREAM_UNSENT_MAX = 4;
 /** A step that stays incomplete for this long is announced to those who wait, with who is missing. */
 export const WAITING_NOTICE_MS = 1_000;
+/** Time for the step under way to end after an interruption, before the worker leaves all the same. */
+export const DRAIN_MS = 3_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
 /** Bytes of a tf.data dataset that `fit` gathers in memory. */
@@ -53,6 +55,11 @@ export const SHARD_MEMORY_MAX_BYTES = 4096 * MiB - 64 * KiB;
 export const WASM_PATCHES_BYTES = 384 * KiB;
 
 assert(BLOCK_PAYLOAD_MAX_BYTES < MESSAGE_MAX_BYTES, 'a block must fit into one message');
+assert(MESSAGE_MAX_BYTES <= CONTROL_MESSAGE_MAX_BYTES, 'a connection must take either kind of message');
+assert(
+  TENSORS_MAX * (NAME_CHARACTERS_MAX + 8 * TENSOR_RANK_MAX) <= CONTROL_MESSAGE_MAX_BYTES,
+  'a manifest must fit into one message',
+);
 assert(MESSAGE_MAX_BYTES <= FLOW_CONTROL_WINDOW_BYTES, 'a message must fit into one window');
 assert(
   PUSH_CREDIT_BYTES >= 2 * MESSAGE_MAX_BYTES,

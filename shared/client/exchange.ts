@@ -155,15 +155,11 @@ export class Exchange {
     const wanted = blocks ?? layout.blocks;
     let bytes = 0;
     const seen = new Set<number>();
-    for (const codec of codecName ? [codecName] : (['fp32', spec.codec] as const)) {
+    for (const codec of codecName ? [codecName] : new Set<CodecName>(['fp32', spec.codec])) {
       const group = wanted.filter(
         (block) => codecName !== undefined || blockCodec(spec.codec, block) === codec,
       );
-      if (
-        group.length === 0 ||
-        (codecName === undefined && codec === 'fp32' && spec.codec === 'fp32' && seen.size > 0)
-      )
-        continue;
+      if (group.length === 0) continue;
       const pending = this.#expect(step, true, target, codec, group);
       for (const link of this.#links) {
         const own = group
@@ -197,6 +193,8 @@ export class Exchange {
           this.#step,
           memory.gradients,
           (block) => codecs[blockCodec(spec.codec, block)],
+          // A skipped step takes no more contributions.
+          () => pending.outcome?.skipped ?? false,
         )
       : { bytes: 0, encodeSeconds: 0 };
     await pending.done;
@@ -262,6 +260,7 @@ export class Exchange {
     step: number,
     source: number,
     codecOf: (block: Block) => Codec,
+    stopped: () => boolean = () => false,
   ) {
     const { layout, view, memory } = this.#options;
     let bytes = 0;
@@ -273,7 +272,7 @@ export class Exchange {
           const codec = codecOf(block);
           const payloadBytes = codec.payloadBytes(block.elements);
           if (!(await link.room(payloadBytes))) return;
-          if (this.#pending?.outcome?.skipped) return;
+          if (stopped()) return;
           const started = performance.now();
           const scale = codec.encode(
             memory.kernels,
@@ -323,6 +322,8 @@ export class Exchange {
 
   #fail(error: RunError): undefined {
     this.#failure ??= error;
+    // Whoever waits for room on another server's link has nothing more to wait for.
+    for (const link of this.#links) link.close();
     this.#acknowledged?.();
     const pending = this.#pending;
     this.#pending = undefined;

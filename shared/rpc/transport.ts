@@ -4,7 +4,7 @@
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
-import { FLOW_CONTROL_WINDOW_BYTES, MESSAGE_MAX_BYTES } from '../limits.js';
+import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
 
 /** Time after which a peer that answers nothing is given up, split between silence and the probe's answer. */
 function keepalive(peerDeadlineMs: number): grpc.ChannelOptions {
@@ -16,8 +16,8 @@ function keepalive(peerDeadlineMs: number): grpc.ChannelOptions {
 }
 
 const common: grpc.ChannelOptions = {
-  'grpc.max_receive_message_length': MESSAGE_MAX_BYTES * 4,
-  'grpc.max_send_message_length': MESSAGE_MAX_BYTES * 4,
+  'grpc.max_receive_message_length': CONTROL_MESSAGE_MAX_BYTES,
+  'grpc.max_send_message_length': CONTROL_MESSAGE_MAX_BYTES,
 };
 
 /**
@@ -46,7 +46,6 @@ export function createServer(peerDeadlineMs: number): grpc.Server {
   const server = new grpc.Server({
     ...common,
     ...keepalive(peerDeadlineMs),
-    'grpc.max_receive_message_length': MESSAGE_MAX_BYTES,
   });
   const internals = server as unknown as ServerInternals;
   if (typeof internals.commonServerOptions !== 'object')

@@ -6,7 +6,7 @@ import { elementsOf } from '../../shared/blocks/manifest.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
-import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
+import { BLOCK_PAYLOAD_MAX_BYTES, DRAIN_MS } from '../../shared/limits.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
 import {
@@ -97,7 +97,15 @@ export class ExchangeClient {
     try {
       const started = await new Promise<Started>((resolve, reject) => {
         client = new ExchangeClient(options, { resolve: resolve as (value: unknown) => void, reject });
-        signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+        signal?.addEventListener(
+          'abort',
+          () => {
+            reject(signal.reason);
+            // The step under way may end; one that waits for a lost peer would not.
+            setTimeout(() => client?.#fail(signal.reason), DRAIN_MS).unref();
+          },
+          { once: true },
+        );
       });
       return { client: client as ExchangeClient, started };
     } catch (error) {
