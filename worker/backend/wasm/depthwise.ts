@@ -56,11 +56,14 @@ interface FusedDepthwiseInputs extends DepthwiseInputs {
 }
 
 function overrideForward(): void {
-  override<DepthwiseInputs, DepthwiseAttributes>('DepthwiseConv2dNative', ({ heap, inputs, attrs, stock }) => {
-    const { x, filter } = inputs;
-    const info = geometryOf('depthwiseConv2d', x.shape, filter.shape, { ...attrs, depthwise: true });
-    return isLeftOut(info) ? forward(heap, info, x, filter) : stock();
-  });
+  override<DepthwiseInputs, DepthwiseAttributes>(
+    'DepthwiseConv2dNative',
+    ({ heap, inputs, attrs, stock }) => {
+      const { x, filter } = inputs;
+      const info = geometryOf('depthwiseConv2d', x.shape, filter.shape, { ...attrs, depthwise: true });
+      return isLeftOut(info) ? forward(heap, info, x, filter) : stock();
+    },
+  );
 
   override<FusedDepthwiseInputs, DepthwiseAttributes & FusedAttributes>(
     'FusedDepthwiseConv2D',

@@ -17,7 +17,11 @@ interface DilationInputs {
 type Visit = (output: number, maximum: number, input: number, tap: number) => void;
 
 /** Calls `visit` with each output's index and maximum, and the indices of the input and filter element behind it. */
-function visitMaxima(call: Call<DilationInputs, DilationAttributes>, shape: number[] | undefined, visit: Visit): void {
+function visitMaxima(
+  call: Call<DilationInputs, DilationAttributes>,
+  shape: number[] | undefined,
+  visit: Visit,
+): void {
   const { heap, inputs } = call;
   const x = heap.floats(inputs.x);
   const filter = heap.floats(inputs.filter);

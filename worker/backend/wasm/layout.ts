@@ -16,7 +16,14 @@ function along(x: TensorInfo, axis: number): { outer: number; length: number; en
 }
 
 /** Entries [begin, begin + size) of one axis, under the given shape. */
-function cut(heap: Heap, x: TensorInfo, axis: number, begin: number, size: number, shape: number[]): TensorInfo {
+function cut(
+  heap: Heap,
+  x: TensorInfo,
+  axis: number,
+  begin: number,
+  size: number,
+  shape: number[],
+): TensorInfo {
   const { outer, length, entryBytes } = along(x, axis);
   const out = heap.make(shape, x.dtype);
   const bytes = size * entryBytes;
@@ -26,7 +33,13 @@ function cut(heap: Heap, x: TensorInfo, axis: number, begin: number, size: numbe
 }
 
 /** Tensors side by side along one axis, under the given shape; each has its own number of entries. */
-function join(heap: Heap, parts: TensorInfo[], entries: number[], outer: number, shape: number[]): TensorInfo {
+function join(
+  heap: Heap,
+  parts: TensorInfo[],
+  entries: number[],
+  outer: number,
+  shape: number[],
+): TensorInfo {
   const out = heap.make(shape, parts[0].dtype);
   const rowBytes = (util.sizeFromShape(shape) / outer) * util.bytesPerElement(out.dtype);
   let to = heap.address(out);
@@ -96,7 +109,8 @@ export function overrideLayout(): void {
       if (x.dtype === 'string') return stock();
       const [axis] = util.parseAxisParam(attrs.axis, x.shape);
       const given = attrs.numOrSizeSplits;
-      const sizes = typeof given === 'number' ? new Array<number>(given).fill(x.shape[axis] / given) : [...given];
+      const sizes =
+        typeof given === 'number' ? new Array<number>(given).fill(x.shape[axis] / given) : [...given];
       const open = sizes.indexOf(-1);
       if (open >= 0) sizes[open] = x.shape[axis] - sizes.reduce((sum, size) => sum + size, 1);
       let begin = 0;

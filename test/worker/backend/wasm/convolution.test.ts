@@ -1,6 +1,7 @@
 import {
   conv2d,
   depthwiseConv2d,
+  dilation2d,
   fused,
   grads,
   memory,
@@ -10,11 +11,18 @@ import {
   type Tensor3D,
   type Tensor4D,
   tidy,
-  dilation2d,
 } from '@tensorflow/tfjs-core';
 import test from 'ava';
 import { startWasm } from '../../../../worker/backend/wasm/index.js';
-import { conv64, dilation64, finiteDifferences, near, randomArray, toTensor, type Window } from './reference.js';
+import {
+  conv64,
+  dilation64,
+  finiteDifferences,
+  near,
+  randomArray,
+  toTensor,
+  type Window,
+} from './reference.js';
 
 test.before(async () => {
   await startWasm();
@@ -58,7 +66,10 @@ for (const each of CASES) {
       t.deepEqual(result.shape, expected.shape as typeof result.shape);
       near(t, result, expected.values, 'forward');
       const w = toTensor(weights);
-      const [dx, df] = grads((a: Tensor, b: Tensor) => sum(mul(run(a, b), w)))([toTensor(x), toTensor(filter)]);
+      const [dx, df] = grads((a: Tensor, b: Tensor) => sum(mul(run(a, b), w)))([
+        toTensor(x),
+        toTensor(filter),
+      ]);
       near(t, dx, finiteDifferences(reference, x, weights), 'gradient of x', 1e-5);
       near(t, df, finiteDifferences(reference, filter, weights), 'gradient of the filter', 1e-5);
     });
@@ -80,7 +91,10 @@ for (const each of CASES) {
           depthwiseConv2d(a as Tensor4D, b as Tensor4D, window.strides, window.pad);
         near(t, run(toTensor(x), toTensor(filter)), expected.values, 'forward');
         const w = toTensor(weights);
-        const [dx, df] = grads((a: Tensor, b: Tensor) => sum(mul(run(a, b), w)))([toTensor(x), toTensor(filter)]);
+        const [dx, df] = grads((a: Tensor, b: Tensor) => sum(mul(run(a, b), w)))([
+          toTensor(x),
+          toTensor(filter),
+        ]);
         near(t, dx, finiteDifferences(reference, x, weights), 'gradient of x', 1e-5);
         near(t, df, finiteDifferences(reference, filter, weights), 'gradient of the filter', 1e-5);
       });
@@ -99,10 +113,14 @@ for (const each of CASES) {
     const expected = reference();
     const weights = randomArray(expected.shape, 'w');
     tidy(() => {
-      const run = (a: Tensor, b: Tensor) => dilation2d(a as Tensor4D, b as Tensor3D, window.strides, window.pad);
+      const run = (a: Tensor, b: Tensor) =>
+        dilation2d(a as Tensor4D, b as Tensor3D, window.strides, window.pad);
       near(t, run(toTensor(x), toTensor(filter)), expected.values, 'forward');
       const w = toTensor(weights);
-      const [dx, df] = grads((a: Tensor, b: Tensor) => sum(mul(run(a, b), w)))([toTensor(x), toTensor(filter)]);
+      const [dx, df] = grads((a: Tensor, b: Tensor) => sum(mul(run(a, b), w)))([
+        toTensor(x),
+        toTensor(filter),
+      ]);
       near(t, dx, finiteDifferences(reference, x, weights), 'gradient of x', 1e-5);
       near(t, df, finiteDifferences(reference, filter, weights), 'gradient of the filter', 1e-5);
     });

@@ -1,5 +1,5 @@
 // Independent references for the kernels: plain float64 loops, and finite differences of them as gradients.
-import { cast, type DataType, tensor, type Tensor } from '@tensorflow/tfjs-core';
+import { cast, type DataType, type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { ExecutionContext } from 'ava';
 import { keyedRandom } from '../../../../shared/random.js';
 
@@ -28,7 +28,12 @@ export function toTensor({ shape, values }: Array64, dtype: DataType = 'float32'
 }
 
 /** Gradient of sum(f(x) * weights) with respect to one of the arrays that f reads, by central differences. */
-export function finiteDifferences(f: () => Array64, of: Array64, weights: Array64, step = 1e-6): Float64Array {
+export function finiteDifferences(
+  f: () => Array64,
+  of: Array64,
+  weights: Array64,
+  step = 1e-6,
+): Float64Array {
   const loss = () => f().values.reduce((sum, value, i) => sum + value * weights.values[i], 0);
   return of.values.map((value, i) => {
     of.values[i] = value + step;
@@ -101,7 +106,13 @@ export interface Window {
 }
 
 /** Output size and padding before the first element, along one axis (as TensorFlow defines them). */
-function axisOf(length: number, filter: number, stride: number, dilation: number, pad: string): [number, number] {
+function axisOf(
+  length: number,
+  filter: number,
+  stride: number,
+  dilation: number,
+  pad: string,
+): [number, number] {
   const reach = (filter - 1) * dilation + 1;
   if (pad === 'valid') return [Math.ceil((length - reach + 1) / stride), 0];
   const out = Math.ceil(length / stride);
