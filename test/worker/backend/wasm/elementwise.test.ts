@@ -1,6 +1,7 @@
 import {
   add,
   cast,
+  clipByValue,
   concat,
   div,
   grad,
@@ -174,6 +175,7 @@ const ACTIVATIONS: [string, (x: Tensor) => Tensor, (x: number) => number][] = [
   ['relu', relu, (x) => Math.max(0, x)],
   ['sigmoid', sigmoid, (x) => 1 / (1 + Math.exp(-x))],
   ['tanh', tanh, Math.tanh],
+  ['clipByValue', (x) => clipByValue(x, -1, 2), (x) => Math.min(2, Math.max(-1, x))],
 ];
 
 for (const [name, operation, f] of ACTIVATIONS) {
