@@ -98,7 +98,12 @@ export function mlp(): Workload {
 export function lstm(words: number): Workload {
   const model = sequential({
     layers: [
-      layers.embedding({ inputDim: 10_000, outputDim: 16, inputLength: words }),
+      layers.embedding({
+        inputDim: 10_000,
+        outputDim: 16,
+        inputLength: words,
+        embeddingsInitializer: glorot(5),
+      }),
       layers.lstm({ units: 128, kernelInitializer: glorot(1), recurrentInitializer: glorot(2) }),
       layers.dense({ units: 16, activation: 'relu', kernelInitializer: glorot(3) }),
       layers.dense({ units: 1, activation: 'sigmoid', kernelInitializer: glorot(4) }),
