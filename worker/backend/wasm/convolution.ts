@@ -21,7 +21,8 @@ type Shape4D = [number, number, number, number];
 interface Geometry extends Partial<Omit<ConvAttributes, 'strides' | 'pad'>> {
   strides: [number, number] | number;
   pad: Pad;
-  dilations?: [number, number] | number;
+  /** tfjs-layers passes null for none. */
+  dilations?: [number, number] | number | null;
   depthwise?: boolean;
 }
 
@@ -32,7 +33,8 @@ export function geometryOf(kernelName: string, input: number[], filter: number[]
       `${kernelName}: the wasm backend expects dataFormat NHWC, got NCHW; transpose the input first`,
     );
   }
-  const { strides, dilations = 1, pad, dimRoundingMode, depthwise = false } = attrs;
+  const { strides, pad, dimRoundingMode, depthwise = false } = attrs;
+  const dilations = attrs.dilations ?? 1;
   const shapes = [input as Shape4D, filter as Shape4D] as const;
   return backend_util.computeConv2DInfo(...shapes, strides, dilations, pad, dimRoundingMode, depthwise);
 }

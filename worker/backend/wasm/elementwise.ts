@@ -64,7 +64,7 @@ function planOf(a: TensorInfo, b: TensorInfo, shape: number[]): Plan | undefined
   return undefined;
 }
 
-/** Registers Add, Sub, Multiply, RealDiv, Relu and ReluGrad (ours: dy where x > 0). */
+/** Registers Add, Sub, Multiply, RealDiv and Relu. */
 export function overrideElementwise(): void {
   for (const [kernelName, operation] of Object.entries(OPERATIONS)) {
     override<{ a: TensorInfo; b: TensorInfo }>(kernelName, ({ heap, inputs: { a, b }, stock }) => {
@@ -87,7 +87,7 @@ export function overrideElementwise(): void {
   });
 }
 
-/** Registers the kernels of gradients.ts: ReluGrad, SigmoidGrad and TanhGrad. */
+/** Registers the kernels of gradients.ts: ReluGrad, SigmoidGrad, TanhGrad and ClipByValueGrad. */
 export function addGradientKernels(): void {
   const kernels = {
     ReluGrad: 'reluGradient',
@@ -102,6 +102,21 @@ export function addGradientKernels(): void {
       return out;
     });
   }
+
+  interface Bounds {
+    clipValueMin: number;
+    clipValueMax: number;
+  }
+  override<{ dy: TensorInfo; x: TensorInfo }, Bounds>(
+    'ClipByValueGrad',
+    ({ heap, inputs: { dy, x }, attrs }) => {
+      const out = heap.make(x.shape);
+      const [from, by, to] = [heap.address(dy), heap.address(x), heap.address(out)];
+      const size = util.sizeFromShape(x.shape);
+      heap.kernels.clipGradient(from, by, to, size, attrs.clipValueMin, attrs.clipValueMax);
+      return out;
+    },
+  );
 }
 
 /** Registers Sum (over leading axes) and UnsortedSegmentSum, which the stock backend lacks. */

@@ -12,11 +12,12 @@ import {
 } from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers';
 
-/** Kernel of the operation, kernel of its gradient, and whether the latter takes the input or the output. */
+/** Kernel of the operation and kernel of its gradient; the latter takes dy and what tfjs saves of the former. */
 const FUSED = [
-  ['Relu', 'ReluGrad', 'input'],
-  ['Sigmoid', 'SigmoidGrad', 'output'],
-  ['Tanh', 'TanhGrad', 'output'],
+  ['Relu', 'ReluGrad'],
+  ['Sigmoid', 'SigmoidGrad'],
+  ['Tanh', 'TanhGrad'],
+  ['ClipByValue', 'ClipByValueGrad'],
 ] as const;
 
 /** Registers the fused gradients. Calling it again changes nothing. */
@@ -26,7 +27,7 @@ export function registerGradients(): void {
     const gradFunc: GradFunc = (dy, saved, attrs) => {
       if (getBackend() !== 'wasm') return stock.gradFunc(dy, saved, attrs);
       const inputs = { dy: dy as Tensor, x: saved[0] } as unknown as Record<string, TensorInfo>;
-      return { x: () => engine().runKernel(gradientName, inputs as never) as Tensor };
+      return { x: () => engine().runKernel(gradientName, inputs as never, attrs) as Tensor };
     };
     registerGradient({ ...stock, gradFunc });
   }

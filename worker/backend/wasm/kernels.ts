@@ -72,6 +72,7 @@ export interface Kernels {
 
   relu(x: number, y: number, size: number): void;
   reluGradient(dy: number, x: number, dx: number, size: number): void;
+  clipGradient(dy: number, x: number, dx: number, size: number, low: number, high: number): void;
   sigmoidGradient(dy: number, y: number, dx: number, size: number): void;
   tanhGradient(dy: number, y: number, dx: number, size: number): void;
   binary(

@@ -72,7 +72,9 @@ function prepare3D(heap: Heap, x: TensorInfo, attrs: Pool3DAttributes): backend_
     info.dilationHeight,
     info.dilationWidth,
   );
-  kernels.poolPad(info.padInfo.front, info.padInfo.top, info.padInfo.left);
+  // tfjs comes to a negative padding where the stride is larger than the window; TensorFlow has none there.
+  const { front, top, left } = info.padInfo;
+  kernels.poolPad(Math.max(0, front), Math.max(0, top), Math.max(0, left));
   return info;
 }
 

@@ -21,6 +21,23 @@ export function reluGradient(dy: usize, x: usize, dx: usize, size: usize): void 
   for (; at < bytes; at += 4) store<f32>(dx + at, load<f32>(x + at) > 0 ? load<f32>(dy + at) : 0);
 }
 
+/** dx = dy where low <= x <= high, else 0. */
+export function clipGradient(dy: usize, x: usize, dx: usize, size: usize, low: f32, high: f32): void {
+  const least = f32x4.splat(low);
+  const most = f32x4.splat(high);
+  const bytes = size << 2;
+  let at: usize = 0;
+  for (; at + 16 <= bytes; at += 16) {
+    const v = v128.load(x + at);
+    const inside = v128.and(f32x4.ge(v, least), f32x4.le(v, most));
+    v128.store(dx + at, v128.and(v128.load(dy + at), inside));
+  }
+  for (; at < bytes; at += 4) {
+    const v = load<f32>(x + at);
+    store<f32>(dx + at, v >= low && v <= high ? load<f32>(dy + at) : 0);
+  }
+}
+
 /** dx = dy * y * (1 - y), y the sigmoid. */
 export function sigmoidGradient(dy: usize, y: usize, dx: usize, size: usize): void {
   const one = f32x4.splat(1);
