@@ -1,0 +1,212 @@
+// The promise of the same bits: whatever the number of servers, the placement, the order of messages and what is
+// sent twice. And that these bits are the right ones: against float64, and against TensorFlow.js's own Adam.
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import test from 'ava';
+import fc from 'fast-check';
+import type { Shard } from '../../server/shard.js';
+import type { Header } from '../../server/step-headers.js';
+import { keyedRandom } from '../../shared/random.js';
+import type { Bulk } from '../../shared/rpc/bulk.js';
+import { layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import {
+  bitsOfAll,
+  bulkOf,
+  contributionOf,
+  gradientOf,
+  headerOf,
+  makeShards,
+  makeSpec,
+  type ShardSet,
+  valuesOf,
+} from '../helpers/shards.js';
+
+const STEPS = 4;
+
+type Message = { header: Header; step: number } | { contribution: Bulk };
+
+function deliver(shard: Shard, worker: number, message: Message): void {
+  if ('header' in message) shard.header(worker, message.step, message.header);
+  else shard.contribution(worker, message.contribution);
+}
+
+/** What a worker sends to one server for one step, in order. */
+function messagesOf(
+  spec: RunSpec,
+  set: ShardSet,
+  worker: number,
+  server: number,
+  step: number,
+  header: Header,
+): Message[] {
+  const { blocks } = layoutOf(spec);
+  const contributions = header.allFinite
+    ? blocks
+        .filter(({ index, kind }) => kind !== 'frozen' && set.owners[index] === server)
+        .map(({ index }) => ({ contribution: contributionOf(spec, step, worker, index) }))
+    : [];
+  return [{ header, step }, ...contributions];
+}
+
+interface Bad {
+  /** At this step worker 0's gradients are not finite. */
+  skippedStep?: number;
+}
+
+/** Trains in the plainest order: worker after worker, block after block. */
+function trainInOrder(spec: RunSpec, servers: number, { skippedStep }: Bad = {}): ShardSet {
+  const set = makeShards(spec, servers);
+  for (let step = 0; step < STEPS; step++)
+    for (let worker = 0; worker < spec.workers; worker++)
+      for (const [server, shard] of set.shards.entries()) {
+        const header = { ...headerOf(step, worker), allFinite: !(worker === 0 && step === skippedStep) };
+        for (const message of messagesOf(spec, set, worker, server, step, header))
+          deliver(shard, worker, message);
+      }
+  return set;
+}
+
+/** Trains with messages mixed: each (worker, server) has a stream that stays in order, and nothing else does. */
+function trainMixed(
+  spec: RunSpec,
+  servers: number,
+  seed: number,
+  duplicates: boolean,
+  { skippedStep }: Bad = {},
+): ShardSet {
+  const set = makeShards(spec, servers);
+  const random = keyedRandom(seed, 'order');
+  const streams = Array.from({ length: spec.workers * servers }, (_, index) => ({
+    worker: Math.floor(index / servers),
+    server: index % servers,
+    queue: [] as Message[],
+  }));
+  for (let step = 0; step < STEPS; step++) {
+    for (const { worker, server, queue } of streams) {
+      const header = { ...headerOf(step, worker), allFinite: !(worker === 0 && step === skippedStep) };
+      for (const message of messagesOf(spec, set, worker, server, step, header)) {
+        queue.push(message);
+        // A message sent again comes later in its stream, often after its step has been decided.
+        if (duplicates && random.below(3) === 0)
+          queue.splice(queue.indexOf(message) + 1 + random.below(2), 0, message);
+      }
+    }
+    // A step is left when it is decided everywhere; what is still queued is what was sent twice, or was skipped.
+    while (set.shards.some((shard) => shard.step === step)) {
+      const full = streams.filter(({ queue }) => queue.length > 0);
+      const { worker, server, queue } = full[random.below(full.length)];
+      deliver(set.shards[server], worker, queue.shift() as Message);
+    }
+  }
+  for (const { worker, server, queue } of streams)
+    for (const message of queue) deliver(set.shards[server], worker, message);
+  return set;
+}
+
+const anyRun = fc.record({
+  servers: fc.integer({ min: 1, max: 3 }),
+  workers: fc.integer({ min: 1, max: 4 }),
+  seed: fc.nat(),
+  duplicates: fc.boolean(),
+});
+
+for (const codec of ['fp32', 'fp16', 'bf16'] as const)
+  for (const kind of ['sgd', 'momentum', 'adam'] as const)
+    test(`${kind} over ${codec} gives the same bits in every order, on 1 to 3 servers, with messages sent twice`, (t) => {
+      const expected = new Map<number, Uint32Array>();
+      fc.assert(
+        fc.property(anyRun, ({ servers, workers, seed, duplicates }) => {
+          const spec = makeSpec({ codec, optimizer: optimizerSpec(kind, 1e-2), workers });
+          const bits = expected.get(workers) ?? bitsOfAll(trainInOrder(spec, 1));
+          expected.set(workers, bits);
+          t.deepEqual(bitsOfAll(trainMixed(spec, servers, seed, duplicates)), bits);
+        }),
+        { seed: 20_261, numRuns: 12 },
+      );
+    });
+
+test('a step that is skipped gives the same bits in every order', (t) => {
+  const spec = makeSpec({ workers: 3 });
+  const expected = bitsOfAll(trainInOrder(spec, 1, { skippedStep: 1 }));
+  t.notDeepEqual(expected, bitsOfAll(trainInOrder(spec, 1)));
+  fc.assert(
+    fc.property(anyRun, ({ servers, seed, duplicates }) => {
+      t.deepEqual(bitsOfAll(trainMixed(spec, servers, seed, duplicates, { skippedStep: 1 })), expected);
+    }),
+    { seed: 20_262, numRuns: 20 },
+  );
+});
+
+test('a tensor of several blocks gives the same bits on one server and on three', (t) => {
+  const spec = makeSpec({
+    tensors: [
+      { name: 'large', shape: [600_000], kind: 'trainable' },
+      { name: 'small', shape: [3], kind: 'trainable' },
+    ],
+  });
+  const expected = bitsOfAll(trainInOrder(spec, 1));
+  t.deepEqual(bitsOfAll(trainInOrder(spec, 3)), expected);
+  t.deepEqual(bitsOfAll(trainMixed(spec, 3, 5, true)), expected);
+});
+
+test('a frozen block keeps its initial values', (t) => {
+  const spec = makeSpec();
+  const [frozen] = layoutOf(spec).blocks.filter(({ kind }) => kind === 'frozen');
+  const before = makeShards(spec, 1);
+  const after = trainInOrder(spec, 1);
+  t.deepEqual(valuesOf(after.shards[0], frozen.index), valuesOf(before.shards[0], frozen.index));
+});
+
+test('gradients and state are the means over all samples, as float64 has them', (t) => {
+  const spec = makeSpec({ codec: 'fp32', optimizer: optimizerSpec('sgd', 1), workers: 3 });
+  const set = makeShards(spec, 2);
+  const { blocks } = layoutOf(spec);
+  const before = blocks.map(({ index }) => valuesOf(set.shards[set.owners[index]], index));
+  const headers = [0, 1, 2].map((worker) => headerOf(0, worker));
+  for (const [worker, header] of headers.entries())
+    for (const [server, shard] of set.shards.entries())
+      for (const message of messagesOf(spec, set, worker, server, 0, header)) deliver(shard, worker, message);
+  const samples = headers.reduce((sum, header) => sum + header.samples, 0);
+  for (const { index, kind } of blocks) {
+    const values = valuesOf(set.shards[set.owners[index]], index);
+    const shares = headers.map((_, worker) => gradientOf(spec, 0, worker, index));
+    for (const [i, value] of values.entries()) {
+      const terms = shares.map((share, worker) => (share[i] * headers[worker].samples) / samples);
+      const mean = terms.reduce((sum, term) => sum + term, 0);
+      const exact = kind === 'state' ? mean : before[index][i] - (kind === 'trainable' ? mean : 0);
+      // Each product, each sum and the update are rounded once.
+      const size = terms.reduce((sum, term) => sum + Math.abs(term), Math.abs(before[index][i]));
+      t.true(Math.abs(value - exact) <= 8 * 2 ** -24 * size, `${kind} block ${index}, element ${i}`);
+    }
+  }
+});
+
+test("five steps of Adam on a shard are those of TensorFlow.js's AdamOptimizer", async (t) => {
+  await tf.setBackend('cpu');
+  const spec = makeSpec({
+    tensors: [{ name: 'w', shape: [40], kind: 'trainable' }],
+    codec: 'fp32',
+    optimizer: optimizerSpec('adam', 0.05),
+  });
+  const { shards } = makeShards(spec, 1);
+  const tensors = tf.memory().numTensors;
+  const variable = tf.variable(tf.tensor1d(valuesOf(shards[0], 0)), true, 'w');
+  const optimizer = tf.train.adam(0.05, 0.9, 0.999, 1e-7);
+  const samples = [3, 5];
+  for (let step = 0; step < 5; step++) {
+    const gradients = samples.map((_, worker) => gradientOf(spec, step, worker, 0));
+    for (const [worker, count] of samples.entries()) {
+      shards[0].header(worker, step, { ...headerOf(step, worker), samples: count, lossScale: 1 });
+      shards[0].contribution(worker, bulkOf(step, 0, 'fp32', gradients[worker]));
+    }
+    const mean = gradients[0].map((x, i) => (3 * x + 5 * gradients[1][i]) / 8);
+    tf.tidy(() => optimizer.applyGradients([{ name: 'w', tensor: tf.tensor1d(mean) }]));
+    const ours = valuesOf(shards[0], 0);
+    // TensorFlow.js keeps β2^t in fp32: 1 - β2^t is off by up to 6e-5 of itself, and so is each step of 0.05.
+    for (const [i, theirs] of variable.dataSync().entries())
+      t.true(Math.abs(ours[i] - theirs) <= 1e-4 * 0.05 * (step + 1), `step ${step}, element ${i}`);
+  }
+  optimizer.dispose();
+  variable.dispose();
+  t.is(tf.memory().numTensors, tensors);
+});
