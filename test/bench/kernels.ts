@@ -9,17 +9,7 @@ import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
 import { philox } from '../../shared/random.js';
 import { adamAt, type Block, cases } from './kernel-cases.js';
-
-export interface Result {
-  bench: 'kernels';
-  case: string;
-  metric: string;
-  unit: string;
-  median: number;
-  min: number;
-  max: number;
-  runs: number;
-}
+import { type BenchOptions, type Result, summarize } from './result.js';
 
 /** 16 KiB of each array: all that a piece needs fits into the first two levels of cache. */
 const PIECE_ELEMENTS = 4096;
@@ -66,21 +56,6 @@ function makeBlocks(kernels: Kernels, blocks: number, n: number): Block[] {
   });
 }
 
-function summary(name: string, metric: string, unit: string, values: number[]): Result {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return {
-    bench: 'kernels',
-    case: name,
-    metric,
-    unit,
-    median: sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2,
-    min: sorted[0],
-    max: sorted[sorted.length - 1],
-    runs: sorted.length,
-  };
-}
-
 /** Millions of elements a second of each way, taking turns so that a slow moment hits all of them. */
 function rates(
   ways: Record<string, () => void>,
@@ -102,7 +77,7 @@ function rates(
 }
 
 /** Runs the bench; `small` only shows that it works. */
-export async function run(options: { repeats: number; small: boolean }): Promise<Result[]> {
+export async function run(options: BenchOptions): Promise<Result[]> {
   const n = options.small ? 4096 : BLOCK_ELEMENTS_MAX;
   const count = options.small ? 2 : 64;
   const kernels = loadKernels({ bytes: count * (n * 18 + 320) });
@@ -117,13 +92,13 @@ export async function run(options: { repeats: number; small: boolean }): Promise
     const bytes: number[] = [bytesPerElement];
     for (const [metric, values] of Object.entries(rates(ways, count * n, options.repeats))) {
       const scaled = metric.endsWith('Hot') ? values.map((value) => (value * hotTurns) / count) : values;
-      results.push(summary(name, metric, 'Melements/s', scaled));
+      results.push(summarize('kernels', name, metric, 'Melements/s', scaled));
       if (metric === Object.keys(ways)[0]) {
         const gigabytes = values.map((value) => (value * bytesPerElement) / 1000);
-        results.push(summary(name, 'bandwidth', 'GB/s', gigabytes));
+        results.push(summarize('kernels', name, 'bandwidth', 'GB/s', gigabytes));
       }
     }
-    results.push(summary(name, 'bytes', 'bytes/element', bytes));
+    results.push(summarize('kernels', name, 'bytes', 'bytes/element', bytes));
   };
 
   add('memory', 8, {

@@ -1,0 +1,20 @@
+// The bench of accuracy, run small on a folder of a few records.
+import test from 'ava';
+import { temporaryFolder } from '../helpers/folder.js';
+import { writeTinyData } from '../helpers/tiny-data.js';
+import { run } from './accuracy.js';
+
+test('plain TensorFlow.js and the mesh learn the same from the same few records', async (t) => {
+  const folder = await temporaryFolder(t);
+  const data = await writeTinyData(folder, { train: 192, test: 40 });
+  const results = await run({ repeats: 1, small: true, data, cache: `${folder}/cache`, epochs: 3 });
+  t.deepEqual(
+    results.map((result) => `${result.case} ${result.metric}`),
+    ['fit accuracy', 'mesh accuracy', 'difference accuracy'],
+  );
+  const [fit, mesh, difference] = results;
+  t.is(difference.median, mesh.median - fit.median);
+  // The two classes are dark and bright: whoever learns at all tells them apart.
+  t.is(fit.median, 100);
+  t.is(mesh.median, 100);
+});

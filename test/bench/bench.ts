@@ -1,0 +1,134 @@
+#!/usr/bin/env node
+// npm run bench -- NAME: runs one bench and prints its figures, as a table or (--json) as one object a line. With
+// --peer it measures another system in turn with ours.
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { EXIT, sentence, UserError } from '../../shared/errors.js';
+import { fail } from '../../shared/process.js';
+import { measurePeer, type PeerRule } from './peer.js';
+import { type BenchOptions, type Result, summarize } from './result.js';
+import { table } from './table.js';
+
+interface Bench {
+  name: string;
+  summary: string;
+  repeats: number;
+  /** Options of its own, passed to its module. */
+  own?: readonly { flags: string; help: string; whole?: boolean }[];
+  peer: PeerRule;
+}
+
+const rate = (metric: string, unit: string): PeerRule => ({
+  metric,
+  unit,
+  units: [unit],
+  best: 'highest',
+  sentence: `the highest median in ${unit} that the command prints ("median NUMBER ${unit}")`,
+});
+const data = { flags: '--data <path>', help: 'what to train on (default: the generated images)' };
+
+const BENCHES: readonly Bench[] = [
+  {
+    name: 'exchange',
+    summary: 'pushPull of 64 MiB of fp32 gradients with Adam on the server, per codec; a push stream alone',
+    repeats: 5,
+    peer: {
+      metric: 'round',
+      unit: 'ms',
+      units: ['ms', 'ms/round'],
+      best: 'lowest',
+      kinds: { words: ['push', 'pull', 'pp'], same: /^pp .*\bopt=adam/ },
+      sentence:
+        'the lowest median in ms or ms/round that the command prints ("median NUMBER ms"); of lines that start with ' +
+        'push, pull or pp only those of pp with opt=adam…, which push, step and pull as ours do',
+    },
+  },
+  {
+    name: 'train',
+    summary: 'samples/s of the CNN with 1 and 2 workers, and the phases of a step',
+    repeats: 3,
+    own: [data],
+    peer: rate('throughput', 'samples/s'),
+  },
+  {
+    name: 'kernels',
+    summary: 'each numeric kernel beside its plain twin and the memory',
+    repeats: 7,
+    peer: rate('wasm', 'Melements/s'),
+  },
+  {
+    name: 'backend',
+    summary: 'training steps on the compute backends',
+    repeats: 5,
+    peer: rate('throughput', 'samples/s'),
+  },
+  {
+    name: 'accuracy',
+    summary: 'test accuracy of the mesh beside plain TensorFlow.js; repeats are seeds',
+    repeats: 3,
+    own: [
+      data,
+      { flags: '--epochs <n>', help: "passes over the training set (default: the job's)", whole: true },
+    ],
+    peer: rate('accuracy', '%'),
+  },
+];
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected a whole number of 1 or more');
+  return value;
+}
+
+type Options = { json?: boolean; repeats: number; peer?: string } & Record<string, unknown>;
+
+async function measure(bench: Bench, options: Options): Promise<void> {
+  const { json, repeats, peer, ...own } = options;
+  const module = (await import(new URL(`./${bench.name}.js`, import.meta.url).href)) as {
+    run(options: BenchOptions): Promise<Result[]>;
+  };
+  const figures: number[] = [];
+  const between = async () => {
+    if (peer !== undefined) figures.push(await measurePeer(bench.peer, peer));
+  };
+  const results = await module.run({ ...own, repeats, small: false, between });
+  // Ends as it began, with the peer, and measures it at least once where a bench gives it no turn of its own.
+  await between();
+  if (figures.length > 0)
+    results.push(summarize(bench.name, 'peer', bench.peer.metric, bench.peer.unit, figures));
+  if (json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else process.stdout.write(table(results));
+}
+
+async function main(): Promise<void> {
+  const names = BENCHES.map(({ name }) => name);
+  const [word] = process.argv.slice(2);
+  if (word === undefined || (!word.startsWith('-') && word !== 'help' && !names.includes(word)))
+    throw new UserError(
+      `expected a bench of ${names.join(', ')}, got ${word === undefined ? 'none' : `"${word}"`}; see npm run bench -- --help`,
+    );
+  const program = new Command('bench').description('Measures gradloom on this machine.').exitOverride();
+  program.configureOutput({ outputError: () => undefined });
+  for (const bench of BENCHES) {
+    const command = program
+      .command(bench.name)
+      .description(bench.summary)
+      .option('--json', 'one JSON object a line')
+      .option('--repeats <n>', 'how often each figure is measured', whole, bench.repeats)
+      .option(
+        '--peer <command>',
+        `measures another system in turn with ours; its figure is case peer, metric ${bench.peer.metric}: ${bench.peer.sentence}`,
+      )
+      .action((options: Options) => measure(bench, options));
+    for (const { flags, help, whole: number } of bench.own ?? [])
+      if (number) command.option(flags, help, whole);
+      else command.option(flags, help);
+  }
+  await program.parseAsync();
+}
+
+main().catch((error) => {
+  if (!(error instanceof CommanderError)) return fail(error, 'bench');
+  if (error.exitCode === EXIT.done) process.exit(EXIT.done);
+  return fail(new UserError(sentence(error).replace(/^error: /, '')), 'bench');
+});
