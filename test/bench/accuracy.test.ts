@@ -6,7 +6,7 @@ import { run } from './accuracy.js';
 
 test('plain TensorFlow.js and the mesh learn the same from the same few records', async (t) => {
   const folder = await temporaryFolder(t);
-  const data = await writeTinyData(folder, { train: 192, test: 40 });
+  const { folder: data } = await writeTinyData(folder, 192, 40);
   const results = await run({ repeats: 1, small: true, data, cache: `${folder}/cache`, epochs: 3 });
   t.deepEqual(
     results.map((result) => `${result.case} ${result.metric}`),

@@ -6,7 +6,7 @@ import { run } from './train.js';
 
 test('the bench of training gives a rate and the parts of a step for 1 and 2 workers', async (t) => {
   const folder = await temporaryFolder(t);
-  const data = await writeTinyData(folder, { train: 192, test: 20 });
+  const { folder: data } = await writeTinyData(folder, 192, 20);
   const results = await run({ repeats: 1, small: true, data, cache: `${folder}/cache` });
   for (const name of ['workers1', 'workers2']) {
     for (const metric of ['throughput', 'step', 'compute', 'wait', 'decode']) {

@@ -1,27 +1,44 @@
-// A folder of CIFAR-10 batches with two classes that anything can tell apart: dark images and bright ones.
+// A data set for tests that start real processes: a folder in CIFAR-10's binary format with a few records, whose
+// label shows in the colour, so that even a small model learns something in a few steps.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyedRandom } from '../../shared/random.js';
-import { CIFAR_RECORD_BYTES, CLASS_NAMES_FILE, TEST_BATCH } from '../../worker/data/cifar-format.js';
+import {
+  CIFAR_CHANNELS,
+  CIFAR_PLANE,
+  CIFAR_RECORD_BYTES,
+  CLASS_NAMES_FILE,
+  TEST_BATCH,
+} from '../../worker/data/cifar-format.js';
 
-function batch(records: number, key: string): Buffer {
-  const random = keyedRandom(1, 'tiny', key);
+const CLASSES = ['red', 'green', 'blue', 'dark'];
+
+export interface TinyData {
+  readonly folder: string;
+  readonly train: number;
+  readonly test: number;
+}
+
+function batch(split: string, records: number): Buffer {
   const bytes = Buffer.alloc(records * CIFAR_RECORD_BYTES);
   for (let record = 0; record < records; record++) {
-    const start = record * CIFAR_RECORD_BYTES;
-    const label = record % 2;
-    bytes[start] = label;
-    for (let i = 1; i < CIFAR_RECORD_BYTES; i++) bytes[start + i] = 128 * label + random.below(128);
+    const random = keyedRandom(1, split, record);
+    const label = random.below(CLASSES.length);
+    let at = record * CIFAR_RECORD_BYTES;
+    bytes[at++] = label;
+    for (let channel = 0; channel < CIFAR_CHANNELS; channel++)
+      for (let pixel = 0; pixel < CIFAR_PLANE; pixel++)
+        bytes[at++] = random.below(160) + (channel === label ? 40 : 0);
   }
   return bytes;
 }
 
-/** Writes it below `folder` and returns its path. */
-export async function writeTinyData(folder: string, size: { train: number; test: number }): Promise<string> {
-  const path = join(folder, 'tiny');
-  await mkdir(path);
-  await writeFile(join(path, 'data_batch_1.bin'), batch(size.train, 'train'));
-  await writeFile(join(path, TEST_BATCH), batch(size.test, 'test'));
-  await writeFile(join(path, CLASS_NAMES_FILE), 'dark\nbright\n');
-  return path;
+/** Writes a data set of the given size into a new folder within `parent`. */
+export async function writeTinyData(parent: string, train = 256, test = 64): Promise<TinyData> {
+  const folder = join(parent, 'data');
+  await mkdir(folder);
+  await writeFile(join(folder, CLASS_NAMES_FILE), `${CLASSES.join('\n')}\n`);
+  await writeFile(join(folder, 'data_batch_1.bin'), batch('train', train));
+  await writeFile(join(folder, TEST_BATCH), batch('test', test));
+  return { folder, train, test };
 }
