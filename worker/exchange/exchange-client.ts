@@ -102,7 +102,9 @@ export class ExchangeClient {
           () => {
             reject(signal.reason);
             // The step under way may end; one that waits for a lost peer would not.
-            setTimeout(() => client?.#fail(signal.reason), DRAIN_MS).unref();
+            setTimeout(() => {
+              if (client) client.#fail(signal.reason);
+            }, DRAIN_MS).unref();
           },
           { once: true },
         );
