@@ -2,14 +2,14 @@
 // Events in, orders out; no I/O, no clock. gathering → preparing → running → ended. A participant is named
 // by the number of its connection; when its connection goes, it is gone, and whoever it leaves waiting is told.
 import { place } from '../shared/blocks/placement.js';
-import { NAME_CHARACTERS_MAX, SERVERS_MAX } from '../shared/limits.js';
+import { NAME_CHARACTERS_MAX, RUNS_MAX, SERVERS_MAX, SHARD_MEMORY_MAX_BYTES } from '../shared/limits.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { type Refused, refuse } from '../shared/rpc/refusal.js';
 import { layoutOf, type RunSpec, specDifference, toWire } from '../shared/run-spec.js';
-import { blockBytes, SHARD_FIXED_BYTES } from './shard-memory.js';
+import { blockBytes, SHARD_FIXED_BYTES, shardBytes } from './shard-memory.js';
 
 export interface ServerEntry {
   readonly connection: number;
@@ -53,6 +53,9 @@ export type Order =
   | { to: 'worker'; connection: number; order: WorkerOrder };
 
 const MiB = 1024 * 1024;
+
+/** What no name has that goes into logs and metrics. */
+const CONTROL_CHARACTER = /\p{Cc}/u;
 
 export class Coordinator {
   readonly servers = new Map<number, ServerEntry>();
@@ -98,7 +101,8 @@ export class Coordinator {
     this.servers.delete(connection);
     const orders: Order[] = [];
     for (const run of [...this.runs.values()])
-      if (run.servers.includes(entry))
+      if (run.state === 'gathering') orders.push(...this.#gathered(run));
+      else if (run.servers.includes(entry))
         orders.push(
           ...this.#end(
             run,
@@ -111,7 +115,8 @@ export class Coordinator {
 
   serverPrepared(connection: number, runId: string): Order[] {
     const run = this.runs.get(runId);
-    if (run?.state !== 'preparing') return [];
+    if (run?.state !== 'preparing' || !run.servers.some((server) => server.connection === connection))
+      return [];
     run.prepared.add(connection);
     if (run.prepared.size < run.servers.length) return [];
     run.state = 'running';
@@ -124,7 +129,7 @@ export class Coordinator {
 
   serverRefused(connection: number, runId: string, sentence: string): Order[] {
     const run = this.runs.get(runId);
-    const server = this.servers.get(connection);
+    const server = run?.servers.find((entry) => entry.connection === connection);
     return run && server
       ? this.#end(
           run,
@@ -141,10 +146,10 @@ export class Coordinator {
     spec: RunSpec,
   ): Order[] {
     checkProtocol(hello.protocolVersion);
-    if (hello.run.length > NAME_CHARACTERS_MAX)
+    if (hello.run && (hello.run.length > NAME_CHARACTERS_MAX || CONTROL_CHARACTER.test(hello.run)))
       throw refuse(
         'MALFORMED',
-        `expected a run name of at most ${NAME_CHARACTERS_MAX} characters, got ${hello.run.length}`,
+        `expected a run name of at most ${NAME_CHARACTERS_MAX} characters without control characters, got ${JSON.stringify(hello.run.slice(0, 80))}`,
       );
     let run = hello.run
       ? this.runs.get(hello.run)
@@ -158,6 +163,11 @@ export class Coordinator {
       const difference = specDifference(run.spec, spec);
       if (difference) throw difference;
     } else {
+      if (this.runs.size >= RUNS_MAX)
+        throw refuse(
+          'FULL',
+          `expected at most ${RUNS_MAX} runs at a time, got one more; wait for one to end`,
+        );
       this.#checkMemory(spec);
       const id = hello.run || this.newRunId(spec.job, this.#nextRun++);
       run = {
@@ -235,6 +245,8 @@ export class Coordinator {
     }
     run.evaluation.set(worker.rank, part);
     if (run.evaluation.size < run.workers.length) return [];
+    if ([...run.evaluation.values()].every((share) => share.records === 0))
+      throw refuse('MALFORMED', 'expected an evaluation over at least one record, got none from any worker');
     const parts = run.workers.map(({ rank }) => run.evaluation.get(rank) as EvaluationPart);
     const sum = (of: (share: EvaluationPart) => number) =>
       parts.reduce((total, share) => total + of(share), 0);
@@ -329,8 +341,21 @@ export class Coordinator {
   }
 
   #checkMemory(spec: RunSpec): void {
+    layoutOf(spec);
     const refusal = this.servers.size > 0 ? this.#memoryRefusal(spec) : undefined;
     if (refusal) throw refusal;
+  }
+
+  /** Bytes that a server has for another shard. */
+  #availableBytes(server: ServerEntry): number {
+    let free = server.memoryBytes;
+    for (const { spec, servers, view } of this.runs.values()) {
+      const index = servers.indexOf(server);
+      if (index < 0) continue;
+      const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === index);
+      free -= shardBytes(blocks, spec.optimizer);
+    }
+    return Math.min(free, SHARD_MEMORY_MAX_BYTES);
   }
 
   /** A balanced shard may be one block over its share; that block is counted. */
@@ -338,14 +363,14 @@ export class Coordinator {
     const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer));
     const total = sizes.reduce((sum, size) => sum + size, 0);
     const overhead = SHARD_FIXED_BYTES + Math.max(...sizes);
-    const available = Math.min(...[...this.servers.values()].map(({ memoryBytes }) => memoryBytes));
+    const available = Math.min(...[...this.servers.values()].map((server) => this.#availableBytes(server)));
     if (total / this.servers.size + overhead <= available) return undefined;
     const room = available - overhead;
     const advice = room > 0 ? `start ${Math.ceil(total / room)} servers` : 'give each server more --memory';
     return refuse(
       'MEMORY',
       `the model needs ${Math.ceil(total / MiB)} MiB on the servers (weights, gradients and the state of ${spec.optimizer.kind}), ` +
-        `${this.servers.size} of ${Math.floor(available / MiB)} MiB each are there; ${advice}`,
+        `${this.servers.size} of ${Math.floor(available / MiB)} MiB each are free; ${advice}`,
     );
   }
 

@@ -13,7 +13,7 @@ import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/Pu
 import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { FIELD } from '../shared/rpc/proto.js';
-import { refuse } from '../shared/rpc/refusal.js';
+import { Refused, refuse } from '../shared/rpc/refusal.js';
 import type { RunSpec } from '../shared/run-spec.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Effect, Shard } from './shard.js';
@@ -27,6 +27,8 @@ interface Reader {
   subscribed: boolean;
   /** Blocks to send, in order; a block waits here at most once. */
   readonly queue: { block: number; codec: CodecName; fetched: boolean }[];
+  /** Blocks of the subscription that stand in the queue; what is late is sent as it is then. */
+  readonly queued: Set<number>;
   /** Messages handed to the stream that it has not flushed. */
   unsent: number;
   /** Fetches that wait for a step. */
@@ -43,8 +45,8 @@ export class HostedRun {
   readonly shard: Shard;
   readonly #writers = new Map<number, Writer>();
   readonly #readers = new Set<Reader>();
-  /** Encoded subscription messages of the open step that some subscriber has not been given yet. */
-  readonly #encoded = new Map<number, { message: Buffer; awaited: number }>();
+  /** Encoded subscription messages, current ones only, that some subscriber has not been given yet. */
+  readonly #encoded = new Map<number, Buffer>();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
   #lastHeaderAt = 0;
@@ -66,17 +68,24 @@ export class HostedRun {
 
   /** A worker's stream of contributions; one that it had before is replaced. */
   attachWriter(rank: number, call: PushCall): void {
-    this.#writers.get(rank)?.call.end();
+    const previous = this.#writers.get(rank);
+    if (previous) {
+      this.detachWriter(rank, previous.call);
+      previous.call.end();
+    }
     this.#writers.set(rank, { call, acks: new Map(), releasedBytes: 0 });
     call.write({ ready: { creditBytes: PUSH_CREDIT_BYTES } });
   }
 
   detachWriter(rank: number, call: PushCall): void {
-    if (this.#writers.get(rank)?.call === call) this.#writers.delete(rank);
+    const writer = this.#writers.get(rank);
+    if (writer?.call !== call) return;
+    this.#writers.delete(rank);
+    this.#dirty.delete(writer);
   }
 
   attachReader(call: PullCall): Reader {
-    const reader: Reader = { call, subscribed: false, queue: [], unsent: 0, fetches: [] };
+    const reader: Reader = { call, subscribed: false, queue: [], queued: new Set(), unsent: 0, fetches: [] };
     this.#readers.add(reader);
     call.write({ ready: { step: this.shard.step } });
     return reader;
@@ -84,6 +93,7 @@ export class HostedRun {
 
   detachReader(reader: Reader): void {
     this.#readers.delete(reader);
+    for (const block of reader.queued) this.#forgetUnawaited(block);
   }
 
   subscribe(reader: Reader, codec: number): void {
@@ -94,6 +104,7 @@ export class HostedRun {
         `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
       );
     reader.subscribed = true;
+    reader.call.write({ ready: { step: this.shard.step } });
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
@@ -168,6 +179,7 @@ export class HostedRun {
     for (const { call } of this.#readers) call.end();
     this.#writers.clear();
     this.#readers.clear();
+    this.#dirty.clear();
     this.#encoded.clear();
   }
 
@@ -191,17 +203,13 @@ export class HostedRun {
       }
       case 'updated':
         this.metrics.blockApplied();
-        // What a reader that left did not take is out of date now.
         this.#encoded.delete(effect.block);
         for (const reader of this.#readers) {
-          if (
-            !reader.subscribed ||
-            reader.queue.some(({ block, fetched }) => block === effect.block && !fetched)
-          )
-            continue;
+          if (!reader.subscribed || reader.queued.has(effect.block)) continue;
+          reader.queued.add(effect.block);
           reader.queue.push({ block: effect.block, codec: this.shard.codecOf(effect.block), fetched: false });
-          this.#send(reader);
         }
+        for (const reader of this.#readers) this.#send(reader);
         return;
       case 'outcome':
         this.metrics.step(this.id, effect.outcome);
@@ -229,9 +237,19 @@ export class HostedRun {
     while (reader.unsent < STREAM_UNSENT_MAX) {
       const next = reader.queue.shift();
       if (!next) return;
-      const message = next.fetched
-        ? this.#encode(next.block, next.codec, true)
-        : this.#shared(next.block, next.codec);
+      let message: Buffer;
+      try {
+        message = next.fetched
+          ? this.#encode(next.block, next.codec, true)
+          : this.#shared(reader, next.block, next.codec);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        this.metrics.refused(error.label);
+        this.detachReader(reader);
+        reader.call.write({ refusal: error.toMessage() as never });
+        reader.call.end();
+        return;
+      }
       reader.unsent++;
       reader.call.write(message, () => {
         reader.unsent--;
@@ -246,16 +264,17 @@ export class HostedRun {
   }
 
   /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
-  #shared(block: number, codec: CodecName): Buffer {
-    const kept = this.#encoded.get(block);
-    if (kept) {
-      if (--kept.awaited === 0) this.#encoded.delete(block);
-      return kept.message;
-    }
-    const message = this.#encode(block, codec, false);
-    const others = [...this.#readers].filter((reader) => reader.subscribed).length - 1;
-    if (others > 0) this.#encoded.set(block, { message, awaited: others });
+  #shared(reader: Reader, block: number, codec: CodecName): Buffer {
+    const message = this.#encoded.get(block) ?? this.#encode(block, codec, false);
+    this.#encoded.set(block, message);
+    reader.queued.delete(block);
+    this.#forgetUnawaited(block);
     return message;
+  }
+
+  #forgetUnawaited(block: number): void {
+    for (const { queued } of this.#readers) if (queued.has(block)) return;
+    this.#encoded.delete(block);
   }
 
   #encode(block: number, codec: CodecName, fetched: boolean): Buffer {

@@ -152,6 +152,10 @@ export class MembershipService {
     const connection = this.#nextConnection++;
     let joined = false;
     let refused = false;
+    const leave = (reason: string) => {
+      if (!calls.delete(connection)) return;
+      this.dispatch(left(connection, reason));
+    };
     calls.set(connection, call);
     call.on('data', (report: R) => {
       if (refused) return;
@@ -165,12 +169,9 @@ export class MembershipService {
         this.log(`refused ${call.getPeer()}: ${error.sentence}`);
         call.write({ refusal: error.toMessage() } as O);
         call.end();
+        leave(`it was refused: ${error.sentence}`);
       }
     });
-    const leave = (reason: string) => {
-      if (!calls.delete(connection)) return;
-      this.dispatch(left(connection, reason));
-    };
     call.on('end', () => {
       leave('it left');
       call.end();

@@ -77,6 +77,7 @@ export function parametersHandlers(
       let run: HostedRun | undefined;
       let rank = -1;
       let refused = false;
+      const detach = () => run?.detachWriter(rank, call);
       call.on('data', (message) => {
         if (refused) return;
         guarded(
@@ -84,6 +85,7 @@ export function parametersHandlers(
           metrics,
           (error) => {
             refused = true;
+            detach();
             report('push', call.getPeer())(error);
           },
           () => {
@@ -100,7 +102,6 @@ export function parametersHandlers(
           },
         );
       });
-      const detach = () => run?.detachWriter(rank, call);
       call.on('end', () => {
         detach();
         call.end();
@@ -115,6 +116,9 @@ export function parametersHandlers(
       let run: HostedRun | undefined;
       let reader: ReturnType<HostedRun['attachReader']> | undefined;
       let refused = false;
+      const detach = () => {
+        if (reader) run?.detachReader(reader);
+      };
       call.on('data', (message) => {
         if (refused) return;
         guarded(
@@ -122,6 +126,7 @@ export function parametersHandlers(
           metrics,
           (error) => {
             refused = true;
+            detach();
             report('pull', call.getPeer())(error);
           },
           () => {
@@ -134,9 +139,6 @@ export function parametersHandlers(
           },
         );
       });
-      const detach = () => {
-        if (reader) run?.detachReader(reader);
-      };
       call.on('end', () => {
         detach();
         call.end();

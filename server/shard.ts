@@ -3,7 +3,7 @@
 // a contribution that comes before its turn is held as it came. Verdicts are taken on the step's headers,
 // before any block is applied; each block is applied as soon as its sum is complete.
 import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
-import type { Codec, CodecName } from '../shared/codec/codec.js';
+import { type Codec, type CodecName, NonFiniteError } from '../shared/codec/codec.js';
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
@@ -247,13 +247,17 @@ export class Shard {
     const codec = codecs[codecName];
     const { elements } = state.block;
     const started = this.probe.now();
-    const scale = codec.encode(
-      this.#kernels,
-      state.memory.values,
-      elements,
-      this.#map.outgoing,
-      state.absmax,
-    );
+    let scale: number;
+    try {
+      scale = codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) throw error;
+      throw refuse(
+        'NOT_FINITE',
+        `block ${block} of '${this.#spec.tensors[state.block.tensor].name}': expected finite parameters after ${state.version} updates, ` +
+          `their largest magnitude is ${state.absmax ?? 'not finite'}; lower the learning rate`,
+      );
+    }
     this.probe.phase('encode', started);
     return {
       step: this.step + (state.applied ? 1 : 0),

@@ -45,6 +45,8 @@ export const NAME_CHARACTERS_MAX = 256;
 export const WORKERS_MAX = 1024;
 /** Servers of one mesh. */
 export const SERVERS_MAX = 1024;
+/** Runs that one mesh holds at a time, those included that wait for workers. */
+export const RUNS_MAX = 64;
 /** Blocks of one model: 2^16 blocks of 2^18 elements are 2^34 parameters. */
 export const BLOCKS_MAX = 64 * KiB;
 /** WebAssembly memory that one shard may take: the 4 GiB of a 32-bit address space, less one page. */

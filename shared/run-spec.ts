@@ -9,7 +9,7 @@ import {
   type TensorSpec,
 } from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
-import { WORKERS_MAX } from './limits.js';
+import { NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
@@ -94,6 +94,11 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   }));
   if (tensors.some((tensor) => !tensor.kind))
     throw refuse('MALFORMED', 'expected a kind for every tensor, got none');
+  if (wire.job.length > NAME_CHARACTERS_MAX || wire.dataFingerprint.length > NAME_CHARACTERS_MAX)
+    throw refuse(
+      'MALFORMED',
+      `expected a job and a data fingerprint of at most ${NAME_CHARACTERS_MAX} characters, got ${wire.job.length} and ${wire.dataFingerprint.length}`,
+    );
   const fault = manifestFault(tensors);
   if (fault) throw refuse('SCHEMA', fault);
   if (!schemaHash(tensors).equals(wire.manifest.schemaHash))

@@ -63,6 +63,8 @@ interface Pending {
   codec: CodecName | undefined;
   missing: Set<number>;
   outcome: StepOutcome__Output | undefined;
+  /** Servers that have not told the step's outcome: also one without a block decides it, and must not be overtaken. */
+  undecided: Set<number>;
   bytes: number;
   decodeSeconds: number;
   stepsSeen: Set<number>;
@@ -113,7 +115,10 @@ export class Exchange {
       exchange.close();
       throw failed.reason;
     }
-    if (rank !== undefined) for (const link of exchange.#links) link.subscribe(codecs[spec.codec].id as 1);
+    if (rank !== undefined) {
+      await Promise.all(exchange.#links.map((link) => link.subscribe(codecs[spec.codec].id as 1)));
+      exchange.#check();
+    }
     return exchange;
   }
 
@@ -210,8 +215,10 @@ export class Exchange {
     };
   }
 
+  /** Ends all streams; an exchange under way fails. */
   close(): void {
     for (const link of this.#links) link.close();
+    this.#fail(new RunError('the exchange was closed'));
   }
 
   #check(): void {
@@ -243,6 +250,7 @@ export class Exchange {
         codec,
         missing: new Set(blocks.map(({ index }) => index)),
         outcome: undefined as StepOutcome__Output | undefined,
+        undecided: new Set(fetched ? [] : this.#links.map(({ index }) => index)),
         bytes: 0,
         decodeSeconds: 0,
         stepsSeen: new Set<number>(),
@@ -299,6 +307,7 @@ export class Exchange {
         const pending = this.#pending;
         if (!pending || pending.fetched || outcome.step + 1 !== pending.step) return;
         pending.outcome = outcome;
+        pending.undecided.delete(index);
         if (outcome.skipped) this.#skipped(pending, index);
         this.#settle(pending);
       },
@@ -376,7 +385,7 @@ export class Exchange {
   }
 
   #settle(pending: Pending): void {
-    if (pending.missing.size > 0 || (!pending.fetched && !pending.outcome)) return;
+    if (pending.missing.size > 0 || pending.undecided.size > 0) return;
     this.#pending = undefined;
     pending.resolve();
   }

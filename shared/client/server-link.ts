@@ -3,7 +3,7 @@
 // flight stays bounded. Any loss is told once, with the server's name.
 import * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
-import { STREAM_UNSENT_MAX } from '../limits.js';
+import { BLOCK_PAYLOAD_MAX_BYTES, STREAM_UNSENT_MAX } from '../limits.js';
 import type { Bulk } from '../rpc/bulk.js';
 import type { ParametersClient } from '../rpc/generated/gradloom/v1/Parameters.js';
 import type { PullMessage } from '../rpc/generated/gradloom/v1/PullMessage.js';
@@ -56,6 +56,7 @@ export class ServerLink {
   #unsent = 0;
   #closed = false;
   #room: (() => void) | undefined;
+  #subscribed: (() => void) | undefined;
 
   private constructor(options: LinkOptions, ready: { resolve: () => void; reject: (error: Error) => void }) {
     this.index = options.index;
@@ -71,9 +72,12 @@ export class ServerLink {
       if (this.#closed) return;
       this.#closed = true;
       failed = error;
-      this.#room?.();
       if (missing > 0) ready.reject(error);
       else this.#handlers.lost(error);
+      this.#room?.();
+      this.#subscribed?.();
+      this.#push?.cancel();
+      this.#pull.cancel();
       for (const client of this.#clients) client.close();
     };
     const watch = (call: grpc.ClientDuplexStream<never, never>, what: string) => {
@@ -105,8 +109,10 @@ export class ServerLink {
       if (reply.block) this.#handlers.block(reply.block as unknown as Bulk);
       else if (reply.outcome) this.#handlers.outcome(reply.outcome);
       else if (reply.waiting) this.#handlers.waiting(reply.waiting);
-      else if (reply.ready) arrived();
-      else if (reply.refusal) refusedBy(reply.refusal);
+      else if (reply.ready) {
+        if (this.#subscribed) this.#subscribed();
+        else arrived();
+      } else if (reply.refusal) refusedBy(reply.refusal);
     });
     watch(this.#pull as never, 'sending parameters');
     this.#pull.write({ hello: options.hello });
@@ -119,6 +125,12 @@ export class ServerLink {
         this.#handlers.acknowledged(reply.ack.step, reply.ack.blocks);
         this.#room?.();
       } else if (reply.ready) {
+        if (reply.ready.creditBytes < BLOCK_PAYLOAD_MAX_BYTES)
+          return lost(
+            new RunError(
+              `${this.name} granted ${reply.ready.creditBytes} bytes in flight, at least ${BLOCK_PAYLOAD_MAX_BYTES} (one block) were expected; run the same gradloom on every node`,
+            ),
+          );
         this.#creditMaxBytes = reply.ready.creditBytes;
         this.#creditBytes = reply.ready.creditBytes;
         arrived();
@@ -142,8 +154,17 @@ export class ServerLink {
     return this.#creditMaxBytes - this.#creditBytes;
   }
 
-  subscribe(codec: 1 | 2 | 3): void {
-    this.#pull.write({ subscribe: { codec } });
+  /**
+   * Asks for every new block from now on; resolves when the server has said that it will send them (gradients
+   * travel on another connection and could be there before the request), or when the link is lost.
+   */
+  async subscribe(codec: 1 | 2 | 3): Promise<void> {
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
+      this.#subscribed = resolve;
+      this.#pull.write({ subscribe: { codec } });
+    });
+    this.#subscribed = undefined;
   }
 
   fetch(step: number, codec: 1 | 2 | 3, blocks: readonly number[]): void {
@@ -180,6 +201,7 @@ export class ServerLink {
     if (this.#closed) return;
     this.#closed = true;
     this.#room?.();
+    this.#subscribed?.();
     this.#push?.end();
     this.#pull.end();
     for (const client of this.#clients) client.close();

@@ -141,7 +141,7 @@ export function headerOf(step: number, worker: number): Header {
   return { samples, allFinite: true, lossScale: 2 ** (worker % 3), lossSum: samples * 0.7, correct: 1 };
 }
 
-/** A worker's contribution as it would be encoded, its loss scale in it. */
+/** A worker's contribution as it would be encoded; gradients have its loss scale in them, state has not. */
 export function contributionOf(spec: RunSpec, step: number, worker: number, block: number): Bulk {
   const { kind } = layoutOf(spec).blocks[block];
   const { lossScale } = headerOf(step, worker);
@@ -149,6 +149,6 @@ export function contributionOf(spec: RunSpec, step: number, worker: number, bloc
     step,
     block,
     blockCodec(spec.codec, { kind }),
-    gradientOf(spec, step, worker, block).map((x) => x * lossScale),
+    gradientOf(spec, step, worker, block).map((x) => (kind === 'trainable' ? x * lossScale : x)),
   );
 }

@@ -190,7 +190,7 @@ test("five steps of Adam on a shard are those of TensorFlow.js's AdamOptimizer",
   });
   const { shards } = makeShards(spec, 1);
   const tensors = tf.memory().numTensors;
-  const variable = tf.variable(tf.tensor1d(valuesOf(shards[0], 0)), true, 'w');
+  const variable = tf.tidy(() => tf.variable(tf.tensor1d(valuesOf(shards[0], 0)), true, 'w'));
   const optimizer = tf.train.adam(0.05, 0.9, 0.999, 1e-7);
   const samples = [3, 5];
   for (let step = 0; step < 5; step++) {

@@ -2,6 +2,9 @@
 
 import type { Long } from '@grpc/proto-loader';
 
+/**
+ * Answers hello, and again each subscribe: from then on nothing of the subscription is missed.
+ */
 export interface PullReady {
   /**
    * Steps decided so far.
@@ -9,6 +12,9 @@ export interface PullReady {
   'step'?: (number | string | Long);
 }
 
+/**
+ * Answers hello, and again each subscribe: from then on nothing of the subscription is missed.
+ */
 export interface PullReady__Output {
   /**
    * Steps decided so far.

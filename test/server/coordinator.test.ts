@@ -1,0 +1,460 @@
+// The keeper's pure core: joining, starting, refusing, evaluating, and what the death of each participant in each
+// state means.
+import test, { type ExecutionContext } from 'ava';
+import { Coordinator, type Order } from '../../server/coordinator.js';
+import { blockBytes, shardBytes } from '../../server/shard-memory.js';
+import { layoutBlocks } from '../../shared/blocks/blocks.js';
+import { place } from '../../shared/blocks/placement.js';
+import { SERVERS_MAX, SHARD_MEMORY_MAX_BYTES } from '../../shared/limits.js';
+import { PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
+import { Refused } from '../../shared/rpc/refusal.js';
+import { layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { makeSpec } from '../helpers/shards.js';
+
+const GiB = 1024 ** 3;
+const MiB = 1024 ** 2;
+
+/** Connections of servers are 100, 101, …; of workers 0, 1, …. */
+const serverJoins = (keeper: Coordinator, index: number, changes: object = {}) =>
+  keeper.serverJoined(100 + index, {
+    protocolVersion: PROTOCOL_VERSION,
+    address: `10.0.0.${index}:7000`,
+    memoryBytes: GiB,
+    label: `host-${index}:1`,
+    ...changes,
+  });
+
+const workerJoins = (
+  keeper: Coordinator,
+  connection: number,
+  spec: RunSpec,
+  run = '',
+  changes: object = {},
+) =>
+  keeper.workerJoined(
+    connection,
+    { protocolVersion: PROTOCOL_VERSION, run, label: `worker-${connection}`, ...changes },
+    spec,
+  );
+
+/** `worker 1 start`, `server 100 prepare`, …: who is told what. */
+const told = (orders: Order[]) =>
+  orders.map(({ to, connection, order }) => `${to} ${connection} ${Object.keys(order)[0]}`);
+
+const reasons = (orders: Order[]) =>
+  orders.map(({ order }) => ('ended' in order && order.ended ? order.ended.reason : '') || '');
+
+function refused(t: ExecutionContext, label: string, sentence: RegExp, act: () => unknown): void {
+  const error = t.throws(act, { instanceOf: Refused });
+  t.is(error?.label, label);
+  t.regex(error?.sentence ?? '', sentence);
+}
+
+/** A keeper with two servers and a run of two workers in a state. */
+function keeperIn(state: 'gathering' | 'preparing' | 'running', spec = makeSpec()): Coordinator {
+  const keeper = new Coordinator();
+  serverJoins(keeper, 0);
+  serverJoins(keeper, 1);
+  workerJoins(keeper, 0, spec);
+  if (state === 'gathering') return keeper;
+  workerJoins(keeper, 1, spec);
+  if (state === 'preparing') return keeper;
+  keeper.serverPrepared(100, 'test-1');
+  keeper.serverPrepared(101, 'test-1');
+  keeper.workerProgress(0, { step: 7, phase: 'compute', secondsInPhase: 0.5 });
+  keeper.workerProgress(1, { step: 6, phase: 'exchange', secondsInPhase: 2 });
+  return keeper;
+}
+
+test('a run starts when its workers and a server are there and every shard is prepared', (t) => {
+  const keeper = new Coordinator();
+  const spec = makeSpec();
+  t.deepEqual(told(serverJoins(keeper, 0)), ['server 100 welcome']);
+  t.deepEqual(told(workerJoins(keeper, 0, spec)), ['worker 0 welcome']);
+  t.deepEqual(told(serverJoins(keeper, 1)), ['server 101 welcome', 'worker 0 welcome']);
+  t.deepEqual(told(workerJoins(keeper, 1, spec)), [
+    'worker 0 welcome',
+    'worker 1 welcome',
+    'server 100 prepare',
+    'server 101 prepare',
+  ]);
+  t.deepEqual(told(keeper.serverPrepared(101, 'test-1')), []);
+  t.deepEqual(told(keeper.serverPrepared(101, 'test-1')), []);
+  t.deepEqual(told(keeper.serverPrepared(100, 'test-1')), ['worker 0 start', 'worker 1 start']);
+});
+
+test('workers that come before the first server wait for it', (t) => {
+  const keeper = new Coordinator();
+  workerJoins(keeper, 0, makeSpec());
+  workerJoins(keeper, 1, makeSpec());
+  t.is(keeper.waiting([...keeper.runs.values()][0]), 'waits for a server');
+  t.true(told(serverJoins(keeper, 0)).includes('server 100 prepare'));
+});
+
+test('the view holds the servers, the workers by rank, and a placement of every block', (t) => {
+  const run = keeperIn('running').runs.get('test-1');
+  t.like(run?.view, { number: 1, fromStep: 0, workers: [{ rank: 0 }, { rank: 1 }] });
+  t.deepEqual(
+    run?.view?.servers?.map(({ id, address }) => [id, address]),
+    [
+      [0, '10.0.0.0:7000'],
+      [1, '10.0.0.1:7000'],
+    ],
+  );
+  const spec = makeSpec();
+  t.deepEqual(
+    run?.view?.placement,
+    place({
+      sizes: layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer)),
+      servers: [
+        { id: 0, weight: 1 },
+        { id: 1, weight: 1 },
+      ],
+    }),
+  );
+});
+
+test('a server that is not of the run neither prepares nor refuses it', (t) => {
+  const keeper = keeperIn('preparing');
+  serverJoins(keeper, 2);
+  t.deepEqual(keeper.serverPrepared(100, 'test-1'), []);
+  t.deepEqual(keeper.serverPrepared(102, 'test-1'), []);
+  t.deepEqual(keeper.serverRefused(102, 'test-1', 'no'), []);
+  t.is(keeper.runs.get('test-1')?.state, 'preparing');
+});
+
+test('ranks are given in the order of joining, and closed up when one leaves before the start', (t) => {
+  const keeper = new Coordinator();
+  serverJoins(keeper, 0);
+  const spec = makeSpec({ workers: 4 });
+  for (const connection of [5, 3, 9]) workerJoins(keeper, connection, spec);
+  const orders = keeper.workerLeft(3, 'it left');
+  t.deepEqual(
+    orders.map(({ connection, order }) => ['welcome' in order && order.welcome, connection]),
+    [5, 9].map((connection, rank) => [
+      { run: 'test-1', rank, workersJoined: 2, workersExpected: 4, servers: 1 },
+      connection,
+    ]),
+  );
+});
+
+test('a run that everybody leaves before its start is gone', (t) => {
+  const keeper = keeperIn('gathering');
+  t.deepEqual(keeper.workerLeft(0, 'it left'), []);
+  t.is(keeper.runs.size, 0);
+});
+
+test('another protocol version is refused, of servers and of workers', (t) => {
+  const keeper = new Coordinator();
+  const wrong = { protocolVersion: PROTOCOL_VERSION + 1 };
+  const sentence = /expected protocol version 1, got 2/;
+  refused(t, 'protocol_version', sentence, () => serverJoins(keeper, 0, wrong));
+  refused(t, 'protocol_version', sentence, () => workerJoins(keeper, 0, makeSpec(), '', wrong));
+  t.is(keeper.servers.size + keeper.runs.size, 0);
+});
+
+test('a second server at the same address is refused with the label of the first', (t) => {
+  const keeper = new Coordinator();
+  serverJoins(keeper, 0);
+  refused(t, 'run_spec', /10\.0\.0\.0:7000 is in the mesh already \(host-0:1\)/, () =>
+    serverJoins(keeper, 1, { address: '10.0.0.0:7000' }),
+  );
+  keeper.serverLeft(100, 'it left');
+  t.notThrows(() => serverJoins(keeper, 1, { address: '10.0.0.0:7000' }));
+});
+
+test('a mesh takes only so many servers', (t) => {
+  const keeper = new Coordinator();
+  for (let index = 0; index < SERVERS_MAX; index++) serverJoins(keeper, index);
+  refused(t, 'full', /at most 1024 servers/, () => serverJoins(keeper, SERVERS_MAX));
+});
+
+const tensors = makeSpec().tensors;
+const differences: [title: string, label: string, sentence: RegExp, changes: Partial<RunSpec>][] = [
+  [
+    'a tensor of another shape',
+    'schema',
+    /tensor 1 to be trainable 'dense\/bias' of shape \[11\], got trainable 'dense\/bias' of shape \[12\]/,
+    {
+      tensors: tensors.map((tensor) => (tensor.name === 'dense/bias' ? { ...tensor, shape: [12] } : tensor)),
+    },
+  ],
+  [
+    'a tensor of another kind',
+    'schema',
+    /got frozen 'dense\/bias'/,
+    {
+      tensors: tensors.map((tensor) =>
+        tensor.name === 'dense/bias' ? { ...tensor, kind: 'frozen' as const } : tensor,
+      ),
+    },
+  ],
+  ['a missing tensor', 'schema', /missing one is 'scale'/, { tensors: tensors.slice(0, -1) }],
+  [
+    'an extra tensor',
+    'schema',
+    /extra one is 'more'/,
+    { tensors: [...tensors, { name: 'more', shape: [1], kind: 'trainable' }] },
+  ],
+  [
+    'another optimizer',
+    'run_spec',
+    /the run's optimizer is .*adam.*, got .*sgd/,
+    { optimizer: optimizerSpec('sgd', 0.1) },
+  ],
+  ['another learning rate', 'run_spec', /optimizer/, { optimizer: optimizerSpec('adam', 0.1) }],
+  ['another codec', 'run_spec', /the run's codec is fp16, got fp32/, { codec: 'fp32' }],
+  ['another number of workers', 'run_spec', /the run's workers is 2, got 3/, { workers: 3 }],
+  ['another batch', 'run_spec', /the run's batch is 64, got 32/, { globalBatch: 32 }],
+  ['other epochs', 'run_spec', /the run's epochs is 1, got 2/, { epochs: 2 }],
+  ['other steps per epoch', 'run_spec', /the run's steps per epoch is 10, got 9/, { stepsPerEpoch: 9 }],
+  ['another seed', 'run_spec', /the run's seed is 1, got 0/, { seed: 0 }],
+  ['other data', 'run_spec', /the run's data fingerprint is none, got b/, { dataFingerprint: 'b' }],
+];
+
+for (const [title, label, sentence, changes] of differences)
+  test(`a worker with ${title} is refused, told which, and the run goes on gathering`, (t) => {
+    const keeper = keeperIn('gathering');
+    refused(t, label, sentence, () => workerJoins(keeper, 1, makeSpec(changes)));
+    t.deepEqual(keeper.workerLeft(1, 'it left'), []);
+    t.true(told(workerJoins(keeper, 2, makeSpec())).includes('server 100 prepare'));
+  });
+
+for (const name of ['a\nb', '\u001b[2J', 'x'.repeat(257)])
+  test(`a run named ${JSON.stringify(name.slice(0, 20))} is refused`, (t) => {
+    const keeper = new Coordinator();
+    serverJoins(keeper, 0);
+    refused(t, 'malformed', /expected a run name/, () => workerJoins(keeper, 0, makeSpec(), name));
+    t.is(keeper.runs.size, 0);
+  });
+
+test('a worker beyond the last is refused from its run, and opens one of its own without a name', (t) => {
+  const keeper = keeperIn('running');
+  refused(t, 'full', /run 'test-1' has its 2 workers/, () => workerJoins(keeper, 2, makeSpec(), 'test-1'));
+  workerJoins(keeper, 2, makeSpec());
+  t.deepEqual([...keeper.runs.keys()], ['test-1', 'test-2']);
+});
+
+for (const servers of [1, 2, 3])
+  test(`a model too large for ${servers} servers is refused with the number that is enough`, (t) => {
+    const spec = makeSpec({ tensors: [{ name: 'w', shape: [9_000_001], kind: 'trainable' }] });
+    const memoryBytes = 30 * MiB;
+    const join = (count: number) => {
+      const keeper = new Coordinator();
+      for (let index = 0; index < count; index++) serverJoins(keeper, index, { memoryBytes });
+      return workerJoins(keeper, 0, spec);
+    };
+    const error = t.throws(() => join(servers), { instanceOf: Refused });
+    t.is(error?.label, 'memory');
+    const needed = Number(/start (\d+) servers/.exec(error?.sentence ?? '')?.[1]);
+    t.throws(() => join(needed - 1), { instanceOf: Refused });
+    t.notThrows(() => join(needed));
+    // And that number does not only pass the check: each of its shards fits.
+    const { blocks } = layoutBlocks(spec.tensors);
+    const placement = place({
+      sizes: blocks.map((block) => blockBytes(block, spec.optimizer)),
+      servers: Array.from({ length: needed }, (_, id) => ({ id, weight: 1 })),
+    });
+    for (let index = 0; index < needed; index++)
+      t.true(
+        shardBytes(
+          blocks.filter((_, block) => placement[block] === index),
+          spec.optimizer,
+        ) <= memoryBytes,
+      );
+  });
+
+test('servers that are too small for a single block are told so', (t) => {
+  const keeper = new Coordinator();
+  serverJoins(keeper, 0, { memoryBytes: 3 * MiB });
+  const spec = makeSpec({ tensors: [{ name: 'w', shape: [900_000], kind: 'trainable' }] });
+  refused(t, 'memory', /give each server more --memory/, () => workerJoins(keeper, 0, spec));
+});
+
+test('no server is counted with more memory than a shard can address', (t) => {
+  const keeper = new Coordinator();
+  serverJoins(keeper, 0, { memoryBytes: 64 * GiB });
+  const spec = makeSpec({ tensors: [{ name: 'w', shape: [300_000_000], kind: 'trainable' }] });
+  t.true(300_000_000 * 16 > SHARD_MEMORY_MAX_BYTES);
+  refused(t, 'memory', /start 2 servers/, () => workerJoins(keeper, 0, spec));
+});
+
+test('the shards of other runs are counted', (t) => {
+  const keeper = new Coordinator();
+  serverJoins(keeper, 0, { memoryBytes: 100 * MiB });
+  const spec = (job: string) =>
+    makeSpec({ job, workers: 1, tensors: [{ name: 'w', shape: [4_000_000], kind: 'trainable' }] });
+  workerJoins(keeper, 0, spec('first'));
+  refused(t, 'memory', /start \d+ servers|other runs/, () => workerJoins(keeper, 1, spec('second')));
+  keeper.workerLeft(0, 'it left');
+  t.notThrows(() => workerJoins(keeper, 2, spec('second')));
+});
+
+test('a model that no longer fits when the run is complete ends it with the reason', (t) => {
+  const keeper = new Coordinator();
+  workerJoins(keeper, 0, makeSpec({ workers: 1 }));
+  const orders = serverJoins(keeper, 0, { memoryBytes: MiB });
+  t.deepEqual(told(orders), ['server 100 welcome', 'worker 0 welcome', 'worker 0 ended']);
+  t.regex(reasons(orders)[2], /the model needs 1 MiB on the servers/);
+});
+
+test('a model of too many blocks is refused before any server is there', (t) => {
+  const keeper = new Coordinator();
+  refused(t, 'schema', /at most 65536 blocks/, () =>
+    workerJoins(keeper, 0, makeSpec({ tensors: [{ name: 'w', shape: [2 ** 35], kind: 'trainable' }] })),
+  );
+  t.is(keeper.runs.size, 0);
+});
+
+test('the mesh takes only so many runs at a time', (t) => {
+  const keeper = new Coordinator();
+  let opened = 0;
+  const error = t.throws(
+    () => {
+      for (; opened < 100_000; opened++) workerJoins(keeper, opened, makeSpec({ job: `job${opened}` }));
+    },
+    { instanceOf: Refused },
+  );
+  t.is(error?.label, 'full');
+  t.is(keeper.runs.size, opened);
+});
+
+for (const state of ['preparing', 'running'] as const) {
+  test(`a worker that dies while the run is ${state} ends it for everybody, with its name and step`, (t) => {
+    const keeper = keeperIn(state);
+    const orders = keeper.workerLeft(1, 'its connection broke');
+    t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
+    t.is(
+      reasons(orders)[0],
+      `worker 1 (worker-1) is gone at step ${state === 'running' ? 6 : 0}: its connection broke`,
+    );
+    t.is(keeper.runs.size, 0);
+    t.deepEqual(keeper.workerLeft(0, 'it left'), []);
+  });
+
+  test(`a server that dies while the run is ${state} ends it for everybody, with its name and step`, (t) => {
+    const keeper = keeperIn(state);
+    const orders = keeper.serverLeft(101, 'its connection broke');
+    t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
+    t.regex(
+      reasons(orders)[0],
+      new RegExp(
+        `^server 1 \\(10\\.0\\.0\\.1:7000, host-1:1\\) is gone at step ${state === 'running' ? 6 : 0}`,
+      ),
+    );
+    t.is(keeper.runs.size, 0);
+  });
+}
+
+test('a server that dies while workers gather is left out of the run, and they are told', (t) => {
+  const keeper = keeperIn('gathering');
+  const orders = keeper.serverLeft(100, 'its connection broke');
+  t.deepEqual(told(orders), ['worker 0 welcome']);
+  workerJoins(keeper, 1, makeSpec());
+  t.deepEqual(
+    keeper.runs.get('test-1')?.view?.servers?.map(({ id }) => id),
+    [1],
+  );
+});
+
+test('a server that is not of a running run may leave', (t) => {
+  const keeper = keeperIn('running');
+  serverJoins(keeper, 2);
+  t.deepEqual(keeper.serverLeft(102, 'it left'), []);
+  t.is(keeper.runs.get('test-1')?.state, 'running');
+});
+
+test("an id of a server is never used again, nor is a departed one's leave told twice", (t) => {
+  const keeper = new Coordinator();
+  serverJoins(keeper, 0);
+  keeper.serverLeft(100, 'it left');
+  t.deepEqual(keeper.serverLeft(100, 'it left'), []);
+  t.like(serverJoins(keeper, 0)[0], { order: { welcome: { id: 1 } } });
+});
+
+test('a shard that cannot be prepared ends the run with the sentence of its server', (t) => {
+  const orders = keeperIn('preparing').serverRefused(101, 'test-1', 'no memory is left');
+  t.is(reasons(orders)[1], 'server 1 (10.0.0.1:7000) could not prepare its shard: no memory is left');
+});
+
+test('an evaluation is added in the order of ranks, whatever the order in which the shares come', (t) => {
+  const keeper = keeperIn('running');
+  const shares = [
+    { records: 3, lossSum: 0.1, correct: 2 },
+    { records: 5, lossSum: 0.7, correct: 1 },
+  ];
+  const expected = { step: 7, records: 8, loss: (0.1 + 0.7) / 8, accuracy: 3 / 8 };
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    t.deepEqual(keeper.evaluationPart(order[0], 7, shares[order[0]]), []);
+    const orders = keeper.evaluationPart(order[1], 7, shares[order[1]]);
+    t.deepEqual(orders, [
+      { to: 'worker', connection: 0, order: { evaluation: expected } },
+      { to: 'worker', connection: 1, order: { evaluation: expected } },
+    ]);
+  }
+});
+
+test('shares of two different steps are refused, with both named', (t) => {
+  const keeper = keeperIn('running');
+  const share = { records: 1, lossSum: 1, correct: 1 };
+  keeper.evaluationPart(0, 7, share);
+  refused(t, 'step', /worker 1: expected its share of the evaluation at step 7, got step 8/, () =>
+    keeper.evaluationPart(1, 8, share),
+  );
+});
+
+test('an evaluation over no record at all is refused, not answered with NaN', (t) => {
+  const keeper = keeperIn('running');
+  const none = { records: 0, lossSum: 0, correct: 0 };
+  keeper.evaluationPart(0, 7, none);
+  refused(t, 'malformed', /at least one record/, () => keeper.evaluationPart(1, 7, none));
+});
+
+for (const state of ['gathering', 'preparing'] as const)
+  test(`an evaluation while the run is ${state} is refused`, (t) => {
+    refused(t, 'not_now', /running run/, () =>
+      keeperIn(state).evaluationPart(0, 7, { records: 1, lossSum: 1, correct: 1 }),
+    );
+  });
+
+test('a run ends when every worker is done, and the next has the same servers', (t) => {
+  const keeper = keeperIn('running');
+  t.deepEqual(keeper.workerDone(0), []);
+  t.deepEqual(keeper.workerLeft(0, 'it left'), []);
+  const orders = keeper.workerDone(1);
+  t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
+  t.like(orders[0], { order: { ended: { failed: false } } });
+  t.deepEqual(keeper.workerLeft(1, 'it left'), []);
+  workerJoins(keeper, 2, makeSpec());
+  const next = workerJoins(keeper, 3, makeSpec());
+  t.deepEqual(told(next).slice(2), ['server 100 prepare', 'server 101 prepare']);
+  keeper.serverPrepared(100, 'test-2');
+  t.deepEqual(told(keeper.serverPrepared(101, 'test-2')), ['worker 2 start', 'worker 3 start']);
+});
+
+test('two runs of different jobs are held side by side and end apart', (t) => {
+  const keeper = keeperIn('running');
+  for (const connection of [2, 3]) workerJoins(keeper, connection, makeSpec({ job: 'other' }));
+  t.deepEqual([...keeper.runs.keys()], ['test-1', 'other-2']);
+  t.deepEqual(told(keeper.workerLeft(2, 'it left')).slice(0, 2), ['worker 2 ended', 'worker 3 ended']);
+  t.deepEqual([...keeper.runs.keys()], ['test-1']);
+});
+
+test('whoever holds a run up is named', (t) => {
+  const text = (keeper: Coordinator) => keeper.waiting([...keeper.runs.values()][0]);
+  t.is(text(keeperIn('gathering')), 'waits for 1 more of 2 workers');
+  t.is(text(keeperIn('preparing')), 'waits for the shards of 10.0.0.0:7000, 10.0.0.1:7000');
+  t.is(text(keeperIn('running')), 'waits at step 6 for worker 1 (worker-1), in exchange for 2.0 s');
+});
+
+test('a keeper that is stopped ends every run with the reason', (t) => {
+  const keeper = keeperIn('running');
+  t.deepEqual(reasons(keeper.shutDown('stopped by SIGTERM')).slice(0, 2), [
+    'stopped by SIGTERM',
+    'stopped by SIGTERM',
+  ]);
+  t.is(keeper.runs.size, 0);
+});
