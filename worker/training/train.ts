@@ -116,7 +116,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     onEvent({
       event: 'start',
-      ...started,
+      run,
+      rank,
+      servers,
+      workers: started.workers,
       epochs,
       stepsPerEpoch,
       globalBatch,
