@@ -2,6 +2,7 @@
 // npm run bench -- NAME: runs one bench and prints its figures, as a table or (--json) as one object a line. With
 // --peer it measures another system in turn with ours.
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { codecByName, codecNames } from '../../shared/codec/registry.js';
 import { EXIT, sentence, UserError } from '../../shared/errors.js';
 import { fail } from '../../shared/process.js';
 import { measurePeer, type PeerRule } from './peer.js';
@@ -13,7 +14,7 @@ interface Bench {
   summary: string;
   repeats: number;
   /** Options of its own, passed to its module. */
-  own?: readonly { flags: string; help: string; whole?: boolean }[];
+  own?: readonly { flags: string; help: string; read?: (text: string) => unknown }[];
   peer: PeerRule;
 }
 
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
     name: 'exchange',
     summary: 'pushPull of 64 MiB of fp32 gradients with Adam on the server, per codec; a push stream alone',
     repeats: 5,
+    own: [{ flags: '--codec <name>', help: 'only this codec (default: all)', read: codec }],
     peer: {
       metric: 'round',
       unit: 'ms',
@@ -67,7 +69,7 @@ const BENCHES: readonly Bench[] = [
     repeats: 3,
     own: [
       data,
-      { flags: '--epochs <n>', help: "passes over the training set (default: the job's)", whole: true },
+      { flags: '--epochs <n>', help: "passes over the training set (default: the job's)", read: whole },
     ],
     peer: rate('accuracy', '%'),
   },
@@ -78,6 +80,11 @@ function whole(text: string): number {
   if (!Number.isInteger(value) || value < 1)
     throw new InvalidArgumentError('expected a whole number of 1 or more');
   return value;
+}
+
+function codec(name: string): string {
+  if (!codecByName(name)) throw new InvalidArgumentError(`expected one of ${codecNames.join(', ')}`);
+  return name;
 }
 
 type Options = { json?: boolean; repeats: number; peer?: string } & Record<string, unknown>;
@@ -120,9 +127,7 @@ async function main(): Promise<void> {
         `measures another system in turn with ours; its figure is case peer, metric ${bench.peer.metric}: ${bench.peer.sentence}`,
       )
       .action((options: Options) => measure(bench, options));
-    for (const { flags, help, whole: number } of bench.own ?? [])
-      if (number) command.option(flags, help, whole);
-      else command.option(flags, help);
+    for (const { flags, help, read = String } of bench.own ?? []) command.option(flags, help, read);
   }
   await program.parseAsync();
 }

@@ -111,14 +111,20 @@ async function measureRounds({ codec, server, client }: Mesh, rounds: number, se
   add('workerCpu', (cpu.user + cpu.system) / 1000);
 }
 
+export interface ExchangeBenchOptions extends BenchOptions {
+  /** Only this one; all by default. */
+  codec?: CodecName;
+}
+
 /** Runs the bench; `small` only shows that it works. */
-export async function run(options: BenchOptions): Promise<Result[]> {
+export async function run(options: ExchangeBenchOptions): Promise<Result[]> {
+  const measured = options.codec ? [options.codec] : codecNames;
   const blocks = options.small ? 2 : 64;
   const rounds = options.small ? 1 : 6;
   const pushBytes = options.small ? 8e6 : 2e9;
   const series = new Series('exchange');
   const payloads = Object.fromEntries(
-    codecNames.map((codec) => {
+    measured.map((codec) => {
       const payload = new Float32Array(codecs[codec].payloadBytes(BLOCK_ELEMENTS_MAX) / 4);
       fillUniform(payload, 3, 1);
       return [codec, new Uint8Array(payload.buffer)];
@@ -127,12 +133,12 @@ export async function run(options: BenchOptions): Promise<Result[]> {
   const meshes: Mesh[] = [];
   const sink = await startProcess('sink', 'test/bench/push-sink.js', []);
   try {
-    for (const codec of codecNames) meshes.push(await startMesh(codec, blocks * BLOCK_ELEMENTS_MAX));
+    for (const codec of measured) meshes.push(await startMesh(codec, blocks * BLOCK_ELEMENTS_MAX));
     for (const mesh of meshes) await measureRounds(mesh, Math.min(3, rounds), new Series('warm-up'));
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       await options.between?.();
       for (const mesh of meshes) await measureRounds(mesh, rounds, series);
-      for (const codec of codecNames) {
+      for (const codec of measured) {
         const payload = payloads[codec];
         const count = Math.ceil(pushBytes / payload.byteLength);
         const rate = await measurePush(sink.ready.address as string, payload, count);
