@@ -147,6 +147,7 @@ async function tensorData(
   const dealer = createDealer(records, globalBatch, seed);
   return {
     fingerprint: hash.digest('hex'),
+    hasTest: test !== undefined,
     stepsPerEpoch: (batch) => stepsPerEpoch(records, batch),
     batch(epoch, step, rank, workers) {
       const indices = dealer.batch(epoch, step, equalShares(workers), rank);

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { execaNode } from 'execa';
-import { startTestServer } from '../helpers/server.js';
+import { startTestServer, until } from '../helpers/server.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -29,6 +29,6 @@ for (const { name, prints } of [
     t.teardown(() => rm(file));
     const { stdout } = await execaNode(file, [server.address]);
     t.regex(stdout, prints);
-    t.is(server.runs.size, 0, 'the run has ended');
+    await until(() => server.runs.size === 0);
   });
 }

@@ -21,3 +21,8 @@ export async function startTestServer(
   t.teardown(() => server.close('the test is over'));
   return server;
 }
+
+/** Resolves when something holds that others bring about; a test that waits in vain ends by its own time limit. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 10));
+}

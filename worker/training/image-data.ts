@@ -21,6 +21,7 @@ export function imageData(dataset: Dataset, globalBatch: number, seed: number): 
   let counted = { hits: 0, misses: 0, read: 0 };
   return {
     fingerprint: dataset.fingerprint,
+    hasTest: dataset.splits.test > 0,
     stepsPerEpoch: (batch) => stepsPerEpoch(dataset.splits.train, batch),
     batch: (epoch, step, rank, workers) =>
       toTensors(loader.batch({ epoch, step, view: equalShares(workers), rank }), classes),

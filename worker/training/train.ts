@@ -20,6 +20,8 @@ export interface TrainingData {
   stepsPerEpoch(globalBatch: number): number;
   /** This worker's part of a global batch. `step` counts within the epoch. */
   batch(epoch: number, step: number, rank: number, workers: number): Promise<Batch> | Batch;
+  /** Whether there is a test set. */
+  readonly hasTest: boolean;
   /** This worker's part of the test set, in batches. */
   evaluation(rank: number, workers: number): AsyncIterable<Batch> | Iterable<Batch>;
   /** Records found in the cache and records prepared anew, since the last call. */
@@ -207,8 +209,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
       const step = epoch * stepsPerEpoch;
       client.progress(step, 'evaluate');
-      await client.pullMasters(step);
-      assignTensors(tensors, (index) => client.masters(index));
+      // Between evaluations nobody waits at the end of an epoch, so one version is to be had only at the last one.
+      const isLast = epoch === epochs;
+      if (data.hasTest || isLast) {
+        await client.pullMasters(step);
+        assignTensors(tensors, (index) => client.masters(index));
+      }
       const share = { records: 0, lossSum: 0, correct: 0 };
       for await (const batch of data.evaluation(rank, workers)) {
         signal?.throwIfAborted();
@@ -220,7 +226,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         share.lossSum += result.loss * records;
         share.correct += result.correct;
       }
-      last = await client.evaluate({ step, ...share });
+      if (data.hasTest) last = await client.evaluate({ step, ...share });
       onEvent({
         event: 'epoch',
         epoch,
@@ -230,7 +236,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         accuracy: last.accuracy,
         seconds: totals.trainSeconds,
       });
-      if (epoch < epochs) assignTensors(tensors, (index) => client.parameters(index), exchanged);
+      if (data.hasTest && !isLast) assignTensors(tensors, (index) => client.parameters(index), exchanged);
       const counts = data.takeCacheCounts?.();
       if (counts) await client.countCache(counts.hits, counts.misses);
     }

@@ -1,0 +1,127 @@
+// The SDK's four verbs against real servers on free ports.
+import test from 'ava';
+import { connect, RunError, UserError } from '../../../shared/client/index.js';
+import { startTestServer, until } from '../../helpers/server.js';
+
+const line = { name: 'slope', shape: [2], values: new Float32Array([1, 2]) };
+
+test('push returns a step, wait tells its outcome, pull reads the exact values', async (t) => {
+  const server = await startTestServer(t);
+  const client = await connect({
+    join: server.address,
+    tensors: [line],
+    optimizer: 'sgd',
+    learningRate: 0.5,
+  });
+  t.is(client.rank, 0);
+  t.deepEqual([...(await client.pull(undefined, { codec: 'fp32' })).values.slope], [1, 2]);
+  const step = client.push({ slope: new Float32Array([1, -1]) }, { samples: 4, loss: 0.25 });
+  t.deepEqual(await client.wait(step), { step: 0, skipped: false, samples: 4, loss: 0.25 });
+  const pulled = await client.pull(['slope'], { codec: 'fp32' });
+  t.deepEqual([...pulled.values.slope], [0.5, 2.5]);
+  t.is(pulled.step, 1);
+  t.is(pulled.skew, 0);
+  await client.close();
+});
+
+test('two clients on two servers see the mean of their gradients, weighted by samples', async (t) => {
+  const keeper = await startTestServer(t);
+  await startTestServer(t, { join: keeper.address });
+  const large = { name: 'large', shape: [300_000], values: new Float32Array(300_000) };
+  const options = {
+    join: keeper.address,
+    tensors: [line, large],
+    optimizer: 'sgd',
+    learningRate: 1,
+    codec: 'fp32',
+    workers: 2,
+  } as const;
+  const clients = await Promise.all([connect(options), connect(options)]);
+  const results = await Promise.all(
+    clients.map((client, index) =>
+      client.pushPull(
+        { slope: new Float32Array([index, 0]), large: new Float32Array(300_000).fill(index) },
+        { samples: index === 0 ? 1 : 3 },
+      ),
+    ),
+  );
+  for (const { values, outcome } of results) {
+    t.is(outcome.samples, 4);
+    t.deepEqual([...values.slope], [1 - 0.75, 2]);
+    t.true(values.large.every((value) => value === -0.75));
+  }
+  await Promise.all(clients.map((client) => client.close()));
+  await until(() => keeper.runs.size === 0);
+  t.pass();
+});
+
+test('a gradient that is not a number skips the step and changes nothing', async (t) => {
+  const server = await startTestServer(t);
+  const client = await connect({ join: server.address, tensors: [line], optimizer: 'adam', codec: 'fp32' });
+  const { outcome } = await client.pushPull({ slope: new Float32Array([Number.NaN, 0]) });
+  t.true(outcome.skipped);
+  t.deepEqual([...(await client.pull()).values.slope], [1, 2]);
+  const next = await client.pushPull({ slope: new Float32Array([0, 0]) });
+  t.false(next.outcome.skipped);
+  t.is(next.outcome.step, 1);
+  await client.close();
+});
+
+test('a client without tensors reads a run that goes on, and cannot push', async (t) => {
+  const server = await startTestServer(t);
+  const worker = await connect({ join: server.address, tensors: [line], codec: 'bf16' });
+  const reader = await connect({ join: server.address });
+  t.is(reader.rank, undefined);
+  t.is(reader.run, worker.run);
+  t.deepEqual([...(await reader.pull()).values.slope], [1, 2]);
+  t.throws(() => reader.push({}), { instanceOf: UserError, message: /only pulls/ });
+  await reader.close();
+  await worker.close();
+});
+
+test('mistakes are told in one line before anything is sent', async (t) => {
+  const server = await startTestServer(t);
+  const at = { join: server.address };
+  await t.throwsAsync(connect({ ...at, tensors: [{ ...line, values: new Float32Array(3) }] }), {
+    instanceOf: UserError,
+    message: /Float32Array of 2 values for 'slope'/,
+  });
+  await t.throwsAsync(connect({ ...at, tensors: [line, line] }), {
+    instanceOf: UserError,
+    message: /'slope' twice/,
+  });
+  await t.throwsAsync(connect({ ...at, tensors: [line], codec: 'fp8' as 'fp16' }), {
+    instanceOf: UserError,
+    message: /fp32, fp16, bf16/,
+  });
+  await t.throwsAsync(connect({ ...at, run: 'nobody' }), { instanceOf: RunError, message: /'nobody'/ });
+  const client = await connect({ ...at, tensors: [line] });
+  t.throws(() => client.push({ slop: new Float32Array(2) }), {
+    instanceOf: UserError,
+    message: /'slope', got 'slop'|'slope'/,
+  });
+  t.throws(() => client.push({ slope: new Float32Array(1) }), {
+    instanceOf: UserError,
+    message: /expected 2 values/,
+  });
+  t.throws(() => client.push({}, { samples: 0 }), { instanceOf: UserError, message: /samples of 1 or more/ });
+  await t.throwsAsync(client.wait(7), { instanceOf: UserError, message: /step that push\(\) returned/ });
+  await t.throwsAsync(client.pull(['x']), { instanceOf: UserError, message: /got 'x'/ });
+  await client.close();
+});
+
+test('a server that nobody reaches is named', async (t) => {
+  await t.throwsAsync(connect({ join: '127.0.0.1:1', tensors: [line], peerDeadlineMs: 1_000 }), {
+    instanceOf: RunError,
+    message: /127\.0\.0\.1:1/,
+  });
+});
+
+test('a server that closes in the middle of a run is named by the next wait', async (t) => {
+  const server = await startTestServer(t);
+  const client = await connect({ join: server.address, tensors: [line] });
+  await client.pushPull({});
+  await server.close('the test closes it');
+  const error = await t.throwsAsync(client.pushPull({}), { instanceOf: RunError });
+  t.regex(error.message, /127\.0\.0\.1:\d+|the test closes it/);
+});

@@ -1,0 +1,155 @@
+// fit() on a real server against the same training by tf.js itself: the same batches, tf.js's own optimizer.
+import * as tf from '@tensorflow/tfjs-core';
+import { type LayersModel, layers, sequential } from '@tensorflow/tfjs-layers';
+import test from 'ava';
+import { UserError } from '../../shared/errors.js';
+import { keyedRandom } from '../../shared/random.js';
+import { chooseBackend } from '../../worker/backend/ladder.js';
+import { createDealer, equalShares } from '../../worker/data/dealer.js';
+import { fit as fitOnMesh } from '../../worker/fit.js';
+import { withKeyedWeights } from '../../worker/model/keyed-math-random.js';
+import { startTestServer } from '../helpers/server.js';
+
+const RECORDS = 48;
+const BATCH = 16;
+const EPOCHS = 3;
+const SEED = 5;
+
+test.before(async () => {
+  await chooseBackend('wasm');
+});
+
+function data(): { xs: tf.Tensor; ys: tf.Tensor } {
+  const random = keyedRandom(SEED, 'records');
+  const xs = tf.tensor2d(
+    Float32Array.from({ length: RECORDS * 6 }, () => random.normal()),
+    [RECORDS, 6],
+  );
+  const ys = tf.tidy(() => tf.oneHot(tf.argMax(tf.slice(xs, [0, 0], [RECORDS, 3]), 1), 3));
+  return { xs, ys };
+}
+
+/** With BatchNorm (state), a frozen layer and one that is used twice. */
+function model(name: string): LayersModel {
+  return withKeyedWeights(SEED, () => {
+    const shared = layers.dense({ name: `${name}-shared`, units: 6, activation: 'tanh' });
+    const made = sequential({
+      name: 'small',
+      layers: [
+        layers.dense({
+          name: `${name}-frozen`,
+          inputShape: [6],
+          units: 6,
+          activation: 'relu',
+          trainable: false,
+        }),
+        layers.batchNormalization({ name: `${name}-norm` }),
+        shared,
+        layers.dense({ name: `${name}-out`, units: 3, activation: 'softmax' }),
+      ],
+    });
+    return made;
+  });
+}
+
+async function values(of: LayersModel): Promise<number[][]> {
+  return Promise.all(of.getWeights().map(async (weight) => [...(await weight.data())]));
+}
+
+for (const { name, make } of [
+  { name: 'sgd', make: () => tf.train.sgd(0.1) },
+  { name: 'momentum', make: () => tf.train.momentum(0.05, 0.9) },
+  { name: 'adam', make: () => tf.train.adam(0.01) },
+]) {
+  test.serial(`one worker in fp32 with ${name} trains as tf.js does on the same batches`, async (t) => {
+    const server = await startTestServer(t);
+    const { xs, ys } = data();
+    const ours = model(`${name}-mesh`);
+    const theirs = model(`${name}-alone`);
+    t.deepEqual(await values(ours), await values(theirs), 'the same seed gives the same initial weights');
+    const frozenNow = async () => [...(await ours.getLayer(`${name}-mesh-frozen`).getWeights()[0].data())];
+    const frozen = await frozenNow();
+    for (const each of [ours, theirs]) each.compile({ optimizer: make(), loss: 'categoricalCrossentropy' });
+
+    const before = tf.memory().numTensors;
+    const { history, epoch } = await fitOnMesh(
+      ours,
+      { xs, ys },
+      {
+        join: server.address,
+        epochs: EPOCHS,
+        batchSize: BATCH,
+        seed: SEED,
+        codec: 'fp32',
+        validationData: { xs, ys },
+      },
+    );
+    t.is(tf.memory().numTensors, before, 'nothing is left over');
+    const dealer = createDealer(RECORDS, BATCH, SEED);
+    for (let index = 1; index <= EPOCHS; index++) {
+      for (let step = 0; step < dealer.stepsPerEpoch; step++) {
+        const indices = tf.tensor1d(Int32Array.from(dealer.batch(index, step, equalShares(1), 0)), 'int32');
+        await theirs.trainOnBatch(tf.gather(xs, indices), tf.gather(ys, indices));
+      }
+    }
+    const expected = await values(theirs);
+    for (const [index, found] of (await values(ours)).entries())
+      for (const [at, value] of found.entries())
+        t.true(
+          Math.abs(value - expected[index][at]) < 2e-4 * (1 + Math.abs(expected[index][at])),
+          `weight ${index}[${at}]: ${value}, tf.js ${expected[index][at]}`,
+        );
+    t.deepEqual(await frozenNow(), frozen, 'the frozen layer stays');
+    t.deepEqual(epoch, [0, 1, 2]);
+    t.true(history.loss[2] < history.loss[0]);
+    t.is(history.val_acc.length, EPOCHS);
+  });
+}
+
+test.serial(
+  'two workers with half a batch each come as close as rounding lets them to one with the whole',
+  async (t) => {
+    const keeper = await startTestServer(t);
+    await startTestServer(t, { join: keeper.address });
+    const { xs, ys } = data();
+    const run = async (name: string, workers: number) => {
+      const made = withKeyedWeights(SEED, () =>
+        sequential({
+          name: 'plain',
+          layers: [layers.dense({ name: `${name}`, inputShape: [6], units: 3, activation: 'softmax' })],
+        }),
+      );
+      made.compile({ optimizer: tf.train.sgd(0.1), loss: 'categoricalCrossentropy' });
+      await fitOnMesh(
+        made,
+        { xs, ys },
+        { join: keeper.address, epochs: 2, batchSize: BATCH, seed: SEED, codec: 'fp32', workers },
+      );
+      return values(made);
+    };
+    const alone = await run('dense', 1);
+    // One tf.js computes for both workers here, so they take turns; the mesh does not mind.
+    const names = ['dense', 'dense'];
+    const both = await Promise.all(names.map((name) => run(name, 2)));
+    t.deepEqual(both[0], both[1], 'both workers end with the same bits');
+    for (const [index, found] of both[0].entries())
+      for (const [at, value] of found.entries()) t.true(Math.abs(value - alone[index][at]) < 1e-5);
+  },
+);
+
+test.serial(
+  'a model that was not compiled, or with an optimizer that servers do not have, is refused',
+  async (t) => {
+    const { xs, ys } = data();
+    const made = model('refused');
+    await t.throwsAsync(fitOnMesh(made, { xs, ys }, { join: '127.0.0.1:1' }), {
+      instanceOf: UserError,
+      message: /compile/,
+    });
+    made.compile({ optimizer: tf.train.rmsprop(0.1), loss: 'categoricalCrossentropy' });
+    await t.throwsAsync(fitOnMesh(made, { xs, ys }, { join: '127.0.0.1:1' }), {
+      instanceOf: UserError,
+      message: /RMSProp/,
+    });
+  },
+);
