@@ -6,7 +6,7 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecNames, codecs } from '../shared/codec/registry.js';
 import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX } from '../shared/limits.js';
-import { encodeBulk } from '../shared/rpc/bulk.js';
+import { encodeBulk, type Framed } from '../shared/rpc/bulk.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
@@ -19,7 +19,7 @@ import type { ServerMetrics } from './metrics.js';
 import { type Effect, Shard } from './shard.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
-export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Buffer>;
+export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed>;
 
 /** A reader of blocks: a worker's subscription, or somebody's single fetch. */
 interface Reader {
@@ -44,7 +44,7 @@ export class HostedRun {
   readonly #writers = new Map<number, Writer>();
   readonly #readers = new Set<Reader>();
   /** Encoded subscription messages of the open step that some subscriber has not been given yet. */
-  readonly #encoded = new Map<number, { message: Buffer; awaited: number }>();
+  readonly #encoded = new Map<number, { message: Framed; awaited: number }>();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
   #lastHeaderAt = 0;
@@ -240,7 +240,7 @@ export class HostedRun {
   }
 
   /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
-  #shared(block: number, codec: CodecName): Buffer {
+  #shared(block: number, codec: CodecName): Framed {
     const kept = this.#encoded.get(block);
     if (kept) {
       if (--kept.awaited === 0) this.#encoded.delete(block);
@@ -252,7 +252,7 @@ export class HostedRun {
     return message;
   }
 
-  #encode(block: number, codec: CodecName, fetched: boolean): Buffer {
+  #encode(block: number, codec: CodecName, fetched: boolean): Framed {
     const { payload, ...fields } = this.shard.encode(block, codec);
     return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload);
   }
