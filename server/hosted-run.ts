@@ -6,7 +6,7 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecNames, codecs } from '../shared/codec/registry.js';
 import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX } from '../shared/limits.js';
-import { encodeBulk } from '../shared/rpc/bulk.js';
+import { encodeBulk, type Framed } from '../shared/rpc/bulk.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
@@ -19,7 +19,7 @@ import type { ServerMetrics } from './metrics.js';
 import { type Effect, Shard } from './shard.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
-export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Buffer>;
+export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed>;
 
 /** A reader of blocks: a worker's subscription, or somebody's single fetch. */
 interface Reader {
@@ -46,7 +46,7 @@ export class HostedRun {
   readonly #writers = new Map<number, Writer>();
   readonly #readers = new Set<Reader>();
   /** Encoded subscription messages, current ones only, that some subscriber has not been given yet. */
-  readonly #encoded = new Map<number, Buffer>();
+  readonly #encoded = new Map<number, Framed>();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
   #lastHeaderAt = 0;
@@ -237,7 +237,7 @@ export class HostedRun {
     while (reader.unsent < STREAM_UNSENT_MAX) {
       const next = reader.queue.shift();
       if (!next) return;
-      let message: Buffer;
+      let message: Framed;
       try {
         message = next.fetched
           ? this.#encode(next.block, next.codec, true)
@@ -264,7 +264,7 @@ export class HostedRun {
   }
 
   /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
-  #shared(reader: Reader, block: number, codec: CodecName): Buffer {
+  #shared(reader: Reader, block: number, codec: CodecName): Framed {
     const message = this.#encoded.get(block) ?? this.#encode(block, codec, false);
     this.#encoded.set(block, message);
     reader.queued.delete(block);
@@ -277,7 +277,7 @@ export class HostedRun {
     this.#encoded.delete(block);
   }
 
-  #encode(block: number, codec: CodecName, fetched: boolean): Buffer {
+  #encode(block: number, codec: CodecName, fetched: boolean): Framed {
     const { payload, ...fields } = this.shard.encode(block, codec);
     return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload);
   }

@@ -2,13 +2,14 @@
 // sized once: it never grows, and it goes when the run ends.
 import type { Block } from '../shared/blocks/blocks.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
+import { STAGE_SPARE_BYTES } from '../shared/rpc/bulk.js';
 import type { OptimizerSpec } from '../shared/run-spec.js';
 
 const ALIGN_BYTES = 64;
 /** What the kernels keep for themselves at the bottom, generously. */
 const KERNELS_BYTES = 64 * 1024;
 /** Two payloads: the one that came in, the one that goes out. */
-const SCRATCH_BYTES = 2 * BLOCK_PAYLOAD_MAX_BYTES;
+const SCRATCH_BYTES = 2 * BLOCK_PAYLOAD_MAX_BYTES + ALIGN_BYTES;
 
 const SLOTS: Record<OptimizerSpec['kind'], number> = { sgd: 0, momentum: 1, adam: 2 };
 
@@ -58,7 +59,7 @@ export function mapShard(
     next += aligned(bytes);
     return at;
   };
-  const incoming = take(BLOCK_PAYLOAD_MAX_BYTES);
+  const incoming = take(BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES);
   const outgoing = take(BLOCK_PAYLOAD_MAX_BYTES);
   const map = new Map<number, BlockMemory>();
   for (const block of blocks) {

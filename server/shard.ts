@@ -8,7 +8,7 @@ import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
 import { PUSH_CREDIT_BYTES } from '../shared/limits.js';
-import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
+import { type Bulk, checksumMatches, stagePayload } from '../shared/rpc/bulk.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockCodec, type RunSpec } from '../shared/run-spec.js';
 import { applyOptimizer } from './optimizer.js';
@@ -36,6 +36,14 @@ interface Held {
   scale: number;
   payload: Buffer;
 }
+
+/** A contribution whose payload has been checked and lies where the kernels read it. */
+interface Staged extends Omit<Held, 'payload'> {
+  address: number;
+}
+
+/** Elements that are decoded, added and used for the update at a time: 16 KiB of each array, within the first caches. */
+const PIECE_ELEMENTS = 4096;
 
 interface BlockState {
   readonly block: Block;
@@ -159,13 +167,13 @@ export class Shard {
     if (worker !== 0)
       throw refuse('UNKNOWN_WORKER', `expected initial values from worker 0, got them from worker ${worker}`);
     const state = this.#state(bulk.block);
-    this.#stage(bulk, state, codecs.fp32);
+    const address = this.#stage(bulk, state, codecs.fp32);
     const ack: Effect[] = [
       { kind: 'ack', worker, step: 0, block: bulk.block },
       { kind: 'release', worker, bytes: bulk.payload.byteLength },
     ];
     if (state.initialized) return ack;
-    codecs.fp32.decode(this.#kernels, this.#map.incoming, state.block.elements, 1, state.memory.values);
+    codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
     for (const slot of state.memory.slots) this.#kernels.f32(slot, state.block.elements).fill(0);
     state.initialized = true;
     this.#uninitialized--;
@@ -218,7 +226,7 @@ export class Shard {
         `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`,
       );
     const started = this.probe.now();
-    this.#stage(bulk, state, state.codec);
+    const address = this.#stage(bulk, state, state.codec);
     this.probe.phase('decode', started);
 
     state.arrived.add(worker);
@@ -227,17 +235,16 @@ export class Shard {
       this.#heldBytes[worker] += bytes;
       return [];
     }
-    const effects: Effect[] = [];
-    this.#sum(state, worker, state.codec, bulk.scale);
-    effects.push(release);
+    const effects: Effect[] = [release];
+    this.#take(state, { worker, codec: state.codec, scale: bulk.scale, address }, effects);
     for (let next = state.held.get(state.turn); next; next = state.held.get(state.turn)) {
+      const { payload, ...contribution } = next;
       state.held.delete(next.worker);
-      this.#heldBytes[next.worker] -= next.payload.byteLength;
-      this.#kernels.u8(this.#map.incoming, next.payload.byteLength).set(next.payload);
-      this.#sum(state, next.worker, next.codec, next.scale);
-      effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
+      this.#heldBytes[next.worker] -= payload.byteLength;
+      effects.push({ kind: 'release', worker: next.worker, bytes: payload.byteLength });
+      const staged = stagePayload(this.#kernels, payload, this.#map.incoming);
+      this.#take(state, { ...contribution, address: staged }, effects);
     }
-    if (state.turn === this.#spec.workers) this.#apply(state, effects);
     return effects;
   }
 
@@ -283,8 +290,8 @@ export class Shard {
     return state;
   }
 
-  /** Checks a payload and copies it to where the kernels read it. */
-  #stage(bulk: Bulk, state: BlockState, expected: Codec): void {
+  /** Checks a payload and copies it to where the kernels read it: returns the address. */
+  #stage(bulk: Bulk, state: BlockState, expected: Codec): number {
     const where = `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}'`;
     const codec = codecById(bulk.codec);
     if (codec?.id !== expected.id)
@@ -296,44 +303,73 @@ export class Shard {
     if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
     if (!checksumMatches(bulk))
       throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
-    this.#kernels.u8(this.#map.incoming, bulk.payload.byteLength).set(bulk.payload);
-    if (!codec.payloadFinite(this.#kernels, this.#map.incoming, state.block.elements))
+    const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
+    if (!codec.payloadFinite(this.#kernels, address, state.block.elements))
       throw refuse(
         'NOT_FINITE',
         `${where}: expected finite numbers, got NaN or infinity; say all_finite = false in the step header`,
       );
+    return address;
   }
 
-  #sum(state: BlockState, worker: number, codec: Codec, scale: number): void {
-    const started = this.probe.now();
-    const weight = this.#headers.weight(worker, state.block.kind === 'trainable');
-    codec.accumulate(
-      this.#kernels,
-      this.#map.incoming,
-      state.block.elements,
-      scale,
-      weight,
-      state.memory.accumulator,
-      state.turn === 0,
-    );
+  /** Adds the contribution whose turn it is; the last one of a step updates the block. */
+  #take(state: BlockState, contribution: Staged, effects: Effect[]): void {
+    const first = state.turn === 0;
     state.turn++;
+    if (state.turn === this.#spec.workers) {
+      this.#apply(state, contribution, first, effects);
+      return;
+    }
+    const started = this.probe.now();
+    this.#sum(state, contribution, first, 0, state.block.elements, state.memory.accumulator);
     this.probe.phase('aggregate', started);
   }
 
-  #apply(state: BlockState, effects: Effect[]): void {
-    const started = this.probe.now();
-    const gradientScale = 1 / this.#headers.totalSamples();
+  /** Adds some elements of a contribution to the sum of these elements at the address `sum`. */
+  #sum(
+    { block }: BlockState,
+    { worker, codec, scale, address }: Staged,
+    first: boolean,
+    from: number,
+    elements: number,
+    sum: number,
+  ): void {
+    const source = address + codec.payloadBytes(from);
+    const weight = this.#headers.weight(worker, block.kind === 'trainable');
+    codec.accumulate(this.#kernels, source, elements, scale, weight, sum, first);
+  }
+
+  /**
+   * Adds the last contribution and updates the block, piece by piece where the codec allows it, so that what is
+   * decoded is used while it is in cache. A sum of one contribution only never exists as a whole.
+   */
+  #apply(state: BlockState, last: Staged, first: boolean, effects: Effect[]): void {
     const { memory, block } = state;
-    if (block.kind === 'state')
-      this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
-    else
-      state.absmax = applyOptimizer(this.#kernels, this.#spec.optimizer, {
-        memory,
-        elements: block.elements,
-        gradientScale,
-        version: state.version,
-      });
-    this.probe.phase('optimizer', started);
+    const gradientScale = 1 / this.#headers.totalSamples();
+    const piece = last.codec.divisible ? PIECE_ELEMENTS : block.elements;
+    const passing = first && last.codec.divisible;
+    const took = { aggregate: 0, optimizer: 0 };
+    let absmax = 0;
+    let mark = this.probe.now();
+    for (let from = 0; from < block.elements; from += piece) {
+      const elements = Math.min(piece, block.elements - from);
+      const sum = passing ? this.#map.outgoing : memory.accumulator + 4 * from;
+      this.#sum(state, last, first, from, elements, sum);
+      const summed = this.probe.now();
+      if (block.kind === 'state')
+        this.#kernels.scaleF32(sum, elements, gradientScale, memory.values + 4 * from);
+      else {
+        const update = { memory, sum, from, elements, gradientScale, version: state.version };
+        absmax = Math.max(absmax, applyOptimizer(this.#kernels, this.#spec.optimizer, update));
+      }
+      const updated = this.probe.now();
+      took.aggregate += summed - mark;
+      took.optimizer += updated - summed;
+      mark = updated;
+    }
+    if (block.kind !== 'state') state.absmax = absmax;
+    this.probe.phase('aggregate', mark - took.aggregate);
+    this.probe.phase('optimizer', mark - took.optimizer);
     state.version++;
     state.applied = true;
     this.#open--;

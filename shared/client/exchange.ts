@@ -8,7 +8,7 @@ import type { Codec, CodecName } from '../codec/codec.js';
 import { checkPayload, codecById, codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { type Bulk, checksumMatches, encodeBulk } from '../rpc/bulk.js';
+import { type Bulk, checksumMatches, encodeBulk, stagePayload } from '../rpc/bulk.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
@@ -20,7 +20,7 @@ export interface ExchangeMemory {
   /** Byte addresses of fp32 arrays of `layout.elementsPadded`. */
   readonly gradients: number;
   readonly parameters: number;
-  /** Byte address of room for two payloads of a block. */
+  /** Byte address of room for the payload of a block and STAGE_SPARE_BYTES. */
   readonly scratch: number;
 }
 
@@ -39,6 +39,7 @@ export interface ExchangeOptions {
 
 export interface StepHeaderFields {
   samples: number;
+  /** Whether every gradient can be encoded; see `Exchange.measure`. */
   allFinite: boolean;
   lossScale: number;
   lossSum: number;
@@ -80,6 +81,8 @@ export class Exchange {
   #acknowledged: (() => void) | undefined;
   #failure: RunError | undefined;
   #step = 0;
+  /** Largest magnitude of each block's gradients, from `measure` to the end of the step. */
+  #absmax: (number | undefined)[] = [];
 
   private constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -198,12 +201,14 @@ export class Exchange {
           this.#step,
           memory.gradients,
           (block) => codecs[blockCodec(spec.codec, block)],
+          this.#absmax,
           // A skipped step takes no more contributions.
           () => pending.outcome?.skipped ?? false,
         )
       : { bytes: 0, encodeSeconds: 0 };
     await pending.done;
     this.#step++;
+    this.#absmax.length = 0;
     const seconds = (performance.now() - started) / 1000;
     return {
       outcome: pending.outcome as StepOutcome__Output,
@@ -213,6 +218,22 @@ export class Exchange {
       bytesPushed: pushed.bytes,
       bytesPulled: pending.bytes,
     };
+  }
+
+  /**
+   * Looks at the gradients of a step before its header is written: whether each can be encoded, that is, is finite
+   * and within its codec's range. What it finds of each block is used when that is encoded.
+   */
+  measure(): boolean {
+    const { layout, spec, memory } = this.#options;
+    this.#absmax.length = 0;
+    return layout.blocks.every((block) => {
+      if (block.kind === 'frozen') return true;
+      const at = memory.gradients + 4 * blockOffset(layout, block);
+      const absmax = memory.kernels.absmax(at, block.elements);
+      this.#absmax[block.index] = absmax;
+      return absmax < codecs[blockCodec(spec.codec, block)].magnitudeLimit;
+    });
   }
 
   /** Ends all streams; an exchange under way fails. */
@@ -268,6 +289,7 @@ export class Exchange {
     step: number,
     source: number,
     codecOf: (block: Block) => Codec,
+    absmax: readonly (number | undefined)[] = [],
     stopped: () => boolean = () => false,
   ) {
     const { layout, view, memory } = this.#options;
@@ -287,6 +309,7 @@ export class Exchange {
             source + 4 * blockOffset(layout, block),
             block.elements,
             memory.scratch,
+            absmax[block.index],
           );
           const payload = memory.kernels.u8(memory.scratch, payloadBytes);
           const message = encodeBulk(field, { step, block: block.index, codec: codec.id, scale }, payload);
@@ -369,10 +392,9 @@ export class Exchange {
           (checksumMatches(bulk) ? undefined : 'the payload is not the one whose checksum was sent'));
     if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
     const started = performance.now();
-    memory.kernels.u8(memory.scratch, bulk.payload.byteLength).set(bulk.payload);
     expected.decode(
       memory.kernels,
-      memory.scratch,
+      stagePayload(memory.kernels, bulk.payload, memory.scratch),
       block.elements,
       bulk.scale,
       pending.target + 4 * blockOffset(layout, block),

@@ -5,13 +5,14 @@ import { hostname } from 'node:os';
 import { type BlockLayout, layoutBlocks } from '../blocks/blocks.js';
 import { elementsOf, manifestFault, type TensorSpec } from '../blocks/manifest.js';
 import type { CodecName } from '../codec/codec.js';
-import { codecNames, codecs } from '../codec/registry.js';
+import { codecNames } from '../codec/registry.js';
 import { formatAddress, parseAddress } from '../config/address.js';
 import { UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
 import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
-import { blockCodec, fromWire, type OptimizerSpec, optimizerSpec, type RunSpec } from '../run-spec.js';
+import { STAGE_SPARE_BYTES } from '../rpc/bulk.js';
+import { fromWire, type OptimizerSpec, optimizerSpec, type RunSpec } from '../run-spec.js';
 import { Exchange } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';
 
@@ -83,6 +84,7 @@ export interface Client {
 }
 
 const DEFAULT_PEER_DEADLINE_MS = 20_000;
+const SCRATCH_BYTES = BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES;
 
 /**
  * Connects to a mesh. Throws UserError for options that cannot be, Refused or RunError where the mesh says no or
@@ -168,12 +170,12 @@ class MeshClient implements Client {
   ) {
     this.#layout = layoutBlocks(spec.tensors);
     const modelBytes = this.#layout.elementsPadded * 4;
-    this.#kernels = loadKernels({ bytes: 2 * modelBytes + BLOCK_PAYLOAD_MAX_BYTES + 4096 });
+    this.#kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + 4096 });
     const arena = new Arena(this.#kernels);
     this.#addresses = {
       gradients: arena.alloc(modelBytes),
       parameters: arena.alloc(modelBytes),
-      scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES),
+      scratch: arena.alloc(SCRATCH_BYTES),
     };
   }
 
@@ -235,15 +237,12 @@ class MeshClient implements Client {
         );
     }
     const outcome = this.#enqueue(async () => {
-      let allFinite = Number.isFinite(loss);
-      for (const [index, { name, shape }] of this.spec.tensors.entries()) {
+      for (const [index, { name }] of this.spec.tensors.entries()) {
         const target = this.#view(this.#addresses.gradients, index);
         if (gradients[name]) target.set(gradients[name]);
         else target.fill(0);
-        const limit = codecs[blockCodec(this.spec.codec, { kind: 'trainable' })].magnitudeLimit;
-        const address = this.#addresses.gradients + 4 * this.#layout.tensorOffsets[index];
-        allFinite &&= this.#kernels.absmax(address, elementsOf(shape)) < limit;
       }
+      const allFinite = this.#open.measure() && Number.isFinite(loss);
       const lossSum = Number.isFinite(loss) ? loss * samples : 0;
       const { outcome: decided } = await this.#open.pushPull({
         samples,

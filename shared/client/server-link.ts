@@ -4,7 +4,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
 import { BLOCK_PAYLOAD_MAX_BYTES, STREAM_UNSENT_MAX } from '../limits.js';
-import type { Bulk } from '../rpc/bulk.js';
+import type { Bulk, Framed } from '../rpc/bulk.js';
 import type { ParametersClient } from '../rpc/generated/gradloom/v1/Parameters.js';
 import type { PullMessage } from '../rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply__Output } from '../rpc/generated/gradloom/v1/PullReply.js';
@@ -49,7 +49,7 @@ export class ServerLink {
   readonly name: string;
   readonly #clients: ParametersClient[] = [];
   readonly #handlers: LinkHandlers;
-  #push: grpc.ClientDuplexStream<PushMessage | Buffer, PushReply__Output> | undefined;
+  #push: grpc.ClientDuplexStream<PushMessage | Framed, PushReply__Output> | undefined;
   readonly #pull: grpc.ClientDuplexStream<PullMessage, PullReply__Output>;
   #creditBytes = 0;
   #creditMaxBytes = 0;
@@ -118,7 +118,7 @@ export class ServerLink {
     this.#pull.write({ hello: options.hello });
     if (options.hello.observer) return;
 
-    this.#push = open().Push() as unknown as grpc.ClientDuplexStream<PushMessage | Buffer, PushReply__Output>;
+    this.#push = open().Push() as unknown as grpc.ClientDuplexStream<PushMessage | Framed, PushReply__Output>;
     this.#push.on('data', (reply: PushReply__Output) => {
       if (reply.ack) {
         this.#creditBytes = Math.min(this.#creditMaxBytes, this.#creditBytes + reply.ack.releasedBytes);
@@ -187,7 +187,7 @@ export class ServerLink {
   }
 
   /** Sends a finished message for which there is room. */
-  send(message: Buffer, payloadBytes: number): void {
+  send(message: Framed, payloadBytes: number): void {
     this.#creditBytes -= payloadBytes;
     this.#unsent++;
     this.#push?.write(message, () => {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import * as grpc from '@grpc/grpc-js';
 import * as protoLoader from '@grpc/proto-loader';
-import { decodeBulk } from './bulk.js';
+import { decodeBulk, Framed } from './bulk.js';
 import type { MembershipClient, MembershipDefinition } from './generated/gradloom/v1/Membership.js';
 import type { ParametersClient, ParametersDefinition } from './generated/gradloom/v1/Parameters.js';
 
@@ -42,11 +42,11 @@ export const generated = {
 type Serializer = (value: unknown) => Buffer;
 type Deserializer = (bytes: Buffer) => unknown;
 
-/** A message that is a Buffer is already in its wire form. */
-const passBuffer =
+/** A bulk message is already in its wire form. */
+const passFramed =
   (serialize: Serializer): Serializer =>
   (value) =>
-    Buffer.isBuffer(value) ? value : serialize(value);
+    value instanceof Framed ? value.message : serialize(value);
 
 export function deserializePush(bytes: Buffer): unknown {
   const hot = decodeBulk(bytes, [FIELD.contribution, FIELD.initial]);
@@ -68,10 +68,10 @@ interface Codable {
   responseDeserialize: Deserializer;
 }
 const push = parametersService.Push as unknown as Codable;
-push.requestSerialize = passBuffer(push.requestSerialize);
+push.requestSerialize = passFramed(push.requestSerialize);
 push.requestDeserialize = deserializePush;
 const pull = parametersService.Pull as unknown as Codable;
-pull.responseSerialize = passBuffer(pull.responseSerialize);
+pull.responseSerialize = passFramed(pull.responseSerialize);
 pull.responseDeserialize = deserializePull;
 
 type ClientConstructor<T> = new (

@@ -5,6 +5,7 @@ import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
 import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
+import { Framed } from './bulk.js';
 
 /** Time after which a peer that answers nothing is given up, split between silence and the probe's answer. */
 function keepalive(peerDeadlineMs: number): grpc.ChannelOptions {
@@ -41,11 +42,29 @@ interface ServerInternals {
   commonServerOptions: { settings?: { initialWindowSize?: number } };
 }
 
+interface CallInternals {
+  serializeMessage(value: unknown): Buffer;
+}
+
+/** Sends bulk messages in the frame that they were made in, where grpc-js would copy each into a new one. */
+const passFrames: grpc.ServerInterceptor = (_method, call) => {
+  const internals = call as unknown as CallInternals;
+  const serialize = internals.serializeMessage;
+  if (typeof serialize !== 'function')
+    throw new Error(
+      'this version of @grpc/grpc-js frames its messages elsewhere; bulk would be copied twice',
+    );
+  internals.serializeMessage = (value) =>
+    value instanceof Framed ? value.framed : serialize.call(internals, value);
+  return new grpc.ServerInterceptingCall(call);
+};
+
 /** A gRPC server whose streams have open receive windows. */
 export function createServer(peerDeadlineMs: number): grpc.Server {
   const server = new grpc.Server({
     ...common,
     ...keepalive(peerDeadlineMs),
+    interceptors: [passFrames],
   });
   const internals = server as unknown as ServerInternals;
   if (typeof internals.commonServerOptions !== 'object')

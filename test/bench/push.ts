@@ -3,12 +3,12 @@
 import * as grpc from '@grpc/grpc-js';
 import { codecs } from '../../shared/codec/registry.js';
 import { STREAM_UNSENT_MAX } from '../../shared/limits.js';
-import { encodeBulk } from '../../shared/rpc/bulk.js';
+import { encodeBulk, type Framed } from '../../shared/rpc/bulk.js';
 import type { PushReply__Output } from '../../shared/rpc/generated/gradloom/v1/PushReply.js';
 import { FIELD, ParametersStub } from '../../shared/rpc/proto.js';
 import { channelOptions } from '../../shared/rpc/transport.js';
 
-type Call = grpc.ClientDuplexStream<Buffer, PushReply__Output>;
+type Call = grpc.ClientDuplexStream<Framed, PushReply__Output>;
 
 /** Payload bytes a second of `count` contributions of `payload`, from the first to the sink's last word. */
 export async function measurePush(address: string, payload: Uint8Array, count: number): Promise<number> {

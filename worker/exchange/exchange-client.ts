@@ -7,6 +7,7 @@ import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES, DRAIN_MS } from '../../shared/limits.js';
+import { STAGE_SPARE_BYTES } from '../../shared/rpc/bulk.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
 import {
@@ -18,6 +19,8 @@ import {
   type ThreadData,
   type ToThread,
 } from './messages.js';
+
+const SCRATCH_BYTES = BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES;
 
 export interface ExchangeClientOptions {
   spec: RunSpec;
@@ -59,12 +62,12 @@ export class ExchangeClient {
     this.layout = layoutBlocks(options.spec.tensors);
     this.#started = started;
     const modelBytes = this.layout.elementsPadded * 4;
-    const kernels = loadKernels({ bytes: 2 * modelBytes + BLOCK_PAYLOAD_MAX_BYTES + 4096 });
+    const kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + 4096 });
     const arena = new Arena(kernels);
     const addresses = {
       gradients: arena.alloc(modelBytes),
       parameters: arena.alloc(modelBytes),
-      scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES),
+      scratch: arena.alloc(SCRATCH_BYTES),
     };
     const clock = new SharedArrayBuffer(3 * 8);
     this.#addresses = addresses;

@@ -4,13 +4,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
-import { codecs } from '../../shared/codec/registry.js';
 import { isExpected, RunError, sentence, UserError } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { HEARTBEAT_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
-import { blockCodec, layoutOf } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run-spec.js';
 import { type FromThread, PHASES, type Stepped, type ThreadData, type ToThread } from './messages.js';
 
 const port = parentPort as NonNullable<typeof parentPort>;
@@ -34,19 +33,6 @@ function fail(error: unknown): void {
   say({ kind: 'failed', message: sentence(error), mistake: error instanceof UserError });
 }
 
-/** Whether every gradient can be encoded: finite, and within the codec's range. */
-function gradientsFinite(): boolean {
-  return layout.tensors.every(({ kind }, index) => {
-    if (kind === 'frozen') return true;
-    const elements = layout.blocks.reduce(
-      (sum, block) => (block.tensor === index ? sum + block.elements : sum),
-      0,
-    );
-    const limit = codecs[blockCodec(spec.codec, { kind })].magnitudeLimit;
-    return kernels.absmax(data.gradients + 4 * layout.tensorOffsets[index], elements) < limit;
-  });
-}
-
 function elementsPushed(): number {
   return layout.blocks.reduce((sum, block) => (block.kind === 'frozen' ? sum : sum + block.elements), 0);
 }
@@ -55,7 +41,7 @@ const exchangedElements = elementsPushed();
 async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepped> {
   const { samples, lossSum, correct, phases, epoch } = message;
   const at = (exchange as Exchange).step;
-  const allFinite = gradientsFinite() && Number.isFinite(lossSum);
+  const allFinite = (exchange as Exchange).measure() && Number.isFinite(lossSum);
   const result = await (exchange as Exchange).pushPull({
     samples,
     allFinite,
