@@ -54,6 +54,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
   let welcome: WorkerWelcome__Output | undefined;
   let started = false;
   let over = false;
+  /** Why nothing can be asked any more. */
+  let reason = new RunError(`the run with ${keeper} was left`);
   let evaluated: { resolve(evaluation: Evaluation__Output): void; reject(error: Error): void } | undefined;
   let ended: { resolve(): void; reject(error: Error): void } | undefined;
 
@@ -61,13 +63,17 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
     const finish = (error?: RunError) => {
       if (over) return;
       over = true;
+      reason = error ?? new RunError('the run has ended');
       client.close();
       if (error) {
         if (!started) reject(error);
         else if (ended) ended.reject(error);
         else options.onLost(error);
         evaluated?.reject(error);
-      } else ended?.resolve();
+      } else {
+        ended?.resolve();
+        evaluated?.reject(reason);
+      }
     };
     const membership = (view: View__Output, { run, rank }: WorkerWelcome__Output): Membership => ({
       run,
@@ -76,11 +82,13 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       progress: (progress) => void (over || call.write({ progress })),
       evaluate: (part) =>
         new Promise((resolvePart, rejectPart) => {
+          if (over) return rejectPart(reason);
           evaluated = { resolve: resolvePart, reject: rejectPart };
           call.write({ evaluation: part });
         }),
       done: () =>
         new Promise((resolveEnd, rejectEnd) => {
+          if (over) return rejectEnd(reason);
           ended = { resolve: resolveEnd, reject: rejectEnd };
           call.write({ done: {} });
         }),
@@ -89,6 +97,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         over = true;
         call.end();
         client.close();
+        evaluated?.reject(reason);
+        ended?.reject(reason);
       },
     });
     call.on('data', (order: WorkerOrder__Output) => {

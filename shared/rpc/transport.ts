@@ -7,6 +7,10 @@ import { sentence, UserError } from '../errors.js';
 import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
 import { Framed } from './bulk.js';
 
+// What grpc-js would print on stderr reaches us as errors, which are told once; who looks into grpc-js itself
+// sets its own variable.
+if (!process.env.GRPC_VERBOSITY) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 /** Time after which a peer that answers nothing is given up, split between silence and the probe's answer. */
 function keepalive(peerDeadlineMs: number): grpc.ChannelOptions {
   return {

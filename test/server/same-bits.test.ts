@@ -4,15 +4,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import test from 'ava';
 import fc from 'fast-check';
-import type { Shard } from '../../server/shard.js';
-import type { Header } from '../../server/step-headers.js';
 import { keyedRandom } from '../../shared/random.js';
-import type { Bulk } from '../../shared/rpc/bulk.js';
 import { layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
 import {
   bitsOfAll,
   bulkOf,
-  contributionOf,
   gradientOf,
   headerOf,
   makeShards,
@@ -20,51 +16,7 @@ import {
   type ShardSet,
   valuesOf,
 } from '../helpers/shards.js';
-
-const STEPS = 4;
-
-type Message = { header: Header; step: number } | { contribution: Bulk };
-
-function deliver(shard: Shard, worker: number, message: Message): void {
-  if ('header' in message) shard.header(worker, message.step, message.header);
-  else shard.contribution(worker, message.contribution);
-}
-
-/** What a worker sends to one server for one step, in order. */
-function messagesOf(
-  spec: RunSpec,
-  set: ShardSet,
-  worker: number,
-  server: number,
-  step: number,
-  header: Header,
-): Message[] {
-  const { blocks } = layoutOf(spec);
-  const contributions = header.allFinite
-    ? blocks
-        .filter(({ index, kind }) => kind !== 'frozen' && set.owners[index] === server)
-        .map(({ index }) => ({ contribution: contributionOf(spec, step, worker, index) }))
-    : [];
-  return [{ header, step }, ...contributions];
-}
-
-interface Bad {
-  /** At this step worker 0's gradients are not finite. */
-  skippedStep?: number;
-}
-
-/** Trains in the plainest order: worker after worker, block after block. */
-function trainInOrder(spec: RunSpec, servers: number, { skippedStep }: Bad = {}): ShardSet {
-  const set = makeShards(spec, servers);
-  for (let step = 0; step < STEPS; step++)
-    for (let worker = 0; worker < spec.workers; worker++)
-      for (const [server, shard] of set.shards.entries()) {
-        const header = { ...headerOf(step, worker), allFinite: !(worker === 0 && step === skippedStep) };
-        for (const message of messagesOf(spec, set, worker, server, step, header))
-          deliver(shard, worker, message);
-      }
-  return set;
-}
+import { type Bad, deliver, type Message, messagesOf, STEPS, trainInOrder } from '../helpers/training.js';
 
 /** Trains with messages mixed: each (worker, server) has a stream that stays in order, and nothing else does. */
 function trainMixed(

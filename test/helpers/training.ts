@@ -1,0 +1,53 @@
+// Training on shards driven by hand, in the plainest order: the bits that every other way must give.
+
+import type { Shard } from '../../server/shard.js';
+import type { Header } from '../../server/step-headers.js';
+import type { Bulk } from '../../shared/rpc/bulk.js';
+import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { contributionOf, headerOf, makeShards, type ShardSet } from './shards.js';
+
+export type Message = { header: Header; step: number } | { contribution: Bulk };
+
+export function deliver(shard: Shard, worker: number, message: Message): void {
+  if ('header' in message) shard.header(worker, message.step, message.header);
+  else shard.contribution(worker, message.contribution);
+}
+
+/** What a worker sends to one server for one step, in order. */
+export function messagesOf(
+  spec: RunSpec,
+  set: ShardSet,
+  worker: number,
+  server: number,
+  step: number,
+  header: Header,
+): Message[] {
+  const { blocks } = layoutOf(spec);
+  const contributions = header.allFinite
+    ? blocks
+        .filter(({ index, kind }) => kind !== 'frozen' && set.owners[index] === server)
+        .map(({ index }) => ({ contribution: contributionOf(spec, step, worker, index) }))
+    : [];
+  return [{ header, step }, ...contributions];
+}
+
+export interface Bad {
+  /** At this step worker 0's gradients are not finite. */
+  skippedStep?: number;
+}
+
+/** Steps that the runs of tests have. */
+export const STEPS = 4;
+
+/** Trains in the plainest order: worker after worker, block after block. */
+export function trainInOrder(spec: RunSpec, servers: number, { skippedStep }: Bad = {}): ShardSet {
+  const set = makeShards(spec, servers);
+  for (let step = 0; step < STEPS; step++)
+    for (let worker = 0; worker < spec.workers; worker++)
+      for (const [server, shard] of set.shards.entries()) {
+        const header = { ...headerOf(step, worker), allFinite: !(worker === 0 && step === skippedStep) };
+        for (const message of messagesOf(spec, set, worker, server, step, header))
+          deliver(shard, worker, message);
+      }
+  return set;
+}

@@ -1,0 +1,145 @@
+// The windows: bulk in both directions never stops for good however small the buffers between, and a link with
+// latency is filled. Through a proxy, and in bytes instead of seconds.
+import * as grpc from '@grpc/grpc-js';
+import test from 'ava';
+import { BLOCK_ELEMENTS_MAX, FLOW_CONTROL_WINDOW_BYTES, PUSH_CREDIT_BYTES } from '../../../shared/limits.js';
+import { encodeBulk } from '../../../shared/rpc/bulk.js';
+import { FIELD } from '../../../shared/rpc/proto.js';
+import { bind, channelOptions, createServer } from '../../../shared/rpc/transport.js';
+import { optimizerSpec } from '../../../shared/run-spec.js';
+import { openServer, PEER_DEADLINE_MS, startWorker, startWorkers } from '../../helpers/mesh.js';
+import { openProxy } from '../../helpers/proxy.js';
+import { bitsOfAll, makeSpec } from '../../helpers/shards.js';
+import { trainInOrder } from '../../helpers/training.js';
+
+const MiB = 1024 ** 2;
+
+/** 16 MiB of fp32 in 16 blocks. */
+const large = makeSpec({
+  workers: 1,
+  codec: 'fp32',
+  optimizer: optimizerSpec('sgd', 0.01),
+  tensors: [{ name: 'w', shape: [16, BLOCK_ELEMENTS_MAX], kind: 'trainable' }],
+});
+
+for (const [title, options] of [
+  ['buffers of 4 KiB', { bufferBytes: 4 * 1024 }],
+  ['buffers of 16 KiB and 2 ms each way', { bufferBytes: 16 * 1024, delayMs: 2 }],
+] as const)
+  test(`16 MiB up and down through ${title} arrive`, async (t) => {
+    const server = await openServer(t);
+    const proxy = await openProxy(t, { target: server.address, ...options });
+    const worker = await startWorker({
+      address: server.address,
+      spec: large,
+      addressOf: () => proxy.address,
+    });
+    const { bytesPushed, bytesPulled } = await worker.step(0);
+    t.is(bytesPushed, 16 * MiB);
+    t.is(bytesPulled, 16 * MiB);
+    t.true(proxy.bytes.up >= 32 * MiB);
+    t.true(proxy.bytes.down >= 16 * MiB);
+    t.is((await worker.fetchBits(1)).length, 16 * BLOCK_ELEMENTS_MAX);
+    worker.leave();
+  });
+
+test('two workers behind delays of their own get the bits of a shard driven by hand', async (t) => {
+  const server = await openServer(t);
+  const proxies = [
+    await openProxy(t, { target: server.address, bufferBytes: 1024, delayMs: 1 }),
+    await openProxy(t, { target: server.address, bufferBytes: 1024, delayMs: 4 }),
+  ];
+  const spec = makeSpec();
+  let next = 0;
+  const workers = await startWorkers({
+    address: server.address,
+    spec,
+    addressOf: () => proxies[next++ % 2].address,
+  });
+  for (let step = 0; step < 4; step++) await Promise.all(workers.map((worker) => worker.step(step)));
+  t.deepEqual(await workers[0].fetchBits(4), bitsOfAll(trainInOrder(spec, 1)));
+  for (const worker of workers) worker.leave();
+});
+
+test('a push fills a window of megabytes without any answer of the server, and stops at its credit', async (t) => {
+  const server = await openServer(t);
+  const proxy = await openProxy(t, { target: server.address, delayMs: 20 });
+  const spec = {
+    ...large,
+    tensors: [{ name: 'w', shape: [24, BLOCK_ELEMENTS_MAX], kind: 'trainable' as const }],
+  };
+  const worker = await startWorker({ address: server.address, spec, addressOf: () => proxy.address });
+  const before = proxy.bytes.up;
+  // Neither window updates nor acknowledgements come back: what goes up is what the windows let out.
+  proxy.hold('down');
+  const step = worker.step(0);
+  await proxy.reached('up', before + FLOW_CONTROL_WINDOW_BYTES);
+  t.true(proxy.bytes.up - before < FLOW_CONTROL_WINDOW_BYTES + 64 * 1024);
+  t.true(worker.exchange.inFlightBytes <= PUSH_CREDIT_BYTES);
+  t.true(worker.exchange.inFlightBytes >= FLOW_CONTROL_WINDOW_BYTES - 2 * MiB);
+  proxy.release('down');
+  t.is((await step).bytesPushed, 24 * MiB);
+  t.is(worker.exchange.inFlightBytes, 0);
+  worker.leave();
+});
+
+test('a pull fills a window of megabytes while nothing of the client comes through', async (t) => {
+  const server = await openServer(t);
+  const proxy = await openProxy(t, { target: server.address, delayMs: 20 });
+  const worker = await startWorker({ address: server.address, spec: large, addressOf: () => proxy.address });
+  const before = proxy.bytes.down;
+  const fetch = worker.fetchBits(0);
+  // The request is small; once the first of the answer is there, the client is silenced.
+  await proxy.reached('down', before + 1);
+  proxy.hold('up');
+  await proxy.reached('down', before + 4 * MiB);
+  proxy.release('up');
+  t.is((await fetch).length, 16 * BLOCK_ELEMENTS_MAX);
+  worker.leave();
+});
+
+test('every channel has a connection of its own', async (t) => {
+  const peers = new Set<string>();
+  const server = createServer(PEER_DEADLINE_MS);
+  const bytes = (value: Buffer) => value;
+  const path = '/test.Test/Call';
+  server.addService(
+    {
+      call: {
+        path,
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: bytes,
+        requestDeserialize: bytes,
+        responseSerialize: bytes,
+        responseDeserialize: bytes,
+      },
+    },
+    {
+      call: (call: grpc.ServerUnaryCall<Buffer, Buffer>, done: grpc.sendUnaryData<Buffer>) => {
+        peers.add(call.getPeer());
+        done(null, Buffer.alloc(0));
+      },
+    },
+  );
+  const port = await bind(server, '127.0.0.1:0');
+  t.teardown(() => server.forceShutdown());
+  for (let count = 0; count < 3; count++) {
+    const client = new grpc.Client(
+      `127.0.0.1:${port}`,
+      grpc.credentials.createInsecure(),
+      channelOptions(PEER_DEADLINE_MS),
+    );
+    t.teardown(() => client.close());
+    await new Promise<void>((resolve, reject) =>
+      client.makeUnaryRequest(
+        path,
+        bytes,
+        bytes,
+        encodeBulk(FIELD.block, { step: 0, block: 0, codec: 1, scale: 1 }, bytes(Buffer.alloc(1))),
+        (error) => (error ? reject(error) : resolve()),
+      ),
+    );
+  }
+  t.is(peers.size, 3);
+});
