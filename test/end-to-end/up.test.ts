@@ -3,10 +3,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import '@tensorflow/tfjs-backend-cpu';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import test from 'ava';
 import { readSafetensors } from '../../shared/safetensors.js';
+import { chooseBackend } from '../../worker/backend/ladder.js';
 import { CIFAR_RECORD_BYTES, interleave } from '../../worker/data/cifar-format.js';
 import { loadLayersModel } from '../../worker/results/layers-model.js';
 import type { Summary } from '../../worker/results/summary.js';
@@ -85,6 +85,7 @@ test('up trains, says so in JSON lines, and saves the model whose figures the su
   const contents = file.subarray(8 + Number(file.readBigUInt64LE()));
   t.is(createHash('sha256').update(contents).digest('hex'), summary.weightsSha256);
   const { tensors } = await readSafetensors(join(path, 'model.safetensors'));
+  await chooseBackend('cpu');
   const model = await loadLayersModel(summary.modelPath);
   t.is(tensors.size, model.weights.length);
   for (const [index, [name, stored]] of [...tensors].entries()) {
