@@ -63,7 +63,7 @@ export class Display {
         return this.#once(
           'start',
           `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
-            `${count(event.parameters)} parameters, ${event.epochs} epochs of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples`,
+            `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples`,
         );
       case 'waiting':
         if (event.seconds < WAITING_SHOWN_SECONDS) return;
