@@ -6,22 +6,17 @@ import type { BlockMemory } from './shard-memory.js';
 
 export interface Update {
   memory: BlockMemory;
-  /** Byte address of the sum of gradients of these elements. */
-  sum: number;
-  /** The elements of the block that are updated. */
-  from: number;
   elements: number;
-  /** One over the total weight of the sum. */
+  /** One over the total weight of the sum in the accumulator. */
   gradientScale: number;
   /** Updates of this block so far; Adam's t is one more. */
   version: number;
 }
 
-/** Applies the sum to elements of the block in place; returns the largest magnitude of their new values. */
+/** Applies the accumulator to the block in place; returns the largest magnitude of the new values. */
 export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, update: Update): number {
-  const { memory, sum, from, elements, gradientScale, version } = update;
-  const at = (array: number) => array + 4 * from;
-  const common = { param: at(memory.values), gradient: sum, elements, gradientScale };
+  const { memory, elements, gradientScale, version } = update;
+  const common = { param: memory.values, gradient: memory.accumulator, elements, gradientScale };
   switch (optimizer.kind) {
     case 'sgd':
       return kernels.sgd({ ...common, learningRate: optimizer.learningRate });
@@ -29,15 +24,15 @@ export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, updat
       return kernels.momentum({
         ...common,
         learningRate: optimizer.learningRate,
-        velocity: at(memory.slots[0]),
+        velocity: memory.slots[0],
         momentum: optimizer.momentum,
         nesterov: optimizer.nesterov,
       });
     case 'adam':
       return kernels.adam({
         ...common,
-        firstMoment: at(memory.slots[0]),
-        secondMoment: at(memory.slots[1]),
+        firstMoment: memory.slots[0],
+        secondMoment: memory.slots[1],
         beta1: optimizer.beta1,
         beta2: optimizer.beta2,
         ...adamScalars(version + 1, optimizer),

@@ -37,14 +37,6 @@ interface Held {
   payload: Buffer;
 }
 
-/** A contribution whose payload has been checked and lies where the kernels read it. */
-interface Staged extends Omit<Held, 'payload'> {
-  address: number;
-}
-
-/** Elements that are decoded, added and used for the update at a time: 16 KiB of each array, within the first caches. */
-const PIECE_ELEMENTS = 4096;
-
 interface BlockState {
   readonly block: Block;
   readonly memory: BlockMemory;
@@ -235,16 +227,17 @@ export class Shard {
       this.#heldBytes[worker] += bytes;
       return [];
     }
-    const effects: Effect[] = [release];
-    this.#take(state, { worker, codec: state.codec, scale: bulk.scale, address }, effects);
+    const effects: Effect[] = [];
+    this.#sum(state, worker, state.codec, bulk.scale, address);
+    effects.push(release);
     for (let next = state.held.get(state.turn); next; next = state.held.get(state.turn)) {
-      const { payload, ...contribution } = next;
       state.held.delete(next.worker);
-      this.#heldBytes[next.worker] -= payload.byteLength;
-      effects.push({ kind: 'release', worker: next.worker, bytes: payload.byteLength });
-      const staged = stagePayload(this.#kernels, payload, this.#map.incoming);
-      this.#take(state, { ...contribution, address: staged }, effects);
+      this.#heldBytes[next.worker] -= next.payload.byteLength;
+      const staged = stagePayload(this.#kernels, next.payload, this.#map.incoming);
+      this.#sum(state, next.worker, next.codec, next.scale, staged);
+      effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
     }
+    if (state.turn === this.#spec.workers) this.#apply(state, effects);
     return effects;
   }
 
@@ -312,64 +305,36 @@ export class Shard {
     return address;
   }
 
-  /** Adds the contribution whose turn it is; the last one of a step updates the block. */
-  #take(state: BlockState, contribution: Staged, effects: Effect[]): void {
-    const first = state.turn === 0;
-    state.turn++;
-    if (state.turn === this.#spec.workers) {
-      this.#apply(state, contribution, first, effects);
-      return;
-    }
+  #sum(state: BlockState, worker: number, codec: Codec, scale: number, address: number): void {
     const started = this.probe.now();
-    this.#sum(state, contribution, first, 0, state.block.elements, state.memory.accumulator);
+    const weight = this.#headers.weight(worker, state.block.kind === 'trainable');
+    codec.accumulate(
+      this.#kernels,
+      address,
+      state.block.elements,
+      scale,
+      weight,
+      state.memory.accumulator,
+      state.turn === 0,
+    );
+    state.turn++;
     this.probe.phase('aggregate', started);
   }
 
-  /** Adds some elements of a contribution to the sum of these elements at the address `sum`. */
-  #sum(
-    { block }: BlockState,
-    { worker, codec, scale, address }: Staged,
-    first: boolean,
-    from: number,
-    elements: number,
-    sum: number,
-  ): void {
-    const source = address + codec.payloadBytes(from);
-    const weight = this.#headers.weight(worker, block.kind === 'trainable');
-    codec.accumulate(this.#kernels, source, elements, scale, weight, sum, first);
-  }
-
-  /**
-   * Adds the last contribution and updates the block, piece by piece where the codec allows it, so that what is
-   * decoded is used while it is in cache. A sum of one contribution only never exists as a whole.
-   */
-  #apply(state: BlockState, last: Staged, first: boolean, effects: Effect[]): void {
-    const { memory, block } = state;
+  #apply(state: BlockState, effects: Effect[]): void {
+    const started = this.probe.now();
     const gradientScale = 1 / this.#headers.totalSamples();
-    const piece = last.codec.divisible ? PIECE_ELEMENTS : block.elements;
-    const passing = first && last.codec.divisible;
-    const took = { aggregate: 0, optimizer: 0 };
-    let absmax = 0;
-    let mark = this.probe.now();
-    for (let from = 0; from < block.elements; from += piece) {
-      const elements = Math.min(piece, block.elements - from);
-      const sum = passing ? this.#map.outgoing : memory.accumulator + 4 * from;
-      this.#sum(state, last, first, from, elements, sum);
-      const summed = this.probe.now();
-      if (block.kind === 'state')
-        this.#kernels.scaleF32(sum, elements, gradientScale, memory.values + 4 * from);
-      else {
-        const update = { memory, sum, from, elements, gradientScale, version: state.version };
-        absmax = Math.max(absmax, applyOptimizer(this.#kernels, this.#spec.optimizer, update));
-      }
-      const updated = this.probe.now();
-      took.aggregate += summed - mark;
-      took.optimizer += updated - summed;
-      mark = updated;
-    }
-    if (block.kind !== 'state') state.absmax = absmax;
-    this.probe.phase('aggregate', mark - took.aggregate);
-    this.probe.phase('optimizer', mark - took.optimizer);
+    const { memory, block } = state;
+    if (block.kind === 'state')
+      this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
+    else
+      state.absmax = applyOptimizer(this.#kernels, this.#spec.optimizer, {
+        memory,
+        elements: block.elements,
+        gradientScale,
+        version: state.version,
+      });
+    this.probe.phase('optimizer', started);
     state.version++;
     state.applied = true;
     this.#open--;

@@ -6,7 +6,6 @@ export const bf16: Codec = {
   name: 'bf16',
   id: CODEC_IDS.bf16,
   scaled: false,
-  divisible: true,
   /** From here on fp32 rounds to bf16's infinity. */
   magnitudeLimit: (2 - 2 ** -8) * 2 ** 127,
   payloadBytes: (elements) => elements * 2,

@@ -18,8 +18,6 @@ export interface Codec {
    * compares the largest magnitude of each block with it, and says "not finite" if one is not below.
    */
   readonly magnitudeLimit: number;
-  /** Whether a range of the elements is a range of the payload: it starts at `payloadBytes(elements before it)`. */
-  readonly divisible: boolean;
   /** Exact length of the payload of a block. */
   payloadBytes(elements: number): number;
   /**

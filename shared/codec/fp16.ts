@@ -32,7 +32,6 @@ export const fp16: Codec = {
   name: 'fp16',
   id: CODEC_IDS.fp16,
   scaled: true,
-  divisible: true,
   /** What rounds to 2^127 or more would need a smaller scale than FP16_SCALE_MIN. */
   magnitudeLimit: (2 - 2 ** -11) * 2 ** 126,
   payloadBytes: (elements) => elements * 2,

@@ -5,7 +5,6 @@ export const fp32: Codec = {
   name: 'fp32',
   id: CODEC_IDS.fp32,
   scaled: false,
-  divisible: true,
   magnitudeLimit: Number.POSITIVE_INFINITY,
   payloadBytes: (elements) => elements * 4,
   encode(kernels, src, elements, dst, absmax) {

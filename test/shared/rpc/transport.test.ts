@@ -136,7 +136,7 @@ test('every channel has a connection of its own', async (t) => {
         path,
         bytes,
         bytes,
-        encodeBulk(FIELD.block, { step: 0, block: 0, codec: 1, scale: 1 }, bytes(Buffer.alloc(1))),
+        encodeBulk(FIELD.block, { step: 0, block: 0, codec: 1, scale: 1 }, bytes(Buffer.alloc(1))).message,
         (error) => (error ? reject(error) : resolve()),
       ),
     );
