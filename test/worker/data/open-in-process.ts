@@ -28,10 +28,13 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 
 function onProgress(done: number, _total: number, phase: string): void {
   if (phase !== 'cache') return;
-  if (!meet) return;
-  writeFileSync(meet[0], '');
-  for (let waitedMs = 0; !existsSync(meet[1]) && waitedMs < 20_000; waitedMs += 5)
-    Atomics.wait(cell, 0, 0, 5);
+  if (meet) {
+    writeFileSync(meet[0], '');
+    for (let waitedMs = 0; !existsSync(meet[1]) && waitedMs < 20_000; waitedMs += 5) {
+      Atomics.wait(cell, 0, 0, 5);
+    }
+  }
+  if (dieAtRecords !== undefined && done >= dieAtRecords) process.kill(process.pid, 'SIGKILL');
 }
 
 const result: ProcessResult = { notices };
