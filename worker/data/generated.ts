@@ -1,7 +1,7 @@
 // The embedded dataset: ten classes of shapes (see shapes.ts), written once as CIFAR-10 batches into the cache
 // directory and read from there by the same reader as the real CIFAR-10. Its content has a seed of its own, so
 // that it is the same for every run: cached once, and accuracies can be compared.
-import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { CACHE_POLL_MS } from '../../shared/limits.js';
@@ -73,6 +73,15 @@ async function drawBatch(file: BatchFile, noise: Float32Array, signal?: AbortSig
   return bytes;
 }
 
+const sizeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.size;
+
+/** Removes what processes that were killed left of a file. */
+function clearLeftovers(folder: string, name: string): void {
+  for (const left of readdirSync(folder)) {
+    if (left.startsWith(`.${name}.`)) rmSync(join(folder, left), { force: true });
+  }
+}
+
 /** Writes a file so that it appears whole or not at all. */
 function writeWhole(folder: string, name: string, bytes: Uint8Array, unique: string): void {
   const temporary = join(folder, `.${name}.${unique}`);
@@ -84,14 +93,17 @@ function writeWhole(folder: string, name: string, bytes: Uint8Array, unique: str
       } finally {
         closeSync(descriptor);
       }
-      renameSync(temporary, join(folder, name));
+      try {
+        renameSync(temporary, join(folder, name));
+      } catch (error) {
+        // Another process took this over, cleared it away, and has finished.
+        if (sizeOf(join(folder, name)) !== bytes.length) throw error;
+      }
     } finally {
       rmSync(temporary, { force: true });
     }
   });
 }
-
-const sizeOf = (file: string): number | undefined => statSync(file, { throwIfNoEntry: false })?.size;
 
 /**
  * Makes the files of the generated dataset, sharing the work with other processes that are at it.
@@ -121,6 +133,7 @@ export async function generate(
         await delay(CACHE_POLL_MS);
         continue;
       }
+      clearLeftovers(folder, files[mine].name);
       noise ??= noiseTable(CONTENT_SEED);
       writeWhole(folder, files[mine].name, await drawBatch(files[mine], noise, signal), index.me.id);
       writing(folder, () => claims.finish(mine));

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { openDataset } from '../../../worker/data/dataset.js';
 import { GENERATED_SIZE, generatedIdentity } from '../../../worker/data/generated.js';
 import { drawShape, noiseTable, SHAPES } from '../../../worker/data/shapes.js';
-import { temporaryFolder } from './samples.js';
+import { temporaryFolder, write } from './samples.js';
 
 const noise = noiseTable(1);
 
@@ -28,6 +29,22 @@ test('without a path there are ten classes of shapes, balanced, in both splits',
     const { labels } = dataset.read(split, [...Array(dataset.splits[split]).keys()]);
     for (let label = 0; label < 10; label++) t.is(labels.filter((found) => found === label).length, each);
   }
+  await dataset.close();
+});
+
+test('what a killed process left of a file is cleared away', async (t) => {
+  const cacheDir = join(temporaryFolder(t), 'cache');
+  const generated = { batches: 1, recordsPerBatch: 20, testRecords: 10 };
+  const folder = join('generated', generatedIdentity(generated));
+  write(cacheDir, join(folder, '.data_batch_1.bin.someone'), 'half');
+  write(cacheDir, join(folder, 'test_batch.bin'), 'a size that cannot be');
+  const dataset = await openDataset({ cacheDir, generated });
+  t.is(dataset.splits.test, 10);
+  t.deepEqual(readdirSync(join(cacheDir, folder)).sort(), [
+    'batches.meta.txt',
+    'data_batch_1.bin',
+    'test_batch.bin',
+  ]);
   await dataset.close();
 });
 

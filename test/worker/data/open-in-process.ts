@@ -30,8 +30,9 @@ function onProgress(done: number, _total: number, phase: string): void {
   if (phase !== 'cache') return;
   if (meet) {
     writeFileSync(meet[0], '');
-    for (let waitedMs = 0; !existsSync(meet[1]) && waitedMs < 20_000; waitedMs += 5)
+    for (let waitedMs = 0; !existsSync(meet[1]) && waitedMs < 20_000; waitedMs += 5) {
       Atomics.wait(cell, 0, 0, 5);
+    }
   }
   if (dieAtRecords !== undefined && done >= dieAtRecords) process.kill(process.pid, 'SIGKILL');
 }
