@@ -60,7 +60,8 @@ const passFrames: grpc.ServerInterceptor = (_method, call) => {
     );
   internals.serializeMessage = (value) =>
     value instanceof Framed ? value.framed : serialize.call(internals, value);
-  return new grpc.ServerInterceptingCall(call);
+  // The call itself: another one around it would hide from it when a stream ends in an error.
+  return call as grpc.ServerInterceptingCall;
 };
 
 /** A gRPC server whose streams have open receive windows. */

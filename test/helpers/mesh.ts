@@ -110,9 +110,11 @@ export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
     exchange,
     step(step, allFinite = true) {
       const header = { ...headerOf(step, rank), allFinite };
-      for (const { index, kind } of layout.blocks)
-        if (kind !== 'frozen')
-          blockAt(gradients, index).set(gradientOf(spec, step, rank, index).map((x) => x * header.lossScale));
+      for (const { index, kind } of layout.blocks) {
+        if (kind === 'frozen') continue;
+        const factor = kind === 'trainable' ? header.lossScale : 1;
+        blockAt(gradients, index).set(gradientOf(spec, step, rank, index).map((x) => x * factor));
+      }
       return exchange.pushPull(header);
     },
     async fetchBits(step) {

@@ -2,6 +2,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { ExecutionContext } from 'ava';
 import { schemaHash } from '../../shared/blocks/manifest.js';
+import { Framed } from '../../shared/rpc/bulk.js';
 import { MembershipStub, ParametersStub, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { refusalLabel } from '../../shared/rpc/refusal.js';
 import { channelOptions } from '../../shared/rpc/transport.js';
@@ -67,7 +68,10 @@ export function openRaw(
     return replies.shift() as Reply;
   };
   return {
-    send: (message) => void call.write(message),
+    send: (message) =>
+      void call.write(
+        Buffer.isBuffer(message) ? new Framed(Buffer.concat([Buffer.alloc(5), message])) : message,
+      ),
     next,
     async refusal() {
       for (;;) {

@@ -9,7 +9,7 @@ import { Exchange } from '../../shared/client/exchange.js';
 import { describe, joinRun, status } from '../../shared/client/membership.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
-import { MESSAGE_MAX_BYTES } from '../../shared/limits.js';
+import { CONTROL_MESSAGE_MAX_BYTES } from '../../shared/limits.js';
 import { encodeBulk } from '../../shared/rpc/bulk.js';
 import { FIELD, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
@@ -386,7 +386,7 @@ test('a message that is too large ends the stream, not the server', async (t) =>
   const { server } = await serverWithRun(t);
   const stream = openRaw(t, server.address, 'Push');
   stream.send(helloOf('held', single));
-  stream.send(Buffer.alloc(MESSAGE_MAX_BYTES + 1));
+  stream.send(Buffer.alloc(CONTROL_MESSAGE_MAX_BYTES + 1));
   const { code, details } = await stream.status;
   t.is(code, grpc.status.RESOURCE_EXHAUSTED);
   t.regex(details, /larger than max/);
