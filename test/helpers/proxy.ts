@@ -6,16 +6,18 @@ import type { ExecutionContext } from 'ava';
 export type Direction = 'up' | 'down';
 
 export interface ProxyOptions {
-  /** HOST:PORT of the server. */
+  /** HOST:PORT (or unix:PATH) of the server. */
   target: string;
   /** Bytes that a socket buffers in this process before it pushes back. */
   bufferBytes?: number;
   /** Time that bytes spend on their way, each direction. */
   delayMs?: number;
+  /** Listens on a Unix socket of this path instead of TCP: the kernel's buffers of those are small and stay so. */
+  socketPath?: string;
 }
 
 export interface Proxy {
-  /** HOST:PORT to connect to instead. */
+  /** HOST:PORT (or unix:PATH) to connect to instead. */
   readonly address: string;
   /** Bytes forwarded so far, over all connections; up is to the server. */
   readonly bytes: Record<Direction, number>;
@@ -28,9 +30,12 @@ export interface Proxy {
 
 export async function openProxy(
   t: Pick<ExecutionContext, 'teardown'>,
-  { target, bufferBytes = 64 * 1024, delayMs = 0 }: ProxyOptions,
+  { target, bufferBytes = 64 * 1024, delayMs = 0, socketPath }: ProxyOptions,
 ): Promise<Proxy> {
   const at = target.lastIndexOf(':');
+  const where = target.startsWith('unix:')
+    ? { path: target.slice('unix:'.length) }
+    : { host: target.slice(0, at), port: Number(target.slice(at + 1)) };
   const sockets = new Set<Socket>();
   const bytes = { up: 0, down: 0 };
   const held: Record<Direction, (() => void)[] | undefined> = { up: undefined, down: undefined };
@@ -68,8 +73,7 @@ export async function openProxy(
 
   const server = createServer({ highWaterMark: bufferBytes, allowHalfOpen: true }, (client) => {
     const upstream = connect({
-      host: target.slice(0, at),
-      port: Number(target.slice(at + 1)),
+      ...where,
       allowHalfOpen: true,
       readableHighWaterMark: bufferBytes,
       writableHighWaterMark: bufferBytes,
@@ -83,13 +87,13 @@ export async function openProxy(
     pump(client, upstream, 'up').catch(() => upstream.destroy());
     pump(upstream, client, 'down').catch(() => client.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(socketPath ?? { port: 0, host: '127.0.0.1' }, resolve));
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
   return {
-    address: `127.0.0.1:${(server.address() as { port: number }).port}`,
+    address: socketPath ? `unix:${socketPath}` : `127.0.0.1:${(server.address() as { port: number }).port}`,
     bytes,
     hold(direction) {
       held[direction] ??= [];

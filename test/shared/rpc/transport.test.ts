@@ -1,15 +1,23 @@
 // The windows: bulk in both directions never stops for good however small the buffers between, and a link with
 // latency is filled. Through a proxy, and in bytes instead of seconds.
+import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import { HostedRun } from '../../../server/hosted-run.js';
+import { reportTo } from '../../../server/metrics.js';
+import { parametersHandlers } from '../../../server/parameters-service.js';
+import { Exchange } from '../../../shared/client/exchange.js';
+import { loadKernels } from '../../../shared/kernels/load.js';
 import { BLOCK_ELEMENTS_MAX, FLOW_CONTROL_WINDOW_BYTES, PUSH_CREDIT_BYTES } from '../../../shared/limits.js';
+import { createMetrics } from '../../../shared/metrics/metrics.js';
 import { encodeBulk } from '../../../shared/rpc/bulk.js';
-import { FIELD } from '../../../shared/rpc/proto.js';
+import { FIELD, parametersService } from '../../../shared/rpc/proto.js';
 import { bind, channelOptions, createServer } from '../../../shared/rpc/transport.js';
-import { optimizerSpec } from '../../../shared/run-spec.js';
+import { layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import { temporaryFolder } from '../../helpers/folder.js';
 import { openServer, PEER_DEADLINE_MS, startWorker, startWorkers } from '../../helpers/mesh.js';
 import { openProxy } from '../../helpers/proxy.js';
-import { bitsOfAll, makeSpec } from '../../helpers/shards.js';
+import { bitsOfAll, finiteHeader, makeSpec } from '../../helpers/shards.js';
 import { trainInOrder } from '../../helpers/training.js';
 
 const MiB = 1024 ** 2;
@@ -22,25 +30,60 @@ const large = makeSpec({
   tensors: [{ name: 'w', shape: [16, BLOCK_ELEMENTS_MAX], kind: 'trainable' }],
 });
 
+/**
+ * A server of one run on a Unix socket, whose kernel buffers are small and stay so, where TCP's grow to megabytes
+ * and hide what this is about.
+ */
+async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
+  const address = `unix:${join(await temporaryFolder(t), 'server')}`;
+  const layout = layoutOf(spec);
+  const view = {
+    number: 1,
+    fromStep: 0,
+    servers: [{ id: 0, address, weight: 1 }],
+    workers: [{ rank: 0, label: 'w' }],
+    placement: layout.blocks.map(() => 0),
+  };
+  const metrics = reportTo(createMetrics('server'));
+  const owned = layout.blocks.map(({ index }) => index);
+  const run = new HostedRun('small', spec, view, layout, owned, metrics, () => 0);
+  const server = createServer(PEER_DEADLINE_MS);
+  server.addService(
+    parametersService as unknown as grpc.ServiceDefinition,
+    parametersHandlers(new Map([['small', run]]), metrics, () => undefined) as never,
+  );
+  await bind(server, address);
+  t.teardown(() => server.forceShutdown());
+  return { address, layout, view, run };
+}
+
 for (const [title, options] of [
   ['buffers of 4 KiB', { bufferBytes: 4 * 1024 }],
   ['buffers of 16 KiB and 2 ms each way', { bufferBytes: 16 * 1024, delayMs: 2 }],
 ] as const)
-  test(`16 MiB up and down through ${title} arrive`, async (t) => {
-    const server = await openServer(t);
-    const proxy = await openProxy(t, { target: server.address, ...options });
-    const worker = await startWorker({
-      address: server.address,
+  test(`16 MiB up and down at once through ${title} arrive`, async (t) => {
+    const { address, layout, view } = await openSmallServer(t, large);
+    const socketPath = join(await temporaryFolder(t), 'proxy');
+    const proxy = await openProxy(t, { target: address, socketPath, ...options });
+    const kernels = loadKernels({ bytes: 36 * MiB });
+    const gradients = kernels.firstFreeByte;
+    const parameters = gradients + 16 * MiB;
+    const exchange = await Exchange.open({
+      run: 'small',
+      rank: 0,
       spec: large,
-      addressOf: () => proxy.address,
+      layout,
+      view: { ...view, servers: [{ id: 0, address: proxy.address, weight: 1 }] },
+      memory: { kernels, gradients, parameters, scratch: parameters + 16 * MiB },
+      peerDeadlineMs: PEER_DEADLINE_MS,
+      onWaiting: () => undefined,
     });
-    const { bytesPushed, bytesPulled } = await worker.step(0);
-    t.is(bytesPushed, 16 * MiB);
-    t.is(bytesPulled, 16 * MiB);
-    t.true(proxy.bytes.up >= 32 * MiB);
-    t.true(proxy.bytes.down >= 16 * MiB);
-    t.is((await worker.fetchBits(1)).length, 16 * BLOCK_ELEMENTS_MAX);
-    worker.leave();
+    t.teardown(() => exchange.close());
+    await exchange.initialize();
+    for (let step = 0; step < 2; step++)
+      t.like(await exchange.pushPull(finiteHeader), { bytesPushed: 16 * MiB, bytesPulled: 16 * MiB });
+    t.true(proxy.bytes.up >= 48 * MiB);
+    t.true(proxy.bytes.down >= 32 * MiB);
   });
 
 test('two workers behind delays of their own get the bits of a shard driven by hand', async (t) => {

@@ -1,0 +1,170 @@
+// One run between its streams: who subscribes gets every new block once and never an old one, however slow or
+// short-lived other subscribers are.
+import test from 'ava';
+import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
+import { reportTo } from '../../server/metrics.js';
+import { createMetrics } from '../../shared/metrics/metrics.js';
+import { deserializePull } from '../../shared/rpc/proto.js';
+import { layoutOf } from '../../shared/run-spec.js';
+import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
+
+const spec = makeSpec({ workers: 1 });
+const layout = layoutOf(spec);
+const exchanged = layout.blocks.filter(({ kind }) => kind !== 'frozen');
+
+interface Written {
+  block?: { block: number; step: number; version: number };
+  ready?: object;
+  ack?: { step: number; blocks: number[]; releasedBytes: number };
+}
+
+/** A stream that keeps what is written to it, and flushes when it is told to. */
+function fakeCall() {
+  const written: Written[] = [];
+  const unflushed: (() => void)[] = [];
+  let ended = false;
+  return {
+    written,
+    get ended() {
+      return ended;
+    },
+    blocks: () => written.flatMap(({ block }) => (block ? [[block.block, block.step, block.version]] : [])),
+    /** Bulk messages that have been written and not flushed. */
+    get unflushed() {
+      return unflushed.length;
+    },
+    flush() {
+      while (unflushed.length > 0) unflushed.shift()?.();
+    },
+    write(message: object, flushed?: () => void) {
+      if (ended) throw new Error('written after its end');
+      written.push(Buffer.isBuffer(message) ? (deserializePull(message) as Written) : message);
+      if (flushed) unflushed.push(flushed);
+      return true;
+    },
+    end() {
+      ended = true;
+    },
+  };
+}
+
+function hostedRun() {
+  const view = {
+    number: 1,
+    fromStep: 0,
+    servers: [],
+    workers: [],
+    placement: layout.blocks.map(() => 0),
+  };
+  const run = new HostedRun(
+    'r',
+    spec,
+    view,
+    layout,
+    layout.blocks.map(({ index }) => index),
+    reportTo(createMetrics('server')),
+    () => 0,
+  );
+  for (const { index, elements } of layout.blocks)
+    run.shard.initial(0, bulkOf(0, index, 'fp32', normals(elements, index)));
+  const subscribe = () => {
+    const call = fakeCall();
+    const reader = run.attachReader(call as unknown as PullCall);
+    run.subscribe(reader, 2);
+    return { call, reader };
+  };
+  const train = (step: number) => {
+    run.push(0, { header: { step, ...headerOf(step, 0) } } as never);
+    for (const { index } of exchanged)
+      run.push(0, { contribution: contributionOf(spec, step, 0, index) } as never);
+  };
+  return { run, subscribe, train };
+}
+
+const expectedAt = (step: number) => exchanged.map(({ index }) => [index, step, step]);
+
+test('every subscriber gets every block of every step, once, with its step and version', (t) => {
+  const { subscribe, train } = hostedRun();
+  const subscribers = [subscribe(), subscribe()];
+  for (let step = 0; step < 3; step++) {
+    train(step);
+    for (const { call } of subscribers) call.flush();
+  }
+  for (const { call } of subscribers)
+    t.deepEqual(call.blocks(), [...expectedAt(1), ...expectedAt(2), ...expectedAt(3)]);
+});
+
+test('a subscriber that leaves before it has its blocks leaves no old block to the others', (t) => {
+  const { run, subscribe, train } = hostedRun();
+  const steady = subscribe();
+  const leaving = subscribe();
+  train(0);
+  steady.call.flush();
+  run.detachReader(leaving.reader);
+  train(1);
+  steady.call.flush();
+  t.deepEqual(steady.call.blocks(), [...expectedAt(1), ...expectedAt(2)]);
+});
+
+test('a subscriber that does not read holds nobody up, and what waits for it does not grow', (t) => {
+  const { subscribe, train } = hostedRun();
+  const steady = subscribe();
+  const slow = subscribe();
+  for (let step = 0; step < 20; step++) {
+    train(step);
+    steady.call.flush();
+  }
+  t.is(steady.call.blocks().length, 20 * exchanged.length);
+  t.is(slow.call.unflushed, 4);
+  slow.call.flush();
+  const late = slow.call.blocks().slice(4);
+  // What it missed is sent as it stands now, each block at most once.
+  t.true(late.length <= exchanged.length);
+  for (const [, step, version] of late) t.deepEqual([step, version], [20, 20]);
+});
+
+test('one who subscribes in the middle gets what is new from then on', (t) => {
+  const { subscribe, train } = hostedRun();
+  const first = subscribe();
+  train(0);
+  const second = subscribe();
+  first.call.flush();
+  train(1);
+  for (const { call } of [first, second]) call.flush();
+  t.deepEqual(second.call.blocks(), expectedAt(2));
+  t.deepEqual(first.call.blocks(), [...expectedAt(1), ...expectedAt(2)]);
+});
+
+test('acknowledgements of one turn travel together, and none after the stream has gone', async (t) => {
+  const { run, train } = hostedRun();
+  const call = fakeCall();
+  run.attachWriter(0, call as unknown as PushCall);
+  train(0);
+  await new Promise(setImmediate);
+  const acks = call.written.flatMap(({ ack }) => (ack ? [ack] : []));
+  t.is(acks.length, 1);
+  t.deepEqual(
+    acks[0].blocks,
+    exchanged.map(({ index }) => index),
+  );
+  const sent = exchanged.reduce(
+    (sum, { index }) => sum + contributionOf(spec, 0, 0, index).payload.length,
+    0,
+  );
+  t.is(acks[0].releasedBytes, sent);
+  train(1);
+  run.close();
+  await new Promise(setImmediate);
+  t.true(call.ended);
+});
+
+test('a stream that replaces another of its worker gets the acknowledgements', async (t) => {
+  const { run, train } = hostedRun();
+  const [old, fresh] = [fakeCall(), fakeCall()];
+  run.attachWriter(0, old as unknown as PushCall);
+  run.attachWriter(0, fresh as unknown as PushCall);
+  t.true(old.ended);
+  train(0);
+  await new Promise(setImmediate);
+  t.is(fresh.written.filter(({ ack }) => ack).length, 1);
+});
