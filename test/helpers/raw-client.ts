@@ -30,7 +30,11 @@ export function openRaw(
   method: 'Push' | 'Pull' | 'Work' | 'Serve',
 ): RawStream {
   const Stub = method === 'Push' || method === 'Pull' ? ParametersStub : MembershipStub;
-  const client = new Stub(address, grpc.credentials.createInsecure(), channelOptions(PEER_DEADLINE_MS));
+  const client = new Stub(address, grpc.credentials.createInsecure(), {
+    ...channelOptions(PEER_DEADLINE_MS),
+    // What is too large is for the server to say.
+    'grpc.max_send_message_length': -1,
+  });
   const call = (client as unknown as Record<string, () => grpc.ClientDuplexStream<object, Reply>>)[method]();
   const replies: Reply[] = [];
   let wake: (() => void) | undefined;
