@@ -9,7 +9,8 @@ import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrde
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { type Refused, refuse } from '../shared/rpc/refusal.js';
 import { layoutOf, type RunSpec, specDifference, toWire } from '../shared/run-spec.js';
-import { blockBytes, SHARD_FIXED_BYTES, shardBytes } from './shard-memory.js';
+import { memoryRefusal } from './memory-budget.js';
+import { blockBytes, shardBytes } from './shard-memory.js';
 
 export interface ServerEntry {
   readonly connection: number;
@@ -51,8 +52,6 @@ export interface Run {
 export type Order =
   | { to: 'server'; connection: number; order: ServerOrder }
   | { to: 'worker'; connection: number; order: WorkerOrder };
-
-const MiB = 1024 * 1024;
 
 /** What no name has that goes into logs and metrics. */
 const CONTROL_CHARACTER = /\p{Cc}/u;
@@ -358,19 +357,10 @@ export class Coordinator {
     return Math.min(free, SHARD_MEMORY_MAX_BYTES);
   }
 
-  /** A balanced shard may be one block over its share; that block is counted. */
   #memoryRefusal(spec: RunSpec): Refused | undefined {
-    const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer));
-    const total = sizes.reduce((sum, size) => sum + size, 0);
-    const overhead = SHARD_FIXED_BYTES + Math.max(...sizes);
-    const available = Math.min(...[...this.servers.values()].map((server) => this.#availableBytes(server)));
-    if (total / this.servers.size + overhead <= available) return undefined;
-    const room = available - overhead;
-    const advice = room > 0 ? `start ${Math.ceil(total / room)} servers` : 'give each server more --memory';
-    return refuse(
-      'MEMORY',
-      `the model needs ${Math.ceil(total / MiB)} MiB on the servers (weights, gradients and the state of ${spec.optimizer.kind}), ` +
-        `${this.servers.size} of ${Math.floor(available / MiB)} MiB each are free; ${advice}`,
+    return memoryRefusal(
+      spec,
+      [...this.servers.values()].map((server) => this.#availableBytes(server)),
     );
   }
 

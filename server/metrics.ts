@@ -1,11 +1,22 @@
 // What a server's parts report, turned into the process's instruments. Each part knows only this interface,
 // so that tests hand in one of their own.
 import { performance } from 'node:perf_hooks';
+import type { BlockLayout } from '../shared/blocks/blocks.js';
 import { codecById } from '../shared/codec/registry.js';
 import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js';
-import type { HostedRun } from './hosted-run.js';
+import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
+import type { RunSpec } from '../shared/run-spec.js';
 import type { PhaseProbe } from './shard.js';
 import type { Outcome } from './step-headers.js';
+
+/** What is told of a run that this server holds. */
+export interface RunFigures {
+  readonly id: string;
+  readonly spec: RunSpec;
+  readonly view: View__Output;
+  readonly layout: BlockLayout;
+  readonly shard: { readonly initialized: boolean; readonly blockIndices: Iterable<number> };
+}
 
 export interface ServerMetrics {
   readonly probe: PhaseProbe;
@@ -18,7 +29,7 @@ export interface ServerMetrics {
   waitedFor(rank: number, seconds: number): void;
   /** Ranks that are waited for now, of all ranks. */
   waiting(workers: number, ranks: readonly number[]): void;
-  runs(runs: ReadonlyMap<string, HostedRun>): void;
+  runs(runs: ReadonlyMap<string, RunFigures>): void;
 }
 
 export function reportTo(metrics: Instruments): ServerMetrics {

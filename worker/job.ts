@@ -1,11 +1,7 @@
 // What to train: model, loss, optimizer and defaults, in one module. The built-in jobs are written the way a
-// user's are: a file whose default export is a Job.
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+// user's are: a file whose default export is a Job. load-job.ts finds it.
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { sentence, UserError } from '../shared/errors.js';
 
 /** What a job is told of its data before it builds its model. */
 export interface DataShape {
@@ -31,47 +27,4 @@ export interface Job {
   readonly loss: Loss;
   /** Builds the model; its initial weights are drawn by the run's seed. Called once in every worker. */
   model(data: DataShape): LayersModel;
-}
-
-const BUILT_IN: Record<string, () => Promise<{ default: Job }>> = {
-  cifar10: () => import('./jobs/cifar10.js'),
-};
-
-function fault(job: Partial<Job> | undefined): string | undefined {
-  if (!job || typeof job !== 'object') return 'a default export that is a job';
-  if (typeof job.name !== 'string' || job.name === '') return 'a name';
-  if (!Number.isInteger(job.epochs) || (job.epochs as number) < 1)
-    return 'epochs, a whole number of 1 or more';
-  if (!['sgd', 'momentum', 'adam'].includes(job.optimizer?.kind ?? ''))
-    return 'optimizer.kind, one of sgd, momentum, adam';
-  if (!((job.optimizer?.learningRate ?? 0) > 0)) return 'optimizer.learningRate, a number above 0';
-  if (typeof job.loss !== 'string' && typeof job.loss !== 'function')
-    return 'loss, a name or a function of labels and predictions';
-  if (typeof job.model !== 'function') return 'model, a function that returns a LayersModel';
-  return undefined;
-}
-
-/**
- * A built-in job by name, or the default export of a module (.js, .mjs).
- * Throws UserError where there is none, or where it is not a job.
- */
-export async function loadJob(nameOrFile: string): Promise<Job> {
-  const builtIn = Object.hasOwn(BUILT_IN, nameOrFile) ? BUILT_IN[nameOrFile] : undefined;
-  if (builtIn) return (await builtIn()).default;
-  const file = resolve(nameOrFile);
-  const found = await stat(file).catch((error: NodeJS.ErrnoException) => error);
-  if (found instanceof Error || !found.isFile())
-    throw new UserError(
-      `--job: expected one of ${Object.keys(BUILT_IN).join(', ')}, or the file of a module, got "${nameOrFile}"; there is no such file`,
-    );
-  let module: { default?: Job };
-  try {
-    module = (await import(pathToFileURL(file).href)) as { default?: Job };
-  } catch (error) {
-    throw new UserError(`--job: ${nameOrFile} cannot be loaded: ${sentence(error)}`);
-  }
-  const missing = fault(module.default);
-  if (missing)
-    throw new UserError(`--job: ${nameOrFile} should have ${missing}; see "Your own job" in the README`);
-  return module.default as Job;
 }

@@ -5,14 +5,15 @@ import { performance } from 'node:perf_hooks';
 import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
 import { schemaHash } from '../blocks/manifest.js';
 import type { Codec, CodecName } from '../codec/codec.js';
-import { checkPayload, codecById, codecs } from '../codec/registry.js';
+import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { type Bulk, checksumMatches, encodeBulk, stagePayload } from '../rpc/bulk.js';
+import { type Bulk, encodeBulk, stagePayload } from '../rpc/bulk.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
 import { blockCodec, type RunSpec } from '../run-spec.js';
+import { payloadFault } from './payload-fault.js';
 import { ServerLink } from './server-link.js';
 
 export interface ExchangeMemory {
@@ -384,12 +385,7 @@ export class Exchange {
         ),
       );
     const expected = codecs[pending.codec ?? blockCodec(spec.codec, block)];
-    const codec = codecById(bulk.codec);
-    const fault =
-      codec !== expected
-        ? `expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`
-        : (checkPayload(codec, block.elements, bulk.payload.byteLength, bulk.scale) ??
-          (checksumMatches(bulk) ? undefined : 'the payload is not the one whose checksum was sent'));
+    const fault = payloadFault(bulk, block.elements, expected);
     if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
     const started = performance.now();
     expected.decode(

@@ -6,12 +6,10 @@ import '@tensorflow/tfjs-backend-cpu';
 import { UserError } from '../../shared/errors.js';
 import { registerChainedOps } from './chained-ops.js';
 import { startCuda, startTensorflow } from './native.js';
+import { type Load, loadOptional } from './optional-package.js';
 import { probeCurrent } from './probe.js';
 import { startWasm } from './wasm/index.js';
 import { startWebgpu } from './webgpu.js';
-
-/** How an optional package is loaded: `import()` in production. */
-export type Load = (packageName: string) => Promise<unknown>;
 
 export interface Choice {
   name: BackendName;
@@ -46,8 +44,6 @@ export type BackendName = keyof typeof RUNGS;
 
 /** All names that `chooseBackend` takes, in the order in which they are tried. */
 export const BACKENDS = Object.keys(RUNGS) as BackendName[];
-
-const loadOptional: Load = (packageName) => import(packageName);
 
 /** Which of the packages is missing, if an import failed for that reason and no other. */
 function missingPackage(error: unknown, packages: string[]): string | undefined {

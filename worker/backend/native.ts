@@ -1,7 +1,7 @@
 // The backends of tfjs-node, on the CPU or on an NVIDIA GPU. Both register as `tensorflow`.
 import util from 'node:util';
 import { backend, removeBackend, setBackend } from '@tensorflow/tfjs-core';
-import type { Load } from './ladder.js';
+import type { Load } from './optional-package.js';
 
 /** tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 took out. */
 function restoreIsNullOrUndefined(): void {

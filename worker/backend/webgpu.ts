@@ -9,7 +9,7 @@ import {
   unregisterKernel,
 } from '@tensorflow/tfjs-core';
 import { RunError } from '../../shared/errors.js';
-import type { Load } from './ladder.js';
+import type { Load } from './optional-package.js';
 
 interface Dawn {
   create(options: string[]): { requestAdapter(): Promise<unknown> };

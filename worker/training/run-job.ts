@@ -8,7 +8,7 @@ import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
-import { loadJob } from '../job.js';
+import { loadJob } from '../load-job.js';
 import { withKeyedWeights } from '../model/keyed-math-random.js';
 import { readTensors, tensorsOf } from '../model/model-tensors.js';
 import { CurveFile } from '../results/curve-file.js';
