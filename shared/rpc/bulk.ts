@@ -16,7 +16,7 @@ export interface BulkFields {
 
 export interface Bulk extends Required<BulkFields> {
   crc32: number;
-  /** A view of the received message; copy it before the next turn of the event loop if it must last. */
+  /** A view of the received message, which nobody writes to. */
   payload: Buffer;
 }
 

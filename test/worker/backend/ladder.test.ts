@@ -12,6 +12,7 @@ import {
 import test from 'ava';
 import { UserError } from '../../../shared/errors.js';
 import { BACKENDS, chooseBackend, type Load } from '../../../worker/backend/ladder.js';
+import type { Load } from '../../../worker/backend/optional-package.js';
 
 /** Fails as Node does for a package that is not there. */
 const absent: Load = async (name) => {
