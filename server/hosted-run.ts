@@ -5,7 +5,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecNames, codecs } from '../shared/codec/registry.js';
-import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX } from '../shared/limits.js';
+import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
 import { encodeBulk, type Framed } from '../shared/rpc/bulk.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
@@ -31,6 +31,8 @@ interface Reader {
   readonly queued: Set<number>;
   /** Messages handed to the stream that it has not flushed. */
   unsent: number;
+  /** Small messages that the stream has not flushed. */
+  unread: number;
   /** Fetches that wait for a step. */
   readonly fetches: { step: number; codec: CodecName; blocks: readonly number[] }[];
 }
@@ -39,6 +41,8 @@ interface Writer {
   readonly call: PushCall;
   readonly acks: Map<number, number[]>;
   releasedBytes: number;
+  /** Acknowledgements that the stream has not flushed. */
+  unread: number;
 }
 
 export class HostedRun {
@@ -73,7 +77,7 @@ export class HostedRun {
       this.detachWriter(rank, previous.call);
       previous.call.end();
     }
-    this.#writers.set(rank, { call, acks: new Map(), releasedBytes: 0 });
+    this.#writers.set(rank, { call, acks: new Map(), releasedBytes: 0, unread: 0 });
     call.write({ ready: { creditBytes: PUSH_CREDIT_BYTES } });
   }
 
@@ -85,7 +89,15 @@ export class HostedRun {
   }
 
   attachReader(call: PullCall): Reader {
-    const reader: Reader = { call, subscribed: false, queue: [], queued: new Set(), unsent: 0, fetches: [] };
+    const reader: Reader = {
+      call,
+      subscribed: false,
+      queue: [],
+      queued: new Set(),
+      unsent: 0,
+      unread: 0,
+      fetches: [],
+    };
     this.#readers.add(reader);
     call.write({ ready: { step: this.shard.step } });
     return reader;
@@ -170,7 +182,8 @@ export class HostedRun {
   announceWaiting(): void {
     const { step, workers, waitedMs } = this.waiting();
     for (const reader of this.#readers)
-      if (reader.subscribed) reader.call.write({ waiting: { step, workers, seconds: waitedMs / 1000 } });
+      if (reader.subscribed && reader.unread === 0)
+        this.#tell(reader, { waiting: { step, workers, seconds: waitedMs / 1000 } });
   }
 
   /** Ends all streams; the shard's memory goes with this object. */
@@ -215,7 +228,9 @@ export class HostedRun {
         this.metrics.step(this.id, effect.outcome);
         for (const reader of this.#readers)
           if (reader.subscribed)
-            reader.call.write({ outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] } });
+            this.#tell(reader, {
+              outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] },
+            });
         return;
       case 'closed':
       case 'initialized':
@@ -223,6 +238,26 @@ export class HostedRun {
         for (const reader of this.#readers) this.#answerFetches(reader);
         return;
     }
+  }
+
+  /** A small message to a reader; one that leaves too many unread is refused. */
+  #tell(reader: Reader, message: PullReply): void {
+    if (reader.unread >= UNREAD_MAX) {
+      const sentence = `expected at most ${UNREAD_MAX} messages unread, got one more; read the stream`;
+      this.#refuseReader(reader, refuse('CREDIT', sentence));
+      return;
+    }
+    reader.unread++;
+    reader.call.write(message, () => {
+      reader.unread--;
+    });
+  }
+
+  #refuseReader(reader: Reader, error: Refused): void {
+    this.metrics.refused(error.label);
+    this.detachReader(reader);
+    reader.call.write({ refusal: error.toMessage() as never });
+    reader.call.end();
   }
 
   #answerFetches(reader: Reader): void {
@@ -244,10 +279,7 @@ export class HostedRun {
           : this.#shared(reader, next.block, next.codec);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
-        this.metrics.refused(error.label);
-        this.detachReader(reader);
-        reader.call.write({ refusal: error.toMessage() as never });
-        reader.call.end();
+        this.#refuseReader(reader, error);
         return;
       }
       reader.unsent++;
@@ -289,9 +321,25 @@ export class HostedRun {
     setImmediate(() => {
       this.#flushing = false;
       for (const dirty of this.#dirty) {
+        if (dirty.unread >= UNREAD_MAX) {
+          // It reads nothing of what it is told; what it has sent is applied all the same.
+          this.#writers.forEach((writer, rank) => {
+            if (writer === dirty) this.detachWriter(rank, dirty.call);
+          });
+          dirty.call.end();
+          continue;
+        }
         const [first, ...rest] = dirty.acks.size > 0 ? dirty.acks : [[0, []] as [number, number[]]];
-        dirty.call.write({ ack: { step: first[0], blocks: first[1], releasedBytes: dirty.releasedBytes } });
-        for (const [step, blocks] of rest) dirty.call.write({ ack: { step, blocks, releasedBytes: 0 } });
+        const messages = [
+          { step: first[0], blocks: first[1], releasedBytes: dirty.releasedBytes },
+          ...rest.map(([step, blocks]) => ({ step, blocks, releasedBytes: 0 })),
+        ];
+        for (const ack of messages) {
+          dirty.unread++;
+          dirty.call.write({ ack }, () => {
+            dirty.unread--;
+          });
+        }
         dirty.acks.clear();
         dirty.releasedBytes = 0;
       }

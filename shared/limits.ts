@@ -19,6 +19,8 @@ export const FLOW_CONTROL_WINDOW_BYTES = 8 * MiB;
 export const PUSH_CREDIT_BYTES = 16 * MiB;
 /** Bulk messages handed to one stream that it has not flushed yet. */
 export const STREAM_UNSENT_MAX = 4;
+/** Small messages (acknowledgements, outcomes) that a peer may leave unread on one stream. */
+export const UNREAD_MAX = 4096;
 /** A step that stays incomplete for this long is announced to those who wait, with who is missing. */
 export const WAITING_NOTICE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */

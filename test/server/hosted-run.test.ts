@@ -3,6 +3,7 @@
 import test from 'ava';
 import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
+import { UNREAD_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
 import { layoutOf } from '../../shared/run-spec.js';
@@ -15,13 +16,14 @@ const exchanged = layout.blocks.filter(({ kind }) => kind !== 'frozen');
 interface Written {
   block?: { block: number; step: number; version: number };
   ready?: object;
+  refusal?: { sentence: string };
   ack?: { step: number; blocks: number[]; releasedBytes: number };
 }
 
 /** A stream that keeps what is written to it, and flushes when it is told to. */
 function fakeCall() {
   const written: Written[] = [];
-  const unflushed: (() => void)[] = [];
+  const unflushed: { bulk: boolean; flushed: () => void }[] = [];
   let ended = false;
   return {
     written,
@@ -31,15 +33,15 @@ function fakeCall() {
     blocks: () => written.flatMap(({ block }) => (block ? [[block.block, block.step, block.version]] : [])),
     /** Bulk messages that have been written and not flushed. */
     get unflushed() {
-      return unflushed.length;
+      return unflushed.filter(({ bulk }) => bulk).length;
     },
     flush() {
-      while (unflushed.length > 0) unflushed.shift()?.();
+      while (unflushed.length > 0) unflushed.shift()?.flushed();
     },
     write(message: object, flushed?: () => void) {
       if (ended) throw new Error('written after its end');
       written.push(Buffer.isBuffer(message) ? (deserializePull(message) as Written) : message);
-      if (flushed) unflushed.push(flushed);
+      if (flushed) unflushed.push({ bulk: Buffer.isBuffer(message), flushed });
       return true;
     },
     end() {
@@ -121,6 +123,22 @@ test('a subscriber that does not read holds nobody up, and what waits for it doe
   // What it missed is sent as it stands now, each block at most once.
   t.true(late.length <= exchanged.length);
   for (const [, step, version] of late) t.deepEqual([step, version], [20, 20]);
+});
+
+test('a subscriber that never reads is refused in the end, and the others are not', (t) => {
+  const { run, subscribe } = hostedRun();
+  const steady = subscribe();
+  const deaf = subscribe();
+  const skip = { ...headerOf(0, 0), allFinite: false };
+  for (let step = 0; step <= UNREAD_MAX; step++) {
+    run.push(0, { header: { step, ...skip } } as never);
+    run.announceWaiting();
+    steady.call.flush();
+  }
+  t.true(deaf.call.ended);
+  t.regex(deaf.call.written.at(-1)?.refusal?.sentence ?? '', /at most 4096 messages unread/);
+  t.true(deaf.call.written.length <= UNREAD_MAX + 3);
+  t.false(steady.call.ended);
 });
 
 test('one who subscribes in the middle gets what is new from then on', (t) => {

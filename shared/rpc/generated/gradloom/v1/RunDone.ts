@@ -2,13 +2,13 @@
 
 
 /**
- * The worker has seen the last step; rank 0's ends the run.
+ * The worker has seen the last step. The run ends when all its workers are done.
  */
 export interface RunDone {
 }
 
 /**
- * The worker has seen the last step; rank 0's ends the run.
+ * The worker has seen the last step. The run ends when all its workers are done.
  */
 export interface RunDone__Output {
 }
