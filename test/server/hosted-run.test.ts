@@ -5,6 +5,7 @@ import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run
 import { reportTo } from '../../server/metrics.js';
 import { UNREAD_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
+import { Framed } from '../../shared/rpc/bulk.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
 import { layoutOf } from '../../shared/run-spec.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
@@ -40,8 +41,8 @@ function fakeCall() {
     },
     write(message: object, flushed?: () => void) {
       if (ended) throw new Error('written after its end');
-      written.push(Buffer.isBuffer(message) ? (deserializePull(message) as Written) : message);
-      if (flushed) unflushed.push({ bulk: Buffer.isBuffer(message), flushed });
+      written.push(message instanceof Framed ? (deserializePull(message.message) as Written) : message);
+      if (flushed) unflushed.push({ bulk: message instanceof Framed, flushed });
       return true;
     },
     end() {

@@ -11,7 +11,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import test from 'ava';
 import { UserError } from '../../../shared/errors.js';
-import { BACKENDS, chooseBackend, type Load } from '../../../worker/backend/ladder.js';
+import { BACKENDS, chooseBackend } from '../../../worker/backend/ladder.js';
 import type { Load } from '../../../worker/backend/optional-package.js';
 
 /** Fails as Node does for a package that is not there. */
