@@ -6,6 +6,7 @@ import { UserError } from '../../shared/errors.js';
 import type { Loss, LossName } from '../job.js';
 import { withKeyedRandom } from './keyed-math-random.js';
 import type { ModelTensor } from './model-tensors.js';
+import { readValues } from './tensor-io.js';
 
 export interface Batch {
   readonly xs: tf.Tensor;
@@ -74,14 +75,14 @@ export class Compute {
   }
 
   /**
-   * Forward and backward of one batch; the gradients are handed to `take`, tensor by tensor, and then disposed.
+   * Forward and backward of one batch; the gradients are copied to the arrays that `into` gives for each tensor.
    * @param key what the batch's randomness (dropout, noise) depends on
    */
   async step(
     batch: Batch,
     seed: number,
     key: readonly (string | number)[],
-    take: (index: number, values: Float32Array | undefined) => void,
+    into: (index: number) => Float32Array,
   ): Promise<BatchResult> {
     let correct: tf.Scalar | undefined;
     const { value, grads } = withKeyedRandom(seed, ['step', ...key], () =>
@@ -101,7 +102,8 @@ export class Compute {
     );
     for (const { index, variable } of this.#trainable) {
       const gradient = grads[variable.name];
-      take(index, gradient && ((await gradient.data()) as Float32Array));
+      if (gradient) await readValues(gradient, into(index));
+      else into(index).fill(0);
       gradient?.dispose();
     }
     const loss = (await value.data())[0];

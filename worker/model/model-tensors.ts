@@ -1,9 +1,10 @@
 // A LayersModel as the mesh sees it: its tensors in canonical order (that of model.weights), which of them are
 // trained, averaged or frozen, and their values in and out.
-import { tensor, type Variable } from '@tensorflow/tfjs-core';
+import type { Variable } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { elementsOf, type TensorSpec } from '../../shared/blocks/manifest.js';
 import { UserError } from '../../shared/errors.js';
+import { fromValues, readValues } from './tensor-io.js';
 
 export interface ModelTensor extends TensorSpec {
   readonly variable: Variable;
@@ -72,8 +73,7 @@ export function assignTensors(
 ): void {
   for (const [index, entry] of tensors.entries()) {
     if (!which(entry)) continue;
-    // A copy, because some backends keep the array that they are given.
-    const next = tensor(new Float32Array(at(index)), [...entry.shape], 'float32');
+    const next = fromValues(at(index), entry.shape);
     entry.variable.assign(next);
     next.dispose();
   }
@@ -86,7 +86,7 @@ export async function readTensors(
   which: (tensor: ModelTensor) => boolean = () => true,
 ): Promise<void> {
   for (const [index, entry] of tensors.entries())
-    if (which(entry)) at(index).set(await entry.variable.data());
+    if (which(entry)) await readValues(entry.variable, at(index));
 }
 
 /** Number of elements of all tensors. */

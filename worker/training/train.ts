@@ -153,10 +153,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         const samples = batch.xs.shape[0];
         client.progress(step, 'compute');
         const t1 = performance.now();
-        const result = await compute.step(batch, seed, [rank, step], (tensor, values) => {
-          if (values) client.gradients(tensor).set(values);
-          else client.gradients(tensor).fill(0);
-        });
+        const result = await compute.step(batch, seed, [rank, step], (tensor) => client.gradients(tensor));
         batch.xs.dispose();
         batch.ys.dispose();
         await readTensors(
