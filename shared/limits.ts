@@ -29,6 +29,8 @@ export const EVALUATION_BATCH = 250;
 export const CHILD_LAST_WORDS_MAX = 20;
 /** Time for a child to end by itself before it is killed. */
 export const CHILD_STOP_MS = 5_000;
+/** Time for the step under way to end after an interruption; less than CHILD_STOP_MS. */
+export const DRAIN_MS = 2_000;
 /** Time for the keeper to answer `gradloom status`. */
 export const STATUS_DEADLINE_MS = 5_000;
 /** Tensors of one model. */
@@ -52,6 +54,7 @@ export const WASM_PATCHES_BYTES = 384 * KiB;
 
 assert(BLOCK_PAYLOAD_MAX_BYTES < MESSAGE_MAX_BYTES, 'a block must fit into one message');
 assert(MESSAGE_MAX_BYTES <= FLOW_CONTROL_WINDOW_BYTES, 'a message must fit into one window');
+assert(DRAIN_MS < CHILD_STOP_MS, 'a child must be allowed to drain');
 assert(
   PUSH_CREDIT_BYTES >= 2 * MESSAGE_MAX_BYTES,
   'credit must let one block travel while another is applied',

@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
+import { DRAIN_MS } from '../../shared/limits.js';
 import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
 import { ExchangeClient } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
@@ -70,6 +71,21 @@ export interface TrainResult {
 
 const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply'] as const;
 
+/**
+ * Waits for something of the exchange, which waits for others: after an abort it gets the time to drain and no more.
+ */
+function abandoner(signal: AbortSignal | undefined): <T>(work: Promise<T>) => Promise<T> {
+  if (!signal) return (work) => work;
+  const abandoned = new Promise<never>((_, reject) => {
+    const later = () => setTimeout(() => reject(signal.reason), DRAIN_MS).unref();
+    if (signal.aborted) later();
+    else signal.addEventListener('abort', later, { once: true });
+  });
+  // Whoever waits sees it; if nobody does, nothing was cut short.
+  abandoned.catch(() => undefined);
+  return (work) => Promise.race([work, abandoned]);
+}
+
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { model, data, globalBatch, workers, epochs, seed, onEvent, signal } = options;
@@ -113,6 +129,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     signal,
   );
   const { run, rank, servers } = started;
+  const orAbort = abandoner(signal);
   try {
     onEvent({
       event: 'start',
@@ -129,9 +146,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const exchanged = (tensor: { kind: string }) => tensor.kind !== 'frozen';
     if (rank === 0) {
       await readTensors(tensors, (index) => client.parameters(index));
-      await client.initialize();
+      await orAbort(client.initialize());
     }
-    await client.pull(0);
+    await orAbort(client.pull(0));
     assignTensors(tensors, (index) => client.parameters(index));
 
     const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<
@@ -165,13 +182,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         client.progress(step, 'exchange');
         const t2 = performance.now();
         const phases = { dataSeconds: (t1 - t0) / 1000, computeSeconds: (t2 - t1) / 1000 };
-        const stepped = await client.step({
-          epoch,
-          samples,
-          lossSum: result.loss * samples,
-          correct: result.correct,
-          phases,
-        });
+        const stepped = await orAbort(
+          client.step({
+            epoch,
+            samples,
+            lossSum: result.loss * samples,
+            correct: result.correct,
+            phases,
+          }),
+        );
         const t3 = performance.now();
         if (!stepped.skipped) assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
@@ -207,7 +226,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
       const step = epoch * stepsPerEpoch;
       client.progress(step, 'evaluate');
-      await client.pullMasters(step);
+      await orAbort(client.pullMasters(step));
       assignTensors(tensors, (index) => client.masters(index));
       const share = { records: 0, lossSum: 0, correct: 0 };
       for await (const batch of data.evaluation(rank, workers)) {
@@ -220,7 +239,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         share.lossSum += result.loss * records;
         share.correct += result.correct;
       }
-      last = await client.evaluate({ step, ...share });
+      last = await orAbort(client.evaluate({ step, ...share }));
       onEvent({
         event: 'epoch',
         epoch,
@@ -240,7 +259,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const values = client.masters(index);
       hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
-    await client.done();
+    await orAbort(client.done());
     const count = epochs * stepsPerEpoch;
     return {
       run,
