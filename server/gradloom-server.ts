@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The binary gradloom-server: options in, a server of the mesh out, until it is stopped or its keeper is gone.
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { formatAddress } from '../shared/config/address.js';
 import { metricsAddress, SERVER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
@@ -18,6 +19,8 @@ async function main(): Promise<void> {
   }
   const { options, warnings } = parsed;
   const log = createLog(options.logLevel);
+  // What gRPC would print of its own (a port that is taken) comes as an error too, which is told in one line.
+  if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
   for (const warning of warnings) log.warn(warning);
 
   const instruments = createMetrics('server');

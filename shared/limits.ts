@@ -65,6 +65,7 @@ assert(
   'a manifest must fit into one message',
 );
 assert(MESSAGE_MAX_BYTES <= FLOW_CONTROL_WINDOW_BYTES, 'a message must fit into one window');
+assert(DRAIN_MS < CHILD_STOP_MS, 'a child must be allowed to drain');
 assert(
   PUSH_CREDIT_BYTES >= 2 * MESSAGE_MAX_BYTES,
   'credit must let one block travel while another is applied',

@@ -1,4 +1,5 @@
 // Servers and workers started one by one, as on several hosts: a mesh that outlives its runs, and what it refuses.
+import { readFile, writeFile } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 import { left, run, start } from '../helpers/processes.js';
 import { jobPath, tinyRun } from '../helpers/tiny-run.js';
@@ -124,11 +125,9 @@ test.serial('a worker with other data is refused in one line', async (t) => {
   const args = [...mine.flags, `--join=${address}`, '--workers=2', '--epochs=1'];
   const first = start(t, 'gradloom-worker', args);
   await first.event('joined');
-  const { rm, writeFile, readFile } = await import('node:fs/promises');
   const file = `${other.data}/data_batch_1.bin`;
   const bytes = await readFile(file);
   bytes[100] ^= 1;
-  await rm(file);
   await writeFile(file, bytes);
   const { code, stderr } = await run(t, 'gradloom-worker', [...args, `--data=${other.data}`]);
   t.true(code === 1 || code === 2, `exit status ${code}`);

@@ -1,11 +1,14 @@
 // The user's mistakes: exit status 2, one line on stderr that says what was expected, what came and what to do, no
-// stack, nothing on stdout. And misfortunes at the start, with exit status 1.
+// stack; on stdout nothing but the progress made before. And misfortunes at the start, with exit status 1.
 import { cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type Binary, helperPath, left, start } from '../helpers/processes.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
+
+/** What a person is shown before a mistake in the data or the job is found. */
+const PROGRESS = /^(backend|preparing data|data|run) /;
 
 interface Mistake {
   title: string;
@@ -15,7 +18,7 @@ interface Mistake {
   code?: number;
 }
 
-/** The job cifar10 without JSON lines, so that a word on stdout would be seen. */
+/** Flags without JSON lines: what a person would see. */
 const up = (tiny: TinyRun, ...more: string[]) => [
   'up',
   ...tiny.flags.filter((flag) => flag !== '--json'),
@@ -180,7 +183,21 @@ const MISTAKES: Mistake[] = [
       );
       return up(tiny, `--job=${file}`);
     },
-    says: /three legs expected/,
+    says: /the model of \S+unbuilt\.mjs cannot be built: three legs expected/,
+  },
+  {
+    title: 'a job whose model is none',
+    binary: 'gradloom',
+    async args(tiny) {
+      const file = join(tiny.folder, 'none.mjs');
+      await writeFile(
+        file,
+        `import small from ${JSON.stringify(helperPath('jobs/small.js'))};
+        export default { ...small, model: () => undefined };`,
+      );
+      return up(tiny, `--job=${file}`);
+    },
+    says: /expected a LayersModel from the model\(\) of \S+none\.mjs/,
   },
   {
     title: 'a job with an unknown loss',
@@ -295,7 +312,10 @@ for (const { title, binary, args, says, code = 2 } of MISTAKES)
     t.regex(ended.stderr[0], says);
     t.true(ended.stderr[0].startsWith(`${binary}: `), ended.stderr[0]);
     t.is(ended.code, code);
-    t.deepEqual(ended.stdout, []);
+    t.deepEqual(
+      ended.stdout.filter((line) => !PROGRESS.test(line)),
+      [],
+    );
     t.deepEqual(await left(program), []);
   });
 

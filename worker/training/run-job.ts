@@ -1,13 +1,16 @@
 // A job from options to results: backend, data, model, training, and (rank 0) what is saved. What the worker
 // binary does between its options and its exit status.
 import { setBackend } from '@tensorflow/tfjs-core';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
+import { sentence, UserError } from '../../shared/errors.js';
 import type { OptimizerSpec } from '../../shared/run-spec.js';
 import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
+import type { DataShape, Job } from '../job.js';
 import { loadJob } from '../load-job.js';
 import { withKeyedWeights } from '../model/keyed-math-random.js';
 import { readTensors, tensorsOf } from '../model/model-tensors.js';
@@ -27,6 +30,21 @@ export interface RunJobOptions {
   onEvent(event: TrainEvent): void;
   onNotice(sentence: string): void;
   signal: AbortSignal;
+}
+
+/** The job's model with its first weights. Throws UserError where the job's own code fails. */
+function buildModel(job: Job, options: WorkerOptions, { shape, classes }: DataShape): LayersModel {
+  let model: LayersModel;
+  try {
+    model = withKeyedWeights(options.seed, () => job.model({ shape, classes }));
+  } catch (error) {
+    throw new UserError(`--job: the model of ${options.job} cannot be built: ${sentence(error)}`);
+  }
+  if (!Array.isArray(model?.weights))
+    throw new UserError(
+      `--job: expected a LayersModel from the model() of ${options.job}, got something else; return what sequential() or model() of @tensorflow/tfjs-layers makes`,
+    );
+  return model;
 }
 
 /** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
@@ -58,9 +76,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     options.learningRate ?? job.optimizer.learningRate,
   );
   const epochs = options.epochs ?? job.epochs;
-  const model = withKeyedWeights(options.seed, () =>
-    job.model({ shape: dataset.shape, classes: dataset.classes }),
-  );
+  const model = buildModel(job, options, dataset);
   const data = imageData(dataset, options.batch, options.seed);
   let folder: RunFolder | undefined;
   let curve: CurveFile | undefined;
