@@ -6,7 +6,8 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecNames, codecs } from '../shared/codec/registry.js';
 import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX } from '../shared/limits.js';
-import { encodeBulk, type Framed } from '../shared/rpc/bulk.js';
+import { encodeBulk } from '../shared/rpc/bulk.js';
+import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
@@ -45,6 +46,7 @@ export class HostedRun {
   readonly #readers = new Set<Reader>();
   /** Encoded subscription messages of the open step that some subscriber has not been given yet. */
   readonly #encoded = new Map<number, { message: Framed; awaited: number }>();
+  readonly #frames = new FramePool();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
   #lastHeaderAt = 0;
@@ -229,6 +231,7 @@ export class HostedRun {
       reader.unsent++;
       reader.call.write(message, () => {
         reader.unsent--;
+        message.release();
         if (this.#readers.has(reader)) this.#send(reader);
       });
       this.metrics.moved(
@@ -248,13 +251,14 @@ export class HostedRun {
     }
     const message = this.#encode(block, codec, false);
     const others = [...this.#readers].filter((reader) => reader.subscribed).length - 1;
+    message.share(others);
     if (others > 0) this.#encoded.set(block, { message, awaited: others });
     return message;
   }
 
   #encode(block: number, codec: CodecName, fetched: boolean): Framed {
     const { payload, ...fields } = this.shard.encode(block, codec);
-    return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload);
+    return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload, this.#frames);
   }
 
   #flushSoon(writer: Writer): void {

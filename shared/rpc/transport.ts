@@ -5,7 +5,7 @@ import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
 import { FLOW_CONTROL_WINDOW_BYTES, MESSAGE_MAX_BYTES } from '../limits.js';
-import { Framed } from './bulk.js';
+import { Framed } from './frame.js';
 
 /** Time after which a peer that answers nothing is given up, split between silence and the probe's answer. */
 function keepalive(peerDeadlineMs: number): grpc.ChannelOptions {
