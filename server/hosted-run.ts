@@ -6,7 +6,8 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecNames, codecs } from '../shared/codec/registry.js';
 import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
-import { encodeBulk, type Framed } from '../shared/rpc/bulk.js';
+import { encodeBulk } from '../shared/rpc/bulk.js';
+import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
@@ -51,6 +52,7 @@ export class HostedRun {
   readonly #readers = new Set<Reader>();
   /** Encoded subscription messages, current ones only, that some subscriber has not been given yet. */
   readonly #encoded = new Map<number, Framed>();
+  readonly #frames = new FramePool();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
   #lastHeaderAt = 0;
@@ -285,6 +287,7 @@ export class HostedRun {
       reader.unsent++;
       reader.call.write(message, () => {
         reader.unsent--;
+        message.release();
         if (this.#readers.has(reader)) this.#send(reader);
       });
       this.metrics.moved(
@@ -297,9 +300,14 @@ export class HostedRun {
 
   /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
   #shared(reader: Reader, block: number, codec: CodecName): Framed {
-    const message = this.#encoded.get(block) ?? this.#encode(block, codec, false);
-    this.#encoded.set(block, message);
     reader.queued.delete(block);
+    let message = this.#encoded.get(block);
+    if (!message) {
+      message = this.#encode(block, codec, false);
+      // Each of those who wait for it releases it once; one who leaves before does not, and its buffer is not reused.
+      message.share([...this.#readers].filter(({ queued }) => queued.has(block)).length);
+      this.#encoded.set(block, message);
+    }
     this.#forgetUnawaited(block);
     return message;
   }
@@ -311,7 +319,7 @@ export class HostedRun {
 
   #encode(block: number, codec: CodecName, fetched: boolean): Framed {
     const { payload, ...fields } = this.shard.encode(block, codec);
-    return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload);
+    return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload, this.#frames);
   }
 
   #flushSoon(writer: Writer): void {

@@ -2,7 +2,7 @@
 // sized once: it never grows, and it goes when the run ends.
 import type { Block } from '../shared/blocks/blocks.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
-import { STAGE_SPARE_BYTES } from '../shared/rpc/bulk.js';
+import { STAGE_SPARE_BYTES } from '../shared/rpc/frame.js';
 import type { OptimizerSpec } from '../shared/run-spec.js';
 
 const ALIGN_BYTES = 64;

@@ -8,7 +8,8 @@ import type { Codec, CodecName } from '../codec/codec.js';
 import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { type Bulk, encodeBulk, stagePayload } from '../rpc/bulk.js';
+import { type Bulk, encodeBulk } from '../rpc/bulk.js';
+import { FramePool, stagePayload } from '../rpc/frame.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
@@ -76,6 +77,7 @@ interface Pending {
 
 export class Exchange {
   readonly #options: ExchangeOptions;
+  readonly #frames = new FramePool();
   #links: ServerLink[] = [];
   #pending: Pending | undefined;
   #unacknowledged = new Set<number>();
@@ -313,7 +315,8 @@ export class Exchange {
             absmax[block.index],
           );
           const payload = memory.kernels.u8(memory.scratch, payloadBytes);
-          const message = encodeBulk(field, { step, block: block.index, codec: codec.id, scale }, payload);
+          const fields = { step, block: block.index, codec: codec.id, scale };
+          const message = encodeBulk(field, fields, payload, this.#frames);
           encodeSeconds += (performance.now() - started) / 1000;
           link.send(message, payloadBytes);
           bytes += payloadBytes;

@@ -11,7 +11,7 @@ import { UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
 import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
-import { STAGE_SPARE_BYTES } from '../rpc/bulk.js';
+import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
 import { fromWire, type OptimizerSpec, optimizerSpec, type RunSpec } from '../run-spec.js';
 import { Exchange } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';

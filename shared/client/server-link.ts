@@ -4,7 +4,8 @@
 import * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
 import { BLOCK_PAYLOAD_MAX_BYTES, STREAM_UNSENT_MAX } from '../limits.js';
-import type { Bulk, Framed } from '../rpc/bulk.js';
+import type { Bulk } from '../rpc/bulk.js';
+import type { Framed } from '../rpc/frame.js';
 import type { ParametersClient } from '../rpc/generated/gradloom/v1/Parameters.js';
 import type { PullMessage } from '../rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply__Output } from '../rpc/generated/gradloom/v1/PullReply.js';
@@ -192,6 +193,7 @@ export class ServerLink {
     this.#unsent++;
     this.#push?.write(message, () => {
       this.#unsent--;
+      message.release();
       this.#room?.();
     });
   }

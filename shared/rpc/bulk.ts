@@ -3,6 +3,7 @@
 // code copies the payload more often. A message here is its finished wire form, with gRPC's own five bytes before
 // it: the payload is copied once, out of the memory in which the kernels work, so that memory may be used again at once.
 import { crc32 } from 'node:zlib';
+import { FRAME_BYTES, type Framed, FramePool } from './frame.js';
 
 /** What travels beside the payload. `version` and `fetched` belong to Block alone. */
 export interface BulkFields {
@@ -18,39 +19,6 @@ export interface Bulk extends Required<BulkFields> {
   crc32: number;
   /** A view of the received message, which nobody writes to. */
   payload: Buffer;
-}
-
-/**
- * A message that is ready for the wire: `framed` is a whole gRPC frame (a byte for no compression, four of length,
- * the message), `message` what follows its first five bytes.
- */
-export class Framed {
-  constructor(readonly framed: Buffer) {}
-
-  get message(): Buffer {
-    return this.framed.subarray(FRAME_BYTES);
-  }
-}
-
-const FRAME_BYTES = 5;
-/**
- * Memory that threads share is copied eight bytes at a time where source and target lie alike to this, and byte by
- * byte, four times slower, where they don't.
- */
-const WORD_BYTES = 8;
-
-/** Bytes that a target for `stagePayload` needs beyond the payload. */
-export const STAGE_SPARE_BYTES = WORD_BYTES;
-
-/** Copies a payload to where kernels can read it, at `room` or a few bytes on, and returns the address. */
-export function stagePayload(
-  memory: { u8(at: number, bytes: number): Uint8Array },
-  payload: Uint8Array,
-  room: number,
-): number {
-  const address = room + ((payload.byteOffset - room) & (WORD_BYTES - 1));
-  memory.u8(address, payload.byteLength).set(payload);
-  return address;
 }
 
 const WIRE_VARINT = 0;
@@ -80,7 +48,12 @@ function writeVarint(buffer: Buffer, at: number, value: number): number {
 const scratch = Buffer.alloc(HEADER_MAX_BYTES);
 
 /** The wire form of a message whose field `outerField` is a Contribution or Block with this payload. */
-export function encodeBulk(outerField: number, fields: BulkFields, payload: Uint8Array): Framed {
+export function encodeBulk(
+  outerField: number,
+  fields: BulkFields,
+  payload: Uint8Array,
+  pool: FramePool = new FramePool(),
+): Framed {
   let inner = 0;
   scratch[inner++] = 0x08;
   inner = writeVarint(scratch, inner, fields.step);
@@ -106,12 +79,8 @@ export function encodeBulk(outerField: number, fields: BulkFields, payload: Uint
 
   const innerBytes = inner + payload.byteLength;
   const messageBytes = 1 + varintLength(innerBytes) + innerBytes;
-  const before = FRAME_BYTES + messageBytes - payload.byteLength;
-  const spare = (payload.byteOffset - before) & (WORD_BYTES - 1);
-  const whole = Buffer.allocUnsafeSlow(spare + FRAME_BYTES + messageBytes);
-  const framed = whole.subarray(spare);
-  framed[0] = 0;
-  framed.writeUInt32BE(messageBytes, 1);
+  const message = pool.frame(messageBytes, messageBytes - payload.byteLength, payload);
+  const { framed } = message;
   framed[FRAME_BYTES] = (outerField << 3) | WIRE_BYTES;
   const start = writeVarint(framed, FRAME_BYTES + 1, innerBytes);
   const copy = framed.subarray(start + inner);
@@ -119,7 +88,7 @@ export function encodeBulk(outerField: number, fields: BulkFields, payload: Uint
   // The checksum is taken of the copy: memory shared with another thread is read once only.
   scratch.writeUInt32LE(crc32(copy), crcAt);
   scratch.copy(framed, start, 0, inner);
-  return new Framed(framed);
+  return message;
 }
 
 class Reader {

@@ -3,7 +3,8 @@
 import * as grpc from '@grpc/grpc-js';
 import { codecs } from '../../shared/codec/registry.js';
 import { STREAM_UNSENT_MAX } from '../../shared/limits.js';
-import { encodeBulk, type Framed } from '../../shared/rpc/bulk.js';
+import { encodeBulk } from '../../shared/rpc/bulk.js';
+import { type Framed, FramePool } from '../../shared/rpc/frame.js';
 import type { PushReply__Output } from '../../shared/rpc/generated/gradloom/v1/PushReply.js';
 import { FIELD, ParametersStub } from '../../shared/rpc/proto.js';
 import { channelOptions } from '../../shared/rpc/transport.js';
@@ -24,14 +25,17 @@ export async function measurePush(address: string, payload: Uint8Array, count: n
       call.on('data', (reply: PushReply__Output) => resolve(reply.ack?.releasedBytes ?? 0));
       call.on('error', reject);
     });
+    const frames = new FramePool();
     let block = 0;
     let unsent = 0;
     const fill = () => {
       while (unsent < STREAM_UNSENT_MAX && block < count) {
         unsent++;
         const fields = { step: 0, block: block++, codec: codecs.fp32.id, scale: 1 };
-        call.write(encodeBulk(FIELD.contribution, fields, payload), () => {
+        const message = encodeBulk(FIELD.contribution, fields, payload, frames);
+        call.write(message, () => {
           unsent--;
+          message.release();
           fill();
         });
         if (block === count) call.end();

@@ -2,7 +2,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { ExecutionContext } from 'ava';
 import { schemaHash } from '../../shared/blocks/manifest.js';
-import { Framed } from '../../shared/rpc/bulk.js';
+import { Framed, FramePool } from '../../shared/rpc/frame.js';
 import { MembershipStub, ParametersStub, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { refusalLabel } from '../../shared/rpc/refusal.js';
 import { channelOptions } from '../../shared/rpc/transport.js';
@@ -72,10 +72,7 @@ export function openRaw(
     return replies.shift() as Reply;
   };
   return {
-    send: (message) =>
-      void call.write(
-        Buffer.isBuffer(message) ? new Framed(Buffer.concat([Buffer.alloc(5), message])) : message,
-      ),
+    send: (message) => void call.write(Buffer.isBuffer(message) ? framed(message) : message),
     next,
     async refusal() {
       for (;;) {
@@ -102,4 +99,11 @@ export function helloOf(run: string, spec: RunSpec, changes: object = {}): { hel
       ...changes,
     },
   };
+}
+
+/** Bytes in the frame in which a bulk message would travel. */
+function framed(bytes: Buffer): Framed {
+  const frame = Buffer.concat([Buffer.alloc(5), bytes]);
+  frame.writeUInt32BE(bytes.length, 1);
+  return new Framed(frame, new FramePool(), frame);
 }

@@ -5,7 +5,7 @@ import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run
 import { reportTo } from '../../server/metrics.js';
 import { UNREAD_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
-import { Framed } from '../../shared/rpc/bulk.js';
+import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
 import { layoutOf } from '../../shared/run-spec.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
