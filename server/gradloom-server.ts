@@ -5,6 +5,7 @@ import { formatAddress } from '../shared/config/address.js';
 import { metricsAddress, SERVER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
+import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import { serveMetrics } from '../shared/metrics/http.js';
 import { createMetrics } from '../shared/metrics/metrics.js';
 import { createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
   for (const warning of warnings) log.warn(warning);
 
   const instruments = createMetrics('server');
+  const report = reportTo(instruments);
   let healthy = false;
   const metricsServer = await serveMetrics(instruments.registry, metricsAddress(options), () =>
     healthy ? { healthy } : { healthy, reason: 'not in the mesh' },
@@ -34,14 +36,17 @@ async function main(): Promise<void> {
     join: options.join && formatAddress(options.join),
     memoryBytes: options.memoryBytes,
     peerDeadlineMs: options.peerDeadlineMs,
-    metrics: reportTo(instruments),
+    metrics: report,
     log: (message) => log.info(message),
     onLost: (error) => fail(error, 'gradloom-server'),
   });
   healthy = true;
+  // A run that is held goes from waiting to training without a word; so it is looked at now and then.
+  const looking = setInterval(() => report.runs(server.runs), WAITING_NOTICE_MS);
 
   const stop = async (reason: string, status: number) => {
     healthy = false;
+    clearInterval(looking);
     await server.close(reason);
     await metricsServer.close();
     process.exit(status);

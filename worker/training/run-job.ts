@@ -10,7 +10,7 @@ import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
-import { type DataShape, type Job, loadJob } from '../job.js';
+import { type DataShape, type Job, type Loss, loadJob } from '../job.js';
 import { withKeyedWeights } from '../model/keyed-math-random.js';
 import { readTensors, tensorsOf } from '../model/model-tensors.js';
 import { CurveFile } from '../results/curve-file.js';
@@ -44,6 +44,18 @@ function buildModel(job: Job, options: WorkerOptions, { shape, classes }: DataSh
       `--job: expected a LayersModel from the model() of ${options.job}, got something else; return what sequential() or model() of @tensorflow/tfjs-layers makes`,
     );
   return model;
+}
+
+/** The job's loss; what its own code throws is told as the job's. */
+function lossOf({ loss }: Job, name: string): Loss {
+  if (typeof loss === 'string') return loss;
+  return (labels, predictions) => {
+    try {
+      return loss(labels, predictions);
+    } catch (error) {
+      throw new UserError(`--job: the loss of ${name} failed: ${sentence(error)}`);
+    }
+  };
 }
 
 /** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
@@ -106,7 +118,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     const result = await train({
       job: job.name,
       model,
-      loss: job.loss,
+      loss: lossOf(job, options.job),
       optimizer,
       data,
       epochs,
