@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The binary gradloom-server: options in, a server of the mesh out, until it is stopped or its keeper is gone.
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { formatAddress } from '../shared/config/address.js';
+import { formatAddress, isLoopback, isWildcard, parseAddress } from '../shared/config/address.js';
 import { metricsAddress, SERVER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
@@ -59,12 +59,17 @@ async function main(): Promise<void> {
   );
   onParentGone(() => stop(`the launcher of the server at ${server.address} is gone`, EXIT.failed));
 
-  if (options.json)
-    printEvent({ event: 'ready', role: 'server', address: server.address, metrics: metricsServer.url });
+  // An address that others can use, also where it listens on all of them.
+  const { host, port } = metricsServer.address;
+  const own = parseAddress(server.address).host;
+  const metrics = `http://${formatAddress({ host: isWildcard(host) ? own : host, port })}/metrics`;
+  if (options.json) printEvent({ event: 'ready', role: 'server', address: server.address, metrics });
   else
     process.stdout.write(
-      `gradloom-server ${server.serverId} is ready on ${server.address}, metrics on ${metricsServer.url}\n` +
-        (options.join ? '' : `Join it: gradloom-worker --join ${server.address}\n`),
+      `gradloom-server ${server.serverId} is ready on ${server.address}, metrics on ${metrics}\n` +
+        (options.join
+          ? ''
+          : `Join it: gradloom-worker --join ${server.address}${isLoopback(own) ? '' : ' --insecure'}\n`),
     );
 }
 

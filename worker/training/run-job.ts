@@ -96,8 +96,8 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     const record = (event: TrainEvent) => {
       if (event.event === 'start') rank = event.rank;
       if (rank !== 0) {
-        // Of all workers, one tells of the run's steps; the others only of themselves.
-        if (event.event !== 'step' && event.event !== 'epoch') onEvent(event);
+        // Among JSON lines, one of all workers tells of the run's steps; a display of its own shows them.
+        if (!options.json || (event.event !== 'step' && event.event !== 'epoch')) onEvent(event);
         return;
       }
       onEvent(event);
@@ -146,7 +146,10 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
         curve = await CurveFile.open(folder.curveCsv);
       },
     });
-    if (result.rank !== 0 || !folder || !curve) return;
+    if (result.rank !== 0 || !folder || !curve) {
+      onEvent({ event: 'finished', run: result.run, rank: result.rank });
+      return;
+    }
     await curve.close();
     curve = undefined;
     const tensors = tensorsOf(model);
