@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // The binary gradloom-server: options in, a server of the mesh out, until it is stopped or its keeper is gone.
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { formatAddress } from '../shared/config/address.js';
+import { formatAddress, isLoopback, isWildcard, parseAddress } from '../shared/config/address.js';
 import { metricsAddress, SERVER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
+import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import { serveMetrics } from '../shared/metrics/http.js';
 import { createMetrics } from '../shared/metrics/metrics.js';
 import { createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
   for (const warning of warnings) log.warn(warning);
 
   const instruments = createMetrics('server');
+  const report = reportTo(instruments);
   let healthy = false;
   const metricsServer = await serveMetrics(instruments.registry, metricsAddress(options), () =>
     healthy ? { healthy } : { healthy, reason: 'not in the mesh' },
@@ -34,14 +36,17 @@ async function main(): Promise<void> {
     join: options.join && formatAddress(options.join),
     memoryBytes: options.memoryBytes,
     peerDeadlineMs: options.peerDeadlineMs,
-    metrics: reportTo(instruments),
+    metrics: report,
     log: (message) => log.info(message),
     onLost: (error) => fail(error, 'gradloom-server'),
   });
   healthy = true;
+  // A run that is held goes from waiting to training without a word; so it is looked at now and then.
+  const looking = setInterval(() => report.runs(server.runs), WAITING_NOTICE_MS);
 
   const stop = async (reason: string, status: number) => {
     healthy = false;
+    clearInterval(looking);
     await server.close(reason);
     await metricsServer.close();
     process.exit(status);
@@ -54,12 +59,17 @@ async function main(): Promise<void> {
   );
   onParentGone(() => stop(`the launcher of the server at ${server.address} is gone`, EXIT.failed));
 
-  if (options.json)
-    printEvent({ event: 'ready', role: 'server', address: server.address, metrics: metricsServer.url });
+  // An address that others can use, also where it listens on all of them.
+  const { host, port } = metricsServer.address;
+  const own = parseAddress(server.address).host;
+  const metrics = `http://${formatAddress({ host: isWildcard(host) ? own : host, port })}/metrics`;
+  if (options.json) printEvent({ event: 'ready', role: 'server', address: server.address, metrics });
   else
     process.stdout.write(
-      `gradloom-server ${server.serverId} is ready on ${server.address}, metrics on ${metricsServer.url}\n` +
-        (options.join ? '' : `Join it: gradloom-worker --join ${server.address}\n`),
+      `gradloom-server ${server.serverId} is ready on ${server.address}, metrics on ${metrics}\n` +
+        (options.join
+          ? ''
+          : `Join it: gradloom-worker --join ${server.address}${isLoopback(own) ? '' : ' --insecure'}\n`),
     );
 }
 

@@ -214,6 +214,20 @@ const MISTAKES: Mistake[] = [
     says: /hinge/,
   },
   {
+    title: 'a job whose loss throws',
+    binary: 'gradloom',
+    async args(tiny) {
+      const file = join(tiny.folder, 'loss.mjs');
+      await writeFile(
+        file,
+        `import small from ${JSON.stringify(helperPath('jobs/small.js'))};
+        export default { ...small, loss() { throw new Error('at a loss'); } };`,
+      );
+      return up(tiny, `--job=${file}`);
+    },
+    says: /the loss of \S+loss\.mjs failed: at a loss/,
+  },
+  {
     title: 'a backend that is absent',
     binary: 'gradloom',
     args: (tiny) => up(tiny, '--backend=cuda'),

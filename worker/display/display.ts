@@ -16,6 +16,8 @@ export class Display {
   readonly #stream: NodeJS.WriteStream;
   readonly #live: ReturnType<typeof createLogUpdate> | undefined;
   #start: StartEvent | undefined;
+  /** Whether rank 0 is among those shown. */
+  #savesResults = false;
   #test = '';
   #waiting = '';
   #shownAt = 0;
@@ -59,6 +61,7 @@ export class Display {
         else if (event.servers === 0) this.#progress(`run     ${event.run}: waits for a server`, true);
         return;
       case 'start':
+        this.#savesResults ||= event.rank === 0;
         this.#start ??= event;
         return this.#once(
           'start',
@@ -81,6 +84,13 @@ export class Display {
         return this.#line(
           `epoch ${event.epoch}/${event.epochs}  ${this.#test} on records that training never saw  (${duration(event.seconds)})`,
         );
+      case 'finished':
+        // Where rank 0 is shown too, its results are the end.
+        if (!this.#savesResults)
+          this.#line(
+            `Done: this was worker ${event.rank} of ${event.run}; worker 0 saves the model and the results.`,
+          );
+        return;
       case 'done':
         return this.#done(event.summary as Summary, event.folder);
     }

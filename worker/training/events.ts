@@ -50,4 +50,6 @@ export type TrainEvent =
       accuracy: number;
       seconds: number;
     }
+  /** A worker other than rank 0 has ended; rank 0 saves, and says `done`. */
+  | { event: 'finished'; run: string; rank: number }
   | { event: 'done'; summary: object; folder: string };

@@ -10,7 +10,7 @@ import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
-import type { DataShape, Job } from '../job.js';
+import type { DataShape, Job, Loss } from '../job.js';
 import { loadJob } from '../load-job.js';
 import { withKeyedWeights } from '../model/keyed-math-random.js';
 import { readTensors, tensorsOf } from '../model/model-tensors.js';
@@ -45,6 +45,18 @@ function buildModel(job: Job, options: WorkerOptions, { shape, classes }: DataSh
       `--job: expected a LayersModel from the model() of ${options.job}, got something else; return what sequential() or model() of @tensorflow/tfjs-layers makes`,
     );
   return model;
+}
+
+/** The job's loss; what its own code throws is told as the job's. */
+function lossOf({ loss }: Job, name: string): Loss {
+  if (typeof loss === 'string') return loss;
+  return (labels, predictions) => {
+    try {
+      return loss(labels, predictions);
+    } catch (error) {
+      throw new UserError(`--job: the loss of ${name} failed: ${sentence(error)}`);
+    }
+  };
 }
 
 /** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
@@ -85,8 +97,8 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     const record = (event: TrainEvent) => {
       if (event.event === 'start') rank = event.rank;
       if (rank !== 0) {
-        // Of all workers, one tells of the run's steps; the others only of themselves.
-        if (event.event !== 'step' && event.event !== 'epoch') onEvent(event);
+        // Among JSON lines, one of all workers tells of the run's steps; a display of its own shows them.
+        if (!options.json || (event.event !== 'step' && event.event !== 'epoch')) onEvent(event);
         return;
       }
       onEvent(event);
@@ -107,7 +119,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     const result = await train({
       job: job.name,
       model,
-      loss: job.loss,
+      loss: lossOf(job, options.job),
       optimizer,
       data,
       epochs,
@@ -135,7 +147,10 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
         curve = await CurveFile.open(folder.curveCsv);
       },
     });
-    if (result.rank !== 0 || !folder || !curve) return;
+    if (result.rank !== 0 || !folder || !curve) {
+      onEvent({ event: 'finished', run: result.run, rank: result.rank });
+      return;
+    }
     await curve.close();
     curve = undefined;
     const tensors = tensorsOf(model);
