@@ -3,7 +3,7 @@
 // code copies the payload more often. A message here is its finished wire form, with gRPC's own five bytes before
 // it: the payload is copied once, out of the memory in which the kernels work, so that memory may be used again at once.
 import { crc32 } from 'node:zlib';
-import { FRAME_BYTES, type Framed, type FramePool } from './frame.js';
+import { FRAME_BYTES, type Framed, FramePool } from './frame.js';
 
 /** What travels beside the payload. `version` and `fetched` belong to Block alone. */
 export interface BulkFields {
@@ -47,8 +47,8 @@ function writeVarint(buffer: Buffer, at: number, value: number): number {
 
 const scratch = Buffer.alloc(HEADER_MAX_BYTES);
 
-/** The wire form of a message whose field `outerField` is a Contribution or Block with this payload. */
-export function encodeBulk(
+/** The wire form of a message whose field `outerField` is a Contribution or Block with this payload, in its frame. */
+export function frameBulk(
   outerField: number,
   fields: BulkFields,
   payload: Uint8Array,
@@ -89,6 +89,11 @@ export function encodeBulk(
   scratch.writeUInt32LE(crc32(copy), crcAt);
   scratch.copy(framed, start, 0, inner);
   return message;
+}
+
+/** The same without its frame, in a buffer of its own. */
+export function encodeBulk(outerField: number, fields: BulkFields, payload: Uint8Array): Buffer {
+  return frameBulk(outerField, fields, payload, new FramePool()).message;
 }
 
 class Reader {
