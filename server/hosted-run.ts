@@ -6,7 +6,7 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecNames, codecs } from '../shared/codec/registry.js';
 import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
-import { encodeBulk } from '../shared/rpc/bulk.js';
+import { frameBulk } from '../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
@@ -319,7 +319,7 @@ export class HostedRun {
 
   #encode(block: number, codec: CodecName, fetched: boolean): Framed {
     const { payload, ...fields } = this.shard.encode(block, codec);
-    return encodeBulk(FIELD.block, { block, fetched, ...fields }, payload, this.#frames);
+    return frameBulk(FIELD.block, { block, fetched, ...fields }, payload, this.#frames);
   }
 
   #flushSoon(writer: Writer): void {

@@ -8,7 +8,7 @@ import type { Codec, CodecName } from '../codec/codec.js';
 import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { type Bulk, encodeBulk } from '../rpc/bulk.js';
+import { type Bulk, frameBulk } from '../rpc/bulk.js';
 import { FramePool, stagePayload } from '../rpc/frame.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
@@ -316,7 +316,7 @@ export class Exchange {
           );
           const payload = memory.kernels.u8(memory.scratch, payloadBytes);
           const fields = { step, block: block.index, codec: codec.id, scale };
-          const message = encodeBulk(field, fields, payload, this.#frames);
+          const message = frameBulk(field, fields, payload, this.#frames);
           encodeSeconds += (performance.now() - started) / 1000;
           link.send(message, payloadBytes);
           bytes += payloadBytes;

@@ -47,12 +47,12 @@ function writeVarint(buffer: Buffer, at: number, value: number): number {
 
 const scratch = Buffer.alloc(HEADER_MAX_BYTES);
 
-/** The wire form of a message whose field `outerField` is a Contribution or Block with this payload. */
-export function encodeBulk(
+/** The wire form of a message whose field `outerField` is a Contribution or Block with this payload, in its frame. */
+export function frameBulk(
   outerField: number,
   fields: BulkFields,
   payload: Uint8Array,
-  pool: FramePool = new FramePool(),
+  pool: FramePool,
 ): Framed {
   let inner = 0;
   scratch[inner++] = 0x08;
@@ -89,6 +89,11 @@ export function encodeBulk(
   scratch.writeUInt32LE(crc32(copy), crcAt);
   scratch.copy(framed, start, 0, inner);
   return message;
+}
+
+/** The same without its frame, in a buffer of its own. */
+export function encodeBulk(outerField: number, fields: BulkFields, payload: Uint8Array): Buffer {
+  return frameBulk(outerField, fields, payload, new FramePool()).message;
 }
 
 class Reader {

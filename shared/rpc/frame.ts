@@ -56,7 +56,7 @@ export class FramePool {
   readonly #free: Buffer[] = [];
   #largestBytes = 0;
 
-  /** Room for a message of `bytes` whose payload starts at `before` and comes from `payload`: its frame's first byte. */
+  /** Room for a message of `messageBytes`, `before` of them in front of a copy of `payload`; its length is written. */
   frame(messageBytes: number, before: number, payload: Uint8Array): Framed {
     const spare = (payload.byteOffset - FRAME_BYTES - before) & (WORD_BYTES - 1);
     const whole = this.#take(WORD_BYTES + FRAME_BYTES + messageBytes);

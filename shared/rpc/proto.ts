@@ -43,11 +43,11 @@ export const generated = {
 type Serializer = (value: unknown) => Buffer;
 type Deserializer = (bytes: Buffer) => unknown;
 
-/** A bulk message is already in its wire form. */
-const passFramed =
+/** A bulk message, framed or not, is already in its wire form. */
+const passBulk =
   (serialize: Serializer): Serializer =>
   (value) =>
-    value instanceof Framed ? value.message : serialize(value);
+    value instanceof Framed ? value.message : Buffer.isBuffer(value) ? value : serialize(value);
 
 export function deserializePush(bytes: Buffer): unknown {
   const hot = decodeBulk(bytes, [FIELD.contribution, FIELD.initial]);
@@ -69,10 +69,10 @@ interface Codable {
   responseDeserialize: Deserializer;
 }
 const push = parametersService.Push as unknown as Codable;
-push.requestSerialize = passFramed(push.requestSerialize);
+push.requestSerialize = passBulk(push.requestSerialize);
 push.requestDeserialize = deserializePush;
 const pull = parametersService.Pull as unknown as Codable;
-pull.responseSerialize = passFramed(pull.responseSerialize);
+pull.responseSerialize = passBulk(pull.responseSerialize);
 pull.responseDeserialize = deserializePull;
 
 type ClientConstructor<T> = new (

@@ -3,7 +3,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { codecs } from '../../shared/codec/registry.js';
 import { STREAM_UNSENT_MAX } from '../../shared/limits.js';
-import { encodeBulk } from '../../shared/rpc/bulk.js';
+import { frameBulk } from '../../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../../shared/rpc/frame.js';
 import type { PushReply__Output } from '../../shared/rpc/generated/gradloom/v1/PushReply.js';
 import { FIELD, ParametersStub } from '../../shared/rpc/proto.js';
@@ -32,7 +32,7 @@ export async function measurePush(address: string, payload: Uint8Array, count: n
       while (unsent < STREAM_UNSENT_MAX && block < count) {
         unsent++;
         const fields = { step: 0, block: block++, codec: codecs.fp32.id, scale: 1 };
-        const message = encodeBulk(FIELD.contribution, fields, payload, frames);
+        const message = frameBulk(FIELD.contribution, fields, payload, frames);
         call.write(message, () => {
           unsent--;
           message.release();

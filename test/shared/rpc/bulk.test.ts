@@ -54,7 +54,7 @@ for (const kind of ['contribution', 'initial'] as const) {
   test(`${kind}: what is written by hand is read by the generated code`, (t) => {
     fc.assert(
       fc.property(anyFields, anyPayload, (fields, payload) => {
-        const bytes = encodeBulk(FIELD[kind], fields, payload).message;
+        const bytes = encodeBulk(FIELD[kind], fields, payload);
         t.like(generated.pushMessage.requestDeserialize(bytes), {
           message: kind,
           [kind]: { ...fields, crc32: crc32(payload), payload },
@@ -83,7 +83,7 @@ for (const kind of ['contribution', 'initial'] as const) {
 test('block: what is written by hand is read by the generated code', (t) => {
   fc.assert(
     fc.property(anyBlockFields, anyPayload, (fields, payload) => {
-      t.like(generated.pullReply.responseDeserialize(encodeBulk(FIELD.block, fields, payload).message), {
+      t.like(generated.pullReply.responseDeserialize(encodeBulk(FIELD.block, fields, payload)), {
         reply: 'block',
         block: { ...fields, crc32: crc32(payload), payload },
       });
@@ -133,7 +133,7 @@ const unknownFields = [
 test('fields of a later version are passed over, wherever they stand', (t) => {
   const fields = { step: 7, block: 3, codec: 2, scale: 4 };
   const payload = Buffer.from('payload');
-  const inner = encodeBulk(FIELD.contribution, fields, payload).message.subarray(2);
+  const inner = encodeBulk(FIELD.contribution, fields, payload).subarray(2);
   for (const unknown of unknownFields)
     for (const content of [Buffer.concat([unknown, inner]), Buffer.concat([inner, unknown])]) {
       const bytes = Buffer.concat([Buffer.from([0x1a, content.length]), content]);
@@ -184,7 +184,7 @@ test('40,000 random, truncated and changed messages end in a message or an error
       FIELD.block,
       { step: 9, block: 1, codec: 1, scale: 1, version: 8, fetched: true },
       Buffer.alloc(9),
-    ).message,
+    ),
     contributionBytes({
       header: { step: 3, samples: 32, allFinite: true, lossScale: 1, lossSum: 2, correct: 1 },
     }),

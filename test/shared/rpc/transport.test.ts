@@ -179,7 +179,7 @@ test('every channel has a connection of its own', async (t) => {
         path,
         bytes,
         bytes,
-        encodeBulk(FIELD.block, { step: 0, block: 0, codec: 1, scale: 1 }, bytes(Buffer.alloc(1))).message,
+        encodeBulk(FIELD.block, { step: 0, block: 0, codec: 1, scale: 1 }, bytes(Buffer.alloc(1))),
         (error) => (error ? reject(error) : resolve()),
       ),
     );
