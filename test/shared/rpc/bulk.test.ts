@@ -178,8 +178,7 @@ test('40,000 random, truncated and changed messages end in a message or an error
       }
   };
   const whole = [
-    encodeBulk(FIELD.contribution, { step: 300, block: 70_000, codec: 2, scale: 2 }, Buffer.alloc(40, 7))
-      .message,
+    encodeBulk(FIELD.contribution, { step: 300, block: 70_000, codec: 2, scale: 2 }, Buffer.alloc(40, 7)),
     encodeBulk(
       FIELD.block,
       { step: 9, block: 1, codec: 1, scale: 1, version: 8, fetched: true },
