@@ -54,7 +54,7 @@ async function main(): Promise<void> {
   onStopSignal((signal) =>
     stop(
       `the server at ${server.address} was stopped by ${signal}`,
-      signal === 'SIGINT' ? EXIT.interrupted : EXIT.done,
+      signal === 'SIGTERM' ? EXIT.done : EXIT.interrupted,
     ),
   );
   onParentGone(() => stop(`the launcher of the server at ${server.address} is gone`, EXIT.failed));

@@ -28,9 +28,25 @@ export function fail(error: unknown, name: string): never {
   process.exit(EXIT.failed);
 }
 
-/** Calls `stop` once, at the first SIGINT or SIGTERM; a second signal ends the process at once. */
+// Whoever reads the output may go away (`| head`). That is no bug: with nobody to tell, the process ends, in the same
+// orderly way as at a signal where there is one.
+let outputLost = (): void => process.exit(EXIT.failed);
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') process.stderr.write(`gradloom: cannot write to stdout: ${error.message}\n`);
+  outputLost();
+});
+
+/**
+ * Calls `stop` once, at the first SIGINT or SIGTERM, or (SIGPIPE) when nobody reads stdout any more; a second signal
+ * ends the process at once.
+ */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): void {
   let stopping = false;
+  outputLost = () => {
+    if (stopping) return;
+    stopping = true;
+    stop('SIGPIPE');
+  };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (stopping) process.exit(EXIT.interrupted);

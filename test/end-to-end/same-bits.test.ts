@@ -2,7 +2,7 @@
 // and whoever is slow. With BatchNorm's averaged state and dropout's masks in it. And another seed gives others.
 import test, { type ExecutionContext } from 'ava';
 import { status } from '../../shared/client/membership.js';
-import { start } from '../helpers/processes.js';
+import { signal, start } from '../helpers/processes.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
 
 /** Steps at which a worker is stopped for a moment. */
@@ -41,9 +41,9 @@ test('a worker that is stopped for moments changes no bit', async (t) => {
     const label = runs[0]?.workers.find(({ info }) => info?.rank === 1)?.info?.label;
     if (!label) continue;
     const pid = Number(label.split(':').at(-1));
-    process.kill(pid, 'SIGSTOP');
+    if (!signal(pid, 'SIGSTOP')) continue;
     await new Promise((resolve) => setTimeout(resolve, STOPPED_MS));
-    process.kill(pid, 'SIGCONT');
+    signal(pid, 'SIGCONT');
     stops++;
   }
   t.is((await up.ended).code, 0);

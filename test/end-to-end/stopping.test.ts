@@ -2,7 +2,7 @@
 // status of the contract, and nobody is left behind.
 import test, { type ExecutionContext } from 'ava';
 import { status } from '../../shared/client/membership.js';
-import { left, type Program, start } from '../helpers/processes.js';
+import { left, type Program, signal, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
 
 /** Longer than any of these tests. */
@@ -51,10 +51,29 @@ test.serial('SIGINT before the first step does the same', async (t) => {
   t.deepEqual(await ending(t, up), { code: 130, stderr: [] });
 });
 
+test.serial('a second Ctrl-C does not wait, and nobody is left', async (t) => {
+  const { up, workers } = await training(t);
+  // A worker that does not answer would keep the first one waiting.
+  signal(workers[1], 'SIGSTOP');
+  up.signal('SIGINT');
+  while (up.family().some((line) => line.startsWith(`${workers[0]}:`)))
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  up.signal('SIGINT');
+  t.like(await up.ended, { code: 130, stderr: [] });
+  signal(workers[1], 'SIGCONT');
+  t.deepEqual(await left(up), []);
+});
+
+test.serial('up drains when nobody reads its output any more', async (t) => {
+  const { up } = await training(t);
+  up.stopReading();
+  t.deepEqual(await ending(t, up), { code: 130, stderr: [] });
+});
+
 for (const index of [0, 1])
   test.serial(`kill -9 of server ${index} ends the run with one line that names it`, async (t) => {
     const { up, servers } = await training(t);
-    process.kill(servers[index], 'SIGKILL');
+    signal(servers[index], 'SIGKILL');
     const { code, stderr } = await ending(t, up);
     t.is(code, 1);
     t.is(stderr.length, 1, stderr.join('\n'));
@@ -66,7 +85,7 @@ for (const index of [0, 1])
     `kill -9 of the worker of rank ${index} ends the run with one line that names it`,
     async (t) => {
       const { up, workers } = await training(t);
-      process.kill(workers[index], 'SIGKILL');
+      signal(workers[index], 'SIGKILL');
       const { code, stderr } = await ending(t, up);
       t.is(code, 1);
       t.is(stderr.length, 1, stderr.join('\n'));
@@ -83,7 +102,7 @@ test.serial('kill -9 of up itself: its children end by themselves', async (t) =>
 
 test.serial('kill -9 of up while a server is stopped: the others end by themselves', async (t) => {
   const { up, servers } = await training(t, '--peer-deadline=2');
-  process.kill(servers[0], 'SIGSTOP');
+  signal(servers[0], 'SIGSTOP');
   up.signal('SIGKILL');
   await up.ended;
   const stillThere = (await left(up, 8_000)).filter((line) => !line.startsWith(`${servers[0]}:`));
@@ -93,7 +112,7 @@ test.serial('kill -9 of up while a server is stopped: the others end by themselv
 for (const index of [0, 1])
   test.serial(`a server ${index} that stands still is named within --peer-deadline`, async (t) => {
     const { up, servers, addresses } = await training(t, '--peer-deadline=2');
-    process.kill(servers[index], 'SIGSTOP');
+    signal(servers[index], 'SIGSTOP');
     const { code, stderr } = await ending(t, up);
     t.is(code, 1);
     t.is(stderr.length, 1, stderr.join('\n'));
@@ -102,7 +121,7 @@ for (const index of [0, 1])
 
 test.serial('a worker that stands still is named within --peer-deadline', async (t) => {
   const { up, workers } = await training(t, '--peer-deadline=2');
-  process.kill(workers[1], 'SIGSTOP');
+  signal(workers[1], 'SIGSTOP');
   const { code, stderr } = await ending(t, up);
   t.is(code, 1);
   t.is(stderr.length, 1, stderr.join('\n'));

@@ -89,14 +89,19 @@ export class Program {
     return new Promise((resolve, reject) => this.#waiters.add({ matches, resolve, reject }));
   }
 
+  /** Closes the end at which its stdout is read, as `| head` does. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+  }
+
   /** Signals the program alone. */
-  signal(signal: NodeJS.Signals): void {
-    process.kill(this.pid, signal);
+  signal(name: NodeJS.Signals): void {
+    signal(this.pid, name);
   }
 
   /** Signals the program and all its children, as Ctrl-C on a terminal does. */
-  signalAll(signal: NodeJS.Signals): void {
-    process.kill(-this.pid, signal);
+  signalAll(name: NodeJS.Signals): void {
+    signal(-this.pid, name);
   }
 
   /** Command lines of the processes of its family that still run, itself included. */
@@ -126,7 +131,7 @@ export function start(
   options?: StartOptions,
 ): Program {
   const program = new Program(binary, args, options);
-  t.teardown(() => killGroup(program.pid));
+  t.teardown(() => signal(-program.pid, 'SIGKILL'));
   return program;
 }
 
@@ -150,21 +155,18 @@ export async function left(program: Program, deadlineMs = 10_000): Promise<strin
   }
 }
 
-function killGroup(group: number): void {
+/** Signals a process (negative: a group); false where it has ended already. */
+export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(-group, 'SIGKILL');
+    return process.kill(pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    return false;
   }
 }
 
 function processesOfGroup(group: number): string[] {
-  try {
-    process.kill(-group, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return [];
-    throw error;
-  }
+  if (!signal(-group, 0)) return [];
   // Where there is no /proc, all that is known is that somebody lives.
   if (process.platform !== 'linux') return [`a process of the group ${group}`];
   return readdirSync('/proc').flatMap((pid) => {
