@@ -14,7 +14,7 @@ test('plain TensorFlow.js and the mesh learn the same from the same few records'
   );
   const [fit, mesh, difference] = results;
   t.is(difference.median, mesh.median - fit.median);
-  // The two classes are dark and bright: whoever learns at all tells them apart.
-  t.is(fit.median, 100);
-  t.is(mesh.median, 100);
+  // Of four classes that show in the colour: whoever learns at all tells most of them apart.
+  t.true(fit.median >= 75, `fit ${fit.median}`);
+  t.true(mesh.median >= 75, `mesh ${mesh.median}`);
 });
