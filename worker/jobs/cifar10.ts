@@ -5,7 +5,7 @@ import type { Job } from '../job.js';
 
 const job: Job = {
   name: 'cifar10',
-  epochs: 4,
+  epochs: 3,
   optimizer: { kind: 'adam', learningRate: 1e-3 },
   loss: 'categoricalCrossentropy',
   model: ({ shape, classes }) =>
