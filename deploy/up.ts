@@ -1,5 +1,8 @@
 // `gradloom up`: starts servers and workers on this machine as processes of their own, shows the run, ends them.
 // The death of any of them ends all.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../shared/atomic-file.js';
 import type { UpOptions } from '../shared/config/commands.js';
 import { EXIT, UserError } from '../shared/errors.js';
 import { onStopSignal, printEvent } from '../shared/process.js';
@@ -9,6 +12,8 @@ import { Child, type ChildEvent, type Exit, explain } from './children.js';
 
 /** Options that are not the workers': they belong to the launcher. */
 const OWN = new Set(['servers', 'json', 'config']);
+/** What a worker was told that `up` decides anew each time. */
+const OF_THE_WORKER = new Set(['join', 'run', 'metrics', 'insecure', 'json', 'log-level']);
 
 /** Flags that repeat a plain configuration. */
 function flagsOf(plain: Readonly<Record<string, unknown>>): string[] {
@@ -19,10 +24,19 @@ function flagsOf(plain: Readonly<Record<string, unknown>>): string[] {
   });
 }
 
+/** Makes the run's recorded configuration one that `gradloom up --config` takes. */
+async function recordConfig(folder: string, plain: Readonly<Record<string, unknown>>): Promise<void> {
+  const file = join(folder, 'config.json');
+  const recorded = Object.entries(JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>);
+  const kept = Object.fromEntries(recorded.filter(([flag]) => !OF_THE_WORKER.has(flag)));
+  await writeFileAtomic(file, [`${JSON.stringify({ ...plain, ...kept }, null, 2)}\n`]);
+}
+
 /** Runs until the training has ended; gives the exit status. Throws UserError or RunError. */
 export async function up(options: UpOptions, plain: Readonly<Record<string, unknown>>): Promise<number> {
   const children: Child[] = [];
   const display = options.json ? undefined : new Display(process.stdout, false);
+  let results: string | undefined;
   let interrupted = false;
   let closing = false;
   let wake: (() => void) | undefined;
@@ -39,7 +53,7 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
     children.push(child);
     return child;
   };
-  const startServer = (index: number, join?: string) => {
+  const startServer = (index: number, keeper?: string) => {
     let ready: (address: string) => void;
     const address = new Promise<string>((resolve) => {
       ready = resolve;
@@ -53,7 +67,7 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
     const child = start(
       `server ${index}`,
       'server/gradloom-server.js',
-      join ? [...flags, `--join=${join}`] : flags,
+      keeper ? [...flags, `--join=${keeper}`] : flags,
       (event) => {
         if (options.json) printEvent(event);
         if (event.event === 'ready') ready(event.address as string);
@@ -77,9 +91,9 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
 
   try {
     const keeper = startServer(0);
-    const join = await orEnd(keeper.child, keeper.address);
-    if (join === undefined) return EXIT.interrupted;
-    const others = Array.from({ length: options.servers - 1 }, (_, index) => startServer(index + 1, join));
+    const address = await orEnd(keeper.child, keeper.address);
+    if (address === undefined) return EXIT.interrupted;
+    const others = Array.from({ length: options.servers - 1 }, (_, index) => startServer(index + 1, address));
     await Promise.all(others.map(({ child, address }) => orEnd(child, address)));
     if (interrupted) return EXIT.interrupted;
 
@@ -88,8 +102,9 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
       start(
         `worker ${index}`,
         'worker/gradloom-worker.js',
-        [`--join=${join}`, '--json', ...flagsOf(plain)],
+        [`--join=${address}`, '--json', ...flagsOf(plain)],
         (event) => {
+          if (event.event === 'done') results = event.folder as string;
           if (options.json) printEvent(event);
           else display?.show(event as unknown as TrainEvent);
         },
@@ -119,6 +134,7 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
       ]);
       failed(exits.find(({ signal, code }) => signal !== null || code === EXIT.mistake) ?? outcome);
     }
+    if (results) await recordConfig(results, plain);
     return EXIT.done;
   } finally {
     closing = true;

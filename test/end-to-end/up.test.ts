@@ -5,6 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import test from 'ava';
+import { GRADLOOM } from '../../shared/config/commands.js';
+import { parseProgram } from '../../shared/config/program.js';
 import { readSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../../worker/backend/ladder.js';
 import { CIFAR_RECORD_BYTES, interleave } from '../../worker/data/cifar-format.js';
@@ -77,6 +79,8 @@ test('up trains, says so in JSON lines, and saves the model whose figures the su
   t.is(summary.modelPath, join(path, 'model'));
   t.deepEqual(JSON.parse(await readFile(join(path, 'summary.json'), 'utf8')), summary);
   t.like(JSON.parse(await readFile(join(path, 'config.json'), 'utf8')), { workers: 2, epochs: 3, seed: 1 });
+  const again = await parseProgram(GRADLOOM, ['up', '--config', join(path, 'config.json')], {});
+  t.like(again, { kind: 'run', command: 'up', options: { servers: 2, workers: 2, epochs: 3, seed: 1 } });
   const curve = (await readFile(join(path, 'loss.csv'), 'utf8')).trim().split('\n');
   t.is(curve.length, 1 + 12 + 3);
   t.true((await readFile(join(path, 'loss.svg'), 'utf8')).startsWith('<svg'));
