@@ -8,11 +8,19 @@ import { EXIT } from '../shared/errors.js';
 import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import { serveMetrics } from '../shared/metrics/http.js';
 import { createMetrics } from '../shared/metrics/metrics.js';
-import { createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
+import {
+  collectForBulk,
+  createLog,
+  fail,
+  onParentGone,
+  onStopSignal,
+  printEvent,
+} from '../shared/process.js';
 import { reportTo } from './metrics.js';
 import { startServer } from './server.js';
 
 async function main(): Promise<void> {
+  collectForBulk();
   const parsed = await parseOptions(SERVER, process.argv.slice(2), process.env);
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.text);

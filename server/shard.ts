@@ -10,6 +10,7 @@ import { loadKernels } from '../shared/kernels/load.js';
 import { PUSH_CREDIT_BYTES } from '../shared/limits.js';
 import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
+import { recycle } from '../shared/rpc/receive.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockCodec, type RunSpec } from '../shared/run-spec.js';
 import { applyOptimizer } from './optimizer.js';
@@ -228,6 +229,7 @@ export class Shard {
       this.#heldBytes[worker] += bytes;
       return [];
     }
+    recycle(bulk.payload);
     const effects: Effect[] = [];
     this.#sum(state, worker, state.codec, bulk.scale, address);
     effects.push(release);
@@ -235,6 +237,7 @@ export class Shard {
       state.held.delete(next.worker);
       this.#heldBytes[next.worker] -= next.payload.byteLength;
       const staged = stagePayload(this.#kernels, next.payload, this.#map.incoming);
+      recycle(next.payload);
       this.#sum(state, next.worker, next.codec, next.scale, staged);
       effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
     }

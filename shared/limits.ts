@@ -15,6 +15,12 @@ export const MESSAGE_MAX_BYTES = BLOCK_PAYLOAD_MAX_BYTES + 64 * KiB;
 export const CONTROL_MESSAGE_MAX_BYTES = 8 * MiB;
 /** HTTP/2 receive window of a stream and of a connection, on both sides. */
 export const FLOW_CONTROL_WINDOW_BYTES = 8 * MiB;
+/** Received messages of this size and more lie in memory that is used again, */
+export const RECEIVE_POOLED_MIN_BYTES = 16 * KiB;
+/** and of which so much is kept while nobody uses it. */
+export const RECEIVE_POOL_MAX_BYTES = 32 * MiB;
+/** V8's space for young objects in the exchange thread, three parts of 1 MiB; why small: `collectForBulk` in process.ts. */
+export const EXCHANGE_YOUNG_MAX_MIB = 3;
 /** Contribution payload that one worker may have unreleased on one server. */
 export const PUSH_CREDIT_BYTES = 16 * MiB;
 /** Bulk messages handed to one stream that it has not flushed yet. */

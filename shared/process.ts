@@ -1,11 +1,24 @@
 // What every binary does alike: one line and an exit status for an expected failure, a log that goes to stderr,
 // events as JSON lines on stdout, and an orderly stop on SIGINT and SIGTERM.
+import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import { EXIT, isExpected, sentence } from './errors.js';
 
 /** One event as a JSON line on stdout: what scripts read under --json. */
 export function printEvent(event: Record<string, unknown>): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
+}
+
+/**
+ * Sets V8 up for a process that moves bulk on its main thread; to be called first of all. Node gives each piece that a
+ * socket reads fresh memory outside the heap, which counts as heap until its handle is collected. So the space of the
+ * young stays at its first size, 1 MiB, and is collected about once a step, which frees that memory; and the old
+ * space, a few MiB here, may grow fivefold before it is looked through. Without this V8 does so twice a step, which
+ * takes a third of an exchange.
+ */
+export function collectForBulk(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--heap-growing-percent=400');
 }
 
 /** A log on stderr, as JSON lines. */

@@ -13,6 +13,7 @@ import { FramePool, stagePayload } from '../rpc/frame.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
+import { recycle } from '../rpc/receive.js';
 import { blockCodec, type RunSpec } from '../run-spec.js';
 import { payloadFault } from './payload-fault.js';
 import { ServerLink } from './server-link.js';
@@ -398,6 +399,7 @@ export class Exchange {
       bulk.scale,
       pending.target + 4 * blockOffset(layout, block),
     );
+    recycle(bulk.payload);
     pending.decodeSeconds += (performance.now() - started) / 1000;
     pending.bytes += bulk.payload.byteLength;
     pending.stepsSeen.add(bulk.step);

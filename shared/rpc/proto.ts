@@ -8,6 +8,7 @@ import { decodeBulk } from './bulk.js';
 import { Framed } from './frame.js';
 import type { MembershipClient, MembershipDefinition } from './generated/gradloom/v1/Membership.js';
 import type { ParametersClient, ParametersDefinition } from './generated/gradloom/v1/Parameters.js';
+import { messageOf } from './grpc-internals.js';
 
 /** Version of the protocol; nodes with different ones refuse each other. */
 export const PROTOCOL_VERSION = 1;
@@ -47,7 +48,7 @@ type Deserializer = (bytes: Buffer) => unknown;
 const passBulk =
   (serialize: Serializer): Serializer =>
   (value) =>
-    value instanceof Framed ? value.message : Buffer.isBuffer(value) ? value : serialize(value);
+    value instanceof Framed ? messageOf(value) : Buffer.isBuffer(value) ? value : serialize(value);
 
 export function deserializePush(bytes: Buffer): unknown {
   const hot = decodeBulk(bytes, [FIELD.contribution, FIELD.initial]);

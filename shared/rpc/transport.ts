@@ -1,11 +1,10 @@
 // Channels and servers with the windows open. grpc-js leaves the server's receive windows at 64 KB
 // (grpc-node #3058), which caps a push at 3 MB/s over a link of 20 ms; here both the stream's and the
 // connection's window are FLOW_CONTROL_WINDOW_BYTES on both sides.
-import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
 import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
-import { Framed } from './frame.js';
+import { openConnectionWindows, openStreamWindows, passFrames } from './grpc-internals.js';
 
 // What grpc-js would print on stderr reaches us as errors, which are told once; who looks into grpc-js itself
 // sets its own variable.
@@ -37,32 +36,12 @@ export function channelOptions(peerDeadlineMs: number): grpc.ChannelOptions {
     'grpc.use_local_subchannel_pool': 1,
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.enable_retries': 0,
+    // Without this grpc-js keeps a megabyte of each call for a retry, and says of a message that waits in there that
+    // it has been written: its frame would be used again too early.
+    'grpc.retry_buffer_size': 0,
+    'grpc.per_rpc_retry_buffer_size': 0,
   };
 }
-
-/** The parts of grpc-js's server that have no public door. Checked when used, so a change is noticed. */
-interface ServerInternals {
-  http2Servers: Map<Http2Server, unknown>;
-  commonServerOptions: { settings?: { initialWindowSize?: number } };
-}
-
-interface CallInternals {
-  serializeMessage(value: unknown): Buffer;
-}
-
-/** Sends bulk messages in the frame that they were made in, where grpc-js would copy each into a new one. */
-const passFrames: grpc.ServerInterceptor = (_method, call) => {
-  const internals = call as unknown as CallInternals;
-  const serialize = internals.serializeMessage;
-  if (typeof serialize !== 'function')
-    throw new Error(
-      'this version of @grpc/grpc-js frames its messages elsewhere; bulk would be copied twice',
-    );
-  internals.serializeMessage = (value) =>
-    value instanceof Framed ? value.framed : serialize.call(internals, value);
-  // The call itself: another one around it would hide from it when a stream ends in an error.
-  return call as grpc.ServerInterceptingCall;
-};
 
 /** A gRPC server whose streams have open receive windows. */
 export function createServer(peerDeadlineMs: number): grpc.Server {
@@ -71,15 +50,7 @@ export function createServer(peerDeadlineMs: number): grpc.Server {
     ...keepalive(peerDeadlineMs),
     interceptors: [passFrames],
   });
-  const internals = server as unknown as ServerInternals;
-  if (typeof internals.commonServerOptions !== 'object')
-    throw new Error(
-      'this version of @grpc/grpc-js keeps its HTTP/2 options elsewhere; the windows cannot be opened',
-    );
-  internals.commonServerOptions.settings = {
-    ...internals.commonServerOptions.settings,
-    initialWindowSize: FLOW_CONTROL_WINDOW_BYTES,
-  };
+  openStreamWindows(server, FLOW_CONTROL_WINDOW_BYTES);
   return server;
 }
 
@@ -104,10 +75,6 @@ export async function bind(server: grpc.Server, address: string): Promise<number
         : reason;
     throw new UserError(`cannot listen on ${address}: ${why}`);
   }
-  const { http2Servers } = server as unknown as ServerInternals;
-  for (const http2Server of http2Servers.keys())
-    http2Server.on('session', (session: ServerHttp2Session) =>
-      session.setLocalWindowSize(FLOW_CONTROL_WINDOW_BYTES),
-    );
+  openConnectionWindows(server, FLOW_CONTROL_WINDOW_BYTES);
   return port;
 }

@@ -1,13 +1,15 @@
 // The server end of the push stream that bench exchange measures: takes contributions over our transport and
 // deserializers, checks each checksum, drops them, and says at the end how many payload bytes it had.
 import type * as grpc from '@grpc/grpc-js';
-import { onParentGone, printEvent } from '../../shared/process.js';
+import { collectForBulk, onParentGone, printEvent } from '../../shared/process.js';
 import { type Bulk, checksumMatches } from '../../shared/rpc/bulk.js';
 import type { PushMessage__Output } from '../../shared/rpc/generated/gradloom/v1/PushMessage.js';
 import type { PushReply } from '../../shared/rpc/generated/gradloom/v1/PushReply.js';
 import { parametersService } from '../../shared/rpc/proto.js';
+import { recycle } from '../../shared/rpc/receive.js';
 import { bind, createServer } from '../../shared/rpc/transport.js';
 
+collectForBulk();
 const server = createServer(60_000);
 const handlers = {
   Push(call: grpc.ServerDuplexStream<PushMessage__Output, PushReply>) {
@@ -17,6 +19,7 @@ const handlers = {
       const bulk = message.contribution as unknown as Bulk;
       if (!checksumMatches(bulk)) throw new Error(`block ${bulk.block} is not what was sent`);
       bytes += bulk.payload.byteLength;
+      recycle(bulk.payload);
     });
     call.on('end', () => {
       call.write({ ack: { step: 0, blocks: [], releasedBytes: bytes } });

@@ -6,7 +6,7 @@ import { elementsOf } from '../../shared/blocks/manifest.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
-import { BLOCK_PAYLOAD_MAX_BYTES, DRAIN_MS } from '../../shared/limits.js';
+import { BLOCK_PAYLOAD_MAX_BYTES, DRAIN_MS, EXCHANGE_YOUNG_MAX_MIB } from '../../shared/limits.js';
 import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
@@ -85,7 +85,10 @@ export class ExchangeClient {
       peerDeadlineMs,
       metrics,
     };
-    this.#thread = new Worker(new URL('./thread.js', import.meta.url), { workerData });
+    this.#thread = new Worker(new URL('./thread.js', import.meta.url), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: EXCHANGE_YOUNG_MAX_MIB },
+    });
     this.#thread.on('message', (message: FromThread) => this.#receive(message, options));
     this.#thread.on('error', (error) => this.#fail(error));
     this.#thread.on('exit', () => this.#fail(new Error('the exchange thread has ended')));

@@ -17,6 +17,7 @@ import { layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.
 import { temporaryFolder } from '../../helpers/folder.js';
 import { openServer, PEER_DEADLINE_MS, startWorker, startWorkers } from '../../helpers/mesh.js';
 import { openProxy } from '../../helpers/proxy.js';
+import { until } from '../../helpers/server.js';
 import { bitsOfAll, finiteHeader, makeSpec } from '../../helpers/shards.js';
 import { trainInOrder } from '../../helpers/training.js';
 
@@ -122,7 +123,8 @@ test('a push fills a window of megabytes without any answer of the server, and s
   t.true(worker.exchange.inFlightBytes >= FLOW_CONTROL_WINDOW_BYTES - 2 * MiB);
   proxy.release('down');
   t.is((await step).bytesPushed, 24 * MiB);
-  t.is(worker.exchange.inFlightBytes, 0);
+  // The last release travels on another connection than the last block.
+  await until(() => worker.exchange.inFlightBytes === 0);
   worker.leave();
 });
 
