@@ -48,7 +48,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
 
   const coordinator = options.join ? undefined : new Coordinator();
-  const membership = new MembershipService(coordinator, options.join ?? '', log);
+  const membership = new MembershipService(coordinator, options.join ?? '', log, metrics.refused);
   const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
   handled.addService(parametersService, parametersHandlers(runs, metrics, log));
   handled.addService(membershipService, membership.handlers());
@@ -95,6 +95,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   for (const name of services) health.setStatus(name, 'SERVING');
 
   const notices = setInterval(() => {
+    // A run that is held goes from waiting to training without a word.
+    metrics.runs(runs);
     for (const run of runs.values()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);

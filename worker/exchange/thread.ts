@@ -4,7 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
-import { isExpected, RunError, sentence, UserError } from '../../shared/errors.js';
+import { EXIT, isExpected, RunError, sentence } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { HEARTBEAT_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
@@ -30,7 +30,7 @@ function fail(error: unknown): void {
   if (failed) return;
   failed = true;
   if (!isExpected(error)) throw error;
-  say({ kind: 'failed', message: sentence(error), mistake: error instanceof UserError });
+  say({ kind: 'failed', message: sentence(error), mistake: error.exitStatus === EXIT.mistake });
 }
 
 function elementsPushed(): number {
