@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../shared/atomic-file.js';
 import type { UpOptions } from '../shared/config/commands.js';
 import { EXIT, UserError } from '../shared/errors.js';
-import { onStopSignal, printEvent } from '../shared/process.js';
+import { onParentGone, onStopSignal, printEvent } from '../shared/process.js';
 import { Display } from '../worker/display/display.js';
 import type { TrainEvent } from '../worker/training/events.js';
 import { Child, type ChildEvent, type Exit, explain } from './children.js';
@@ -43,10 +43,12 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
   const interruption = new Promise<void>((resolve) => {
     wake = resolve;
   });
-  onStopSignal(() => {
+  const interrupt = () => {
     interrupted = true;
     wake?.();
-  });
+  };
+  onStopSignal(interrupt);
+  onParentGone(interrupt);
 
   const start = (name: string, module: string, flags: string[], onEvent: (event: ChildEvent) => void) => {
     const child = new Child(name, module, flags, onEvent);

@@ -4,7 +4,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { codecByName, codecNames } from '../../shared/codec/registry.js';
 import { EXIT, sentence, UserError } from '../../shared/errors.js';
-import { fail } from '../../shared/process.js';
+import { fail, onStopSignal } from '../../shared/process.js';
 import { measurePeer, type PeerRule } from './peer.js';
 import { type BenchOptions, type Result, summarize } from './result.js';
 import { table } from './table.js';
@@ -132,6 +132,7 @@ async function main(): Promise<void> {
   await program.parseAsync();
 }
 
+onStopSignal(() => process.exit(EXIT.interrupted));
 main().catch((error) => {
   if (!(error instanceof CommanderError)) return fail(error, 'bench');
   if (error.exitCode === EXIT.done) process.exit(EXIT.done);

@@ -1,5 +1,8 @@
 // Real processes for the benches: a server of the mesh, or any module of ours that says where it listens, and
 // what its metrics say.
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Child, type ChildEvent, explain } from '../../deploy/children.js';
 import { parseExposition, type Sample } from '../helpers/exposition.js';
 
@@ -23,6 +26,15 @@ export async function startProcess(name: string, module: string, flags: readonly
 /** A server that is the keeper of a mesh of its own. */
 export const startServerProcess = (): Promise<Started> =>
   startProcess('server', 'server/gradloom-server.js', ['--listen=127.0.0.1:0', '--json', '--log-level=warn']);
+
+let folders = 0;
+
+/** Path of a folder for results, which is removed when the bench ends, however it ends. */
+export function resultsFolder(): string {
+  const folder = join(tmpdir(), `gradloom-bench-${process.pid}-${folders++}`);
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** What a process serves under its metrics' address. */
 export async function scrape(address: string): Promise<Sample[]> {
