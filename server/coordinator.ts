@@ -28,6 +28,8 @@ export interface WorkerEntry {
   phase: string;
   secondsInPhase: number;
   done: boolean;
+  bytesPushed: number;
+  bytesPulled: number;
 }
 
 interface EvaluationPart {
@@ -189,6 +191,8 @@ export class Coordinator {
       phase: 'join',
       secondsInPhase: 0,
       done: false,
+      bytesPushed: 0,
+      bytesPulled: 0,
     });
     this.#runOfWorker.set(connection, run);
     return this.#gathered(run);
@@ -265,11 +269,13 @@ export class Coordinator {
     }));
   }
 
-  workerDone(connection: number): Order[] {
+  workerDone(connection: number, bytes: { bytesPushed: number; bytesPulled: number }): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (!run || !worker) return [];
     worker.done = true;
+    worker.bytesPushed = bytes.bytesPushed;
+    worker.bytesPulled = bytes.bytesPulled;
     return this.#endIfDone(run);
   }
 
@@ -371,10 +377,14 @@ export class Coordinator {
   #end(run: Run, failed: boolean, reason: string): Order[] {
     this.runs.delete(run.id);
     for (const { connection } of run.workers) this.#runOfWorker.delete(connection);
+    const ended = {
+      failed,
+      reason,
+      bytesPushed: run.workers.reduce((sum, worker) => sum + worker.bytesPushed, 0),
+      bytesPulled: run.workers.reduce((sum, worker) => sum + worker.bytesPulled, 0),
+    };
     return [
-      ...run.workers.map(
-        ({ connection }): Order => ({ to: 'worker', connection, order: { ended: { failed, reason } } }),
-      ),
+      ...run.workers.map(({ connection }): Order => ({ to: 'worker', connection, order: { ended } })),
       ...run.servers.map(
         ({ connection }): Order => ({ to: 'server', connection, order: { end: { run: run.id, reason } } }),
       ),

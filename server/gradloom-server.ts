@@ -33,7 +33,7 @@ async function main(): Promise<void> {
 
   const instruments = createMetrics('server');
   let healthy = false;
-  const metricsServer = await serveMetrics(instruments.registry, metricsAddress(options), () =>
+  const metricsServer = await serveMetrics([instruments.registry], metricsAddress(options), () =>
     healthy ? { healthy } : { healthy, reason: 'not in the mesh' },
   );
   const server = await startServer({

@@ -66,7 +66,7 @@ export class MembershipService {
             }
             if (report.evaluation)
               return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
-            if (report.done) return coordinator.workerDone(connection);
+            if (report.done) return coordinator.workerDone(connection, report.done);
             throw refuse('MALFORMED', 'expected progress, evaluation or done, got an empty report');
           },
           (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],

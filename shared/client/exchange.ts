@@ -12,6 +12,7 @@ import { type Bulk, frameBulk } from '../rpc/bulk.js';
 import { FramePool, stagePayload } from '../rpc/frame.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
+import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
 import { recycle } from '../rpc/receive.js';
 import { blockCodec, type RunSpec } from '../run-spec.js';
@@ -36,6 +37,8 @@ export interface ExchangeOptions {
   view: View__Output;
   memory: ExchangeMemory;
   peerDeadlineMs: number;
+  /** Streams to a server that is reached other than over the network: a node's own shard. */
+  streamsTo?(address: string): ParametersStreams | undefined;
   /** Somebody has been waited for: told by a server every second. */
   onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
 }
@@ -55,8 +58,12 @@ export interface StepResult {
   decodeSeconds: number;
   /** What is left of the exchange's time: sending, the servers' work, and waiting for the other workers. */
   waitSeconds: number;
+  /** Payload on the wire: without what stays in this process. */
   bytesPushed: number;
   bytesPulled: number;
+  /** Numbers that it stands for. */
+  elementsPushed: number;
+  elementsPulled: number;
 }
 
 interface Pending {
@@ -70,6 +77,7 @@ interface Pending {
   /** Servers that have not told the step's outcome: also one without a block decides it, and must not be overtaken. */
   undecided: Set<number>;
   bytes: number;
+  elements: number;
   decodeSeconds: number;
   stepsSeen: Set<number>;
   resolve: () => void;
@@ -112,6 +120,7 @@ export class Exchange {
           address,
           hello,
           peerDeadlineMs: options.peerDeadlineMs,
+          streams: options.streamsTo?.(address),
           handlers: exchange.#handlers(index),
         }),
       ),
@@ -209,7 +218,7 @@ export class Exchange {
           // A skipped step takes no more contributions.
           () => pending.outcome?.skipped ?? false,
         )
-      : { bytes: 0, encodeSeconds: 0 };
+      : { bytes: 0, elements: 0, encodeSeconds: 0 };
     await pending.done;
     this.#step++;
     this.#absmax.length = 0;
@@ -221,6 +230,8 @@ export class Exchange {
       waitSeconds: Math.max(0, seconds - pushed.encodeSeconds - pending.decodeSeconds),
       bytesPushed: pushed.bytes,
       bytesPulled: pending.bytes,
+      elementsPushed: pushed.elements,
+      elementsPulled: pending.elements,
     };
   }
 
@@ -277,6 +288,7 @@ export class Exchange {
         outcome: undefined as StepOutcome__Output | undefined,
         undecided: new Set(fetched ? [] : this.#links.map(({ index }) => index)),
         bytes: 0,
+        elements: 0,
         decodeSeconds: 0,
         stepsSeen: new Set<number>(),
         done,
@@ -298,6 +310,7 @@ export class Exchange {
   ) {
     const { layout, view, memory } = this.#options;
     let bytes = 0;
+    let elements = 0;
     let encodeSeconds = 0;
     await Promise.all(
       this.#links.map(async (link) => {
@@ -320,11 +333,13 @@ export class Exchange {
           const message = frameBulk(field, fields, payload, this.#frames);
           encodeSeconds += (performance.now() - started) / 1000;
           link.send(message, payloadBytes);
+          if (link.inProcess) continue;
           bytes += payloadBytes;
+          elements += block.elements;
         }
       }),
     );
-    return { bytes, encodeSeconds };
+    return { bytes, elements, encodeSeconds };
   }
 
   #handlers(index: number) {
@@ -401,7 +416,10 @@ export class Exchange {
     );
     recycle(bulk.payload);
     pending.decodeSeconds += (performance.now() - started) / 1000;
-    pending.bytes += bulk.payload.byteLength;
+    if (!this.#links[index].inProcess) {
+      pending.bytes += bulk.payload.byteLength;
+      pending.elements += block.elements;
+    }
     pending.stepsSeen.add(bulk.step);
     pending.missing.delete(bulk.block);
     this.#settle(pending);

@@ -161,6 +161,8 @@ class MeshClient implements Client {
   #exchange: Exchange | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #nextStep = 0;
+  /** Payload that this client moved. */
+  readonly #bytes = { bytesPushed: 0, bytesPulled: 0 };
   readonly #outcomes = new Map<number, Promise<Outcome>>();
 
   private constructor(
@@ -244,13 +246,16 @@ class MeshClient implements Client {
       }
       const allFinite = this.#open.measure() && Number.isFinite(loss);
       const lossSum = Number.isFinite(loss) ? loss * samples : 0;
-      const { outcome: decided } = await this.#open.pushPull({
+      const stepped = await this.#open.pushPull({
         samples,
         allFinite,
         lossScale: 1,
         lossSum,
         correct: 0,
       });
+      this.#bytes.bytesPushed += stepped.bytesPushed;
+      this.#bytes.bytesPulled += stepped.bytesPulled;
+      const { outcome: decided } = stepped;
       return { step: decided.step, skipped: decided.skipped, samples: decided.samples, loss: decided.loss };
     });
     // A loss of a server is told by wait(), and by every later call.
@@ -296,7 +301,7 @@ class MeshClient implements Client {
   async close(): Promise<void> {
     await this.#queue.catch(() => undefined);
     this.#exchange?.close();
-    await this.membership?.done();
+    await this.membership?.done(this.#bytes);
   }
 
   get #open(): Exchange {

@@ -162,6 +162,19 @@ export const OPTIONS = {
   ),
   servers: defaulting(whole({ flag: 'servers', help: 'server processes to start' }, 1, SERVERS_MAX, 2), 2),
   workers: defaulting(whole({ flag: 'workers', help: 'workers that the run has' }, 1, WORKERS_MAX, 2), 2),
+  peers: optional(
+    whole(
+      {
+        flag: 'peers',
+        help: 'processes that are server and worker both, instead of --servers and --workers',
+        fallback: 'none',
+      },
+      1,
+      SERVERS_MAX,
+      4,
+    ),
+  ),
+  serve: onOff({ flag: 'serve', help: 'be a server of the mesh too, which holds its part of the model' }),
   job: defaulting(
     path(
       { flag: 'job', placeholder: 'NAME|FILE', help: 'what to train: a built-in job, or a module' },

@@ -164,7 +164,7 @@ prometheusTest('a real Prometheus returns data for every query, and the figures 
   const workers = [createMetrics('worker'), createMetrics('worker')];
   const endpoints = await Promise.all(
     [server, ...workers].map(({ registry }) =>
-      serveMetrics(registry, { host: '127.0.0.1', port: 0 }, () => ({ healthy: true })),
+      serveMetrics([registry], { host: '127.0.0.1', port: 0 }, () => ({ healthy: true })),
     ),
   );
   let step = 1;

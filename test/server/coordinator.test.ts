@@ -420,13 +420,13 @@ for (const state of ['gathering', 'preparing'] as const)
     );
   });
 
-test('a run ends when every worker is done, and the next has the same servers', (t) => {
+test('a run ends when every worker is done, with the sums of what they moved, and the next has the same servers', (t) => {
   const keeper = keeperIn('running');
-  t.deepEqual(keeper.workerDone(0), []);
+  t.deepEqual(keeper.workerDone(0, { bytesPushed: 3, bytesPulled: 5 }), []);
   t.deepEqual(keeper.workerLeft(0, 'it left'), []);
-  const orders = keeper.workerDone(1);
+  const orders = keeper.workerDone(1, { bytesPushed: 30, bytesPulled: 50 });
   t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
-  t.like(orders[0], { order: { ended: { failed: false } } });
+  t.like(orders[0], { order: { ended: { failed: false, bytesPushed: 33, bytesPulled: 55 } } });
   t.deepEqual(keeper.workerLeft(1, 'it left'), []);
   workerJoins(keeper, 2, makeSpec());
   const next = workerJoins(keeper, 3, makeSpec());

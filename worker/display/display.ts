@@ -106,7 +106,7 @@ export class Display {
     if (!start) return;
     const rate = event.seconds / event.step;
     // What fp32 would have taken, over what was sent.
-    const smaller = (start.parameters * 4 * event.step) / Math.max(1, event.bytesPushed);
+    const smaller = (4 * event.elementsPushed) / Math.max(1, event.bytesPushed);
     const perSecond = (event.bytesPushed + event.bytesPulled) / event.seconds;
     const line =
       `epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  loss ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}  ` +

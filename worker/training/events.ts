@@ -1,6 +1,8 @@
 // What a worker says while it trains: the JSON lines of --json, and what the display and the curve are made of.
 
 export type TrainEvent =
+  /** A node with both roles: others reach its server here. */
+  | { event: 'serving'; address: string }
   | { event: 'ready'; role: 'worker'; metrics: string }
   | { event: 'backend'; backend: string; why: string }
   | { event: 'data'; name: string; warm: boolean; train: number; test: number; seconds: number }
@@ -40,6 +42,8 @@ export type TrainEvent =
       /** Payload of this worker since the start. */
       bytesPushed: number;
       bytesPulled: number;
+      /** Numbers that the pushed payload stands for. */
+      elementsPushed: number;
     }
   | {
       event: 'epoch';

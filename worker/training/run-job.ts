@@ -10,6 +10,7 @@ import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
+import type { ServeOptions } from '../exchange/messages.js';
 import type { DataShape, Job, Loss } from '../job.js';
 import { loadJob } from '../load-job.js';
 import { withKeyedWeights } from '../model/keyed-math-random.js';
@@ -30,6 +31,17 @@ export interface RunJobOptions {
   onEvent(event: TrainEvent): void;
   onNotice(sentence: string): void;
   signal: AbortSignal;
+  /** Module of the exchange thread of a node with both roles, for --serve. */
+  peerThread: URL;
+}
+
+function serveOptions({ listen, advertise, join, memoryBytes }: WorkerOptions): ServeOptions {
+  return {
+    listen: formatAddress(listen),
+    advertise: advertise && formatAddress(advertise),
+    join: join && formatAddress(join),
+    memoryBytes,
+  };
 }
 
 /** The job's model with its first weights. Throws UserError where the job's own code fails. */
@@ -60,7 +72,8 @@ function lossOf({ loss }: Job, name: string): Loss {
 }
 
 /** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
-export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJobOptions): Promise<void> {
+export async function runJob(runOptions: RunJobOptions): Promise<void> {
+  const { options, plain, onEvent, onNotice, signal } = runOptions;
   const job = await loadJob(options.job);
   const backend = await chooseBackend(options.backend);
   await setBackend(backend.name === 'cuda' ? 'tensorflow' : backend.name);
@@ -128,7 +141,8 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       codec: options.codec,
       consistency: options.consistency,
       seed: options.seed,
-      join: formatAddress(options.join),
+      join: options.join ? formatAddress(options.join) : '',
+      peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
       run: options.run ?? '',
       peerDeadlineMs: options.peerDeadlineMs,
       metrics: metricsAddress({ metrics: options.metrics }),
@@ -187,9 +201,8 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       trainSeconds: result.trainSeconds,
       samplesPerSecond: result.samples / result.trainSeconds,
       phaseSeconds: result.phaseSeconds,
-      // Every worker pushes and pulls the same number of bytes, whatever its share of the batch.
-      bytesPushed: result.bytesPushed * result.workers,
-      bytesPulled: result.bytesPulled * result.workers,
+      bytesPushed: result.bytesPushed,
+      bytesPulled: result.bytesPulled,
       bytesRetried: 0,
       weightsSha256: result.weightsSha256,
       modelPath: folder.model,

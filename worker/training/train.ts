@@ -7,7 +7,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
 import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
-import { ExchangeClient } from '../exchange/exchange-client.js';
+import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
@@ -41,8 +41,10 @@ export interface TrainOptions {
   codec: CodecName;
   consistency: 'bsp';
   seed: number;
-  /** HOST:PORT of the keeper. */
+  /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
+  /** A node with both roles. */
+  peer?: Peer;
   run: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
@@ -65,6 +67,7 @@ export interface TrainResult {
   loss: number;
   trainSeconds: number;
   phaseSeconds: Record<string, number>;
+  /** Of all workers. */
   bytesPushed: number;
   bytesPulled: number;
   weightsSha256: string;
@@ -103,6 +106,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     {
       spec,
       join: options.join,
+      peer: options.peer,
+      onServing: (address) => onEvent({ event: 'serving', address }),
       run: options.run,
       label: `${hostname()}:${process.pid}`,
       peerDeadlineMs: options.peerDeadlineMs,
@@ -140,7 +145,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       (typeof PHASE_NAMES)[number],
       number
     >;
-    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, trainSeconds: 0 };
+    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
@@ -181,6 +186,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         seconds.apply += (performance.now() - t3) / 1000;
         totals.pushed += stepped.bytesPushed;
         totals.pulled += stepped.bytesPulled;
+        totals.elementsPushed += stepped.elementsPushed;
         if (!stepped.skipped) {
           totals.steps++;
           totals.samples += stepped.samples;
@@ -199,6 +205,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           seconds: elapsed,
           bytesPushed: totals.pushed,
           bytesPulled: totals.pulled,
+          elementsPushed: totals.elementsPushed,
         });
       }
       totals.trainSeconds += (performance.now() - epochStarted) / 1000;
@@ -243,7 +250,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const values = client.masters(index);
       hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
-    await client.done();
+    const moved = await client.done({ bytesPushed: totals.pushed, bytesPulled: totals.pulled });
     const count = epochs * stepsPerEpoch;
     return {
       run,
@@ -256,8 +263,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
       phaseSeconds: Object.fromEntries(PHASE_NAMES.map((name) => [name, seconds[name] / count])),
-      bytesPushed: totals.pushed,
-      bytesPulled: totals.pulled,
+      ...moved,
       weightsSha256: hash.digest('hex'),
     };
   } finally {
