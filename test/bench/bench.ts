@@ -45,6 +45,21 @@ const BENCHES: readonly Bench[] = [
     },
   },
   {
+    name: 'peers',
+    summary: 'two peers that sum 64 MiB of gradients and update what both hold, per codec and optimizer',
+    repeats: 5,
+    peer: {
+      metric: 'rate',
+      unit: 'GB/s',
+      units: ['GB/s'],
+      best: 'highest',
+      kinds: { words: ['gloo'], same: /\b64 MiB\b/ },
+      sentence:
+        'the highest median in GB/s that the command prints ("median NUMBER GB/s"); of lines that start with gloo only ' +
+        'those that say 64 MiB, which is what ours sums',
+    },
+  },
+  {
     name: 'train',
     summary: 'samples/s of the CNN with 1 and 2 workers, and the phases of a step',
     repeats: 3,

@@ -12,11 +12,17 @@ export interface Started {
 }
 
 /** Starts a module; resolves at its first `ready` event. Throws RunError if it ends before. */
-export async function startProcess(name: string, module: string, flags: readonly string[]): Promise<Started> {
+export async function startProcess(
+  name: string,
+  module: string,
+  flags: readonly string[],
+  onEvent: (event: ChildEvent) => void = () => undefined,
+): Promise<Started> {
   let child: Child | undefined;
   const ready = await new Promise<ChildEvent>((resolve, reject) => {
     child = new Child(name, module, flags, (event) => {
       if (event.event === 'ready') resolve(event);
+      onEvent(event);
     });
     child.exited.then((exit) => reject(explain(exit)));
   });
