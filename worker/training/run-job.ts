@@ -145,7 +145,10 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
       run: options.run ?? '',
       peerDeadlineMs: options.peerDeadlineMs,
-      metrics: metricsAddress({ metrics: options.metrics }),
+      metrics: metricsAddress({
+        metrics: options.metrics,
+        listen: options.serve ? options.listen : undefined,
+      }),
       onEvent: record,
       signal,
       async onStart(started) {
