@@ -6,7 +6,7 @@
 import type { CodecName } from '../../shared/codec/codec.js';
 import { codecs } from '../../shared/codec/registry.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
-import { startProcess } from './processes.js';
+import { StubNodes } from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 const MIB = 2 ** 20;
@@ -24,30 +24,23 @@ async function measure(
   rounds: number,
   series: Series,
 ): Promise<void> {
-  const flags = [`--codec=${codec}`, `--optimizer=${optimizer}`, `--elements=${elements}`];
-  flags.push(`--rounds=${rounds}`);
+  const flags = ['--serve', `--codec=${codec}`, `--optimizer=${optimizer}`];
+  flags.push(`--elements=${elements}`, `--rounds=${rounds}`);
   const name = `${codec}-${optimizer}`;
-  // The first series of rounds warms up.
-  let warm = false;
-  const first = await startProcess('peer', 'test/bench/peer-node.js', flags, (event) => {
-    if (event.event !== 'rounds') return;
-    if (!warm) {
-      warm = true;
-      return;
-    }
-    const ms = event.ms as number;
+  const peers = new StubNodes();
+  try {
+    const first = await peers.start(flags);
+    await peers.start([...flags, `--join=${first.ready.address}`]);
+    await peers.warm();
+    const [said] = await peers.rounds();
+    const ms = said.ms as number;
     series.add(name, 'round', 'ms', ms);
     series.add(name, 'rate', 'GB/s', (4 * elements) / ms / 1e6);
-    series.add(name, 'sent', 'MiB', (event.sentBytes as number) / MIB);
+    series.add(name, 'sent', 'MiB', (said.sentBytes as number) / MIB);
     series.add(name, 'ring', 'MiB', codecs[codec].payloadBytes(elements) / MIB);
-    series.add(name, 'cpu', 'ms', event.cpuMs as number);
-  });
-  const join = `--join=${first.ready.address}`;
-  const second = await startProcess('peer', 'test/bench/peer-node.js', [...flags, join]);
-  try {
-    await Promise.all([first, second].map(({ child }) => child.exited));
+    series.add(name, 'cpu', 'ms', said.cpuMs as number);
   } finally {
-    await Promise.all([first, second].map(({ child }) => child.stop()));
+    await peers.stop();
   }
 }
 

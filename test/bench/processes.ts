@@ -6,6 +6,52 @@ import { join } from 'node:path';
 import { Child, type ChildEvent, explain } from '../../deploy/children.js';
 import { parseExposition, type Sample } from '../helpers/exposition.js';
 
+/** Processes of stub-node.ts that take their steps together. */
+export class StubNodes {
+  readonly #nodes: Started[] = [];
+  #said: { node: number; event: ChildEvent }[] = [];
+  #wake: (() => void) | undefined;
+
+  /** Resolves when the process is ready. Throws RunError if it ends before. */
+  async start(flags: readonly string[]): Promise<Started> {
+    const node = this.#nodes.length;
+    const started = await startProcess(`node ${node}`, 'test/bench/stub-node.js', flags, (event) => {
+      if (event.event !== 'warm' && event.event !== 'rounds') return;
+      this.#said.push({ node, event });
+      this.#wake?.();
+    });
+    this.#nodes.push(started);
+    return started;
+  }
+
+  /** What each has said of its first rounds. */
+  warm(): Promise<ChildEvent[]> {
+    return this.#all('warm');
+  }
+
+  /** Lets all take a series of rounds: what each has said of it. */
+  rounds(): Promise<ChildEvent[]> {
+    for (const { child } of this.#nodes) child.process.stdin?.write('go\n');
+    return this.#all('rounds');
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#nodes.map(({ child }) => child.stop()));
+  }
+
+  async #all(name: string): Promise<ChildEvent[]> {
+    const died = Promise.race(
+      this.#nodes.map(({ child }) => child.exited.then((exit) => Promise.reject(explain(exit)))),
+    );
+    died.catch(() => undefined);
+    while (this.#said.filter(({ event }) => event.event === name).length < this.#nodes.length)
+      await Promise.race([died, new Promise<void>((resolve) => (this.#wake = resolve))]);
+    const events = this.#said.filter(({ event }) => event.event === name).sort((a, b) => a.node - b.node);
+    this.#said = this.#said.filter(({ event }) => event.event !== name);
+    return events.map(({ event }) => event);
+  }
+}
+
 export interface Started {
   child: Child;
   ready: ChildEvent;

@@ -1,5 +1,6 @@
-// One of the two peers that bench peers measures: a node with both roles whose compute thread only asks for steps.
-// Prints `ready` with its address, and for each series of rounds the mean of one.
+// A worker, or with --serve a peer, whose compute thread only asks for steps: what benches of the exchange over several
+// processes start. Prints `ready` when it has begun (a peer: its address, when it serves), `warm` after the first
+// rounds, and waits for a line on stdin before each series of rounds, of which it prints the means.
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import type { CodecName } from '../../shared/codec/codec.js';
@@ -11,6 +12,8 @@ import { fillUniform } from './fill.js';
 const { values } = parseArgs({
   options: {
     join: { type: 'string' },
+    serve: { type: 'boolean', default: false },
+    workers: { type: 'string', default: '2' },
     codec: { type: 'string', default: 'fp32' },
     optimizer: { type: 'string', default: 'adam' },
     elements: { type: 'string', default: '0' },
@@ -18,7 +21,6 @@ const { values } = parseArgs({
     repeats: { type: 'string', default: '1' },
   },
 });
-const PEERS = 2;
 const WARM_UP_ROUNDS = 3;
 
 const spec: RunSpec = {
@@ -27,8 +29,8 @@ const spec: RunSpec = {
   optimizer: optimizerSpec(values.optimizer as OptimizerSpec['kind'], 1e-4),
   consistency: 'bsp',
   codec: values.codec as CodecName,
-  workers: PEERS,
-  globalBatch: PEERS,
+  workers: Number(values.workers),
+  globalBatch: Number(values.workers),
   epochs: 1,
   stepsPerEpoch: 1,
   seed: 1,
@@ -39,16 +41,20 @@ process.on('SIGTERM', () => process.exit(0));
 const { client, started } = await ExchangeClient.start({
   spec,
   join: values.join ?? '',
-  peer: {
-    thread: new URL('../../deploy/peer-thread.js', import.meta.url),
-    serve: { listen: '127.0.0.1:0', join: values.join, memoryBytes: 2 ** 30 },
-  },
+  peer: values.serve
+    ? {
+        thread: new URL('../../deploy/peer-thread.js', import.meta.url),
+        serve: { listen: '127.0.0.1:0', join: values.join, memoryBytes: 2 ** 30 },
+      }
+    : undefined,
   run: '',
   label: 'bench',
   peerDeadlineMs: 60_000,
   metrics: { host: '127.0.0.1', port: 0 },
   onServing: (address) => printEvent({ event: 'ready', address }),
-  onReady: () => undefined,
+  onReady: () => {
+    if (!values.serve) printEvent({ event: 'ready' });
+  },
   onWelcome: () => undefined,
   onWaiting: () => undefined,
 });
@@ -56,7 +62,7 @@ fillUniform(client.parameters(0), 1, 1);
 if (started.rank === 0) await client.initialize();
 await client.pull(0);
 
-async function rounds(count: number): Promise<void> {
+async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
   const begun = performance.now();
   const cpu = process.cpuUsage();
   let sentBytes = 0;
@@ -69,16 +75,19 @@ async function rounds(count: number): Promise<void> {
       correct: 0,
       phases: { dataSeconds: 0, computeSeconds: 0 },
     });
-    // With two peers, each sends the other what the other's pull receives.
+    // Of two peers, each sends the other what the other's pull receives.
     sentBytes += bytesPushed + bytesPulled;
   }
   const { user, system } = process.cpuUsage(cpu);
   const ms = (performance.now() - begun) / count;
-  printEvent({ event: 'rounds', ms, cpuMs: (user + system) / 1000 / count, sentBytes: sentBytes / count });
+  printEvent({ event, ms, cpuMs: (user + system) / 1000 / count, sentBytes: sentBytes / count });
 }
 fillUniform(client.gradients(0), 2 + started.rank, 1e-2);
-await rounds(Math.min(WARM_UP_ROUNDS, Number(values.rounds)));
-for (let repeat = 0; repeat < Number(values.repeats); repeat++) await rounds(Number(values.rounds));
+await rounds(Math.min(WARM_UP_ROUNDS, Number(values.rounds)), 'warm');
+for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
+  await new Promise((resolve) => process.stdin.once('data', resolve));
+  await rounds(Number(values.rounds), 'rounds');
+}
 await client.done({ bytesPushed: 0, bytesPulled: 0 });
 await client.stop();
 process.exit(0);
