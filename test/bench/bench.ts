@@ -60,6 +60,12 @@ const BENCHES: readonly Bench[] = [
     },
   },
   {
+    name: 'scaling',
+    summary: 'CPU time of a step for 1-8 workers, 1-4 servers and 1-64 M parameters, and a model of it',
+    repeats: 1,
+    peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
+  },
+  {
     name: 'train',
     summary: 'samples/s of the CNN with 1 and 2 workers, and the phases of a step',
     repeats: 3,

@@ -75,9 +75,14 @@ export async function startProcess(
   return { child: child as Child, ready };
 }
 
-/** A server that is the keeper of a mesh of its own. */
-export const startServerProcess = (): Promise<Started> =>
-  startProcess('server', 'server/gradloom-server.js', ['--listen=127.0.0.1:0', '--json', '--log-level=warn']);
+/** A server: the keeper of a mesh of its own, unless `more` says what it joins. */
+export const startServerProcess = (more: readonly string[] = []): Promise<Started> =>
+  startProcess('server', 'server/gradloom-server.js', [
+    '--listen=127.0.0.1:0',
+    '--json',
+    '--log-level=warn',
+    ...more,
+  ]);
 
 let folders = 0;
 
