@@ -154,8 +154,8 @@ export class Coordinator {
       );
     let run = hello.run
       ? this.runs.get(hello.run)
-      : [...this.runs.values()].find((other) => other.state === 'gathering' && other.spec.job === spec.job);
-    if (run && run.state !== 'gathering')
+      : [...this.runs.values()].find((other) => takesWorkers(other) && other.spec.job === spec.job);
+    if (run && !takesWorkers(run))
       throw refuse(
         'FULL',
         `run '${run.id}' has its ${run.spec.workers} workers already; name another with --run, or wait for its end`,
@@ -238,19 +238,19 @@ export class Coordinator {
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (run?.state !== 'running' || !worker)
       throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
-    if (run.evaluationStep !== step) {
-      if (run.evaluation.size > 0)
-        throw refuse(
-          'STEP',
-          `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
-        );
-      run.evaluationStep = step;
-    }
-    run.evaluation.set(worker.rank, part);
-    if (run.evaluation.size < run.workers.length) return [];
-    if ([...run.evaluation.values()].every((share) => share.records === 0))
+    if (run.evaluation.size > 0 && run.evaluationStep !== step)
+      throw refuse(
+        'STEP',
+        `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
+      );
+    const shares = new Map(run.evaluation).set(worker.rank, part);
+    const isWhole = shares.size === run.workers.length;
+    if (isWhole && [...shares.values()].every(({ records }) => records === 0))
       throw refuse('MALFORMED', 'expected an evaluation over at least one record, got none from any worker');
-    const parts = run.workers.map(({ rank }) => run.evaluation.get(rank) as EvaluationPart);
+    run.evaluationStep = step;
+    run.evaluation.set(worker.rank, part);
+    if (!isWhole) return [];
+    const parts = run.workers.map(({ rank }) => shares.get(rank) as EvaluationPart);
     const sum = (of: (share: EvaluationPart) => number) =>
       parts.reduce((total, share) => total + of(share), 0);
     const records = sum((share) => share.records);
@@ -390,6 +390,11 @@ export class Coordinator {
       ),
     ];
   }
+}
+
+/** A run that has all its workers may still wait for a server. */
+function takesWorkers(run: Run): boolean {
+  return run.state === 'gathering' && run.workers.length < run.spec.workers;
 }
 
 function stepOf(run: Run): number {
