@@ -66,6 +66,22 @@ const BENCHES: readonly Bench[] = [
     peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
   },
   {
+    name: 'slow-link',
+    summary: 'two hosts with a slow link between them: time of a step and to an accuracy, per codec',
+    repeats: 1,
+    own: [
+      data,
+      {
+        flags: '--epochs <n>',
+        help: "of the training that gives the accuracy (default: the job's)",
+        read: whole,
+      },
+      { flags: '--rate-mbit <n>', help: 'of the link, each way (default: 100)', read: whole },
+      { flags: '--cases <names>', help: 'only these, separated by commas (default: all)' },
+    ],
+    peer: rate('goodput', 'Mbit/s'),
+  },
+  {
     name: 'train',
     summary: 'samples/s of the CNN with 1 and 2 workers, and the phases of a step',
     repeats: 3,

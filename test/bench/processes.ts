@@ -13,13 +13,14 @@ export class StubNodes {
   #wake: (() => void) | undefined;
 
   /** Resolves when the process is ready. Throws RunError if it ends before. */
-  async start(flags: readonly string[]): Promise<Started> {
+  async start(flags: readonly string[], through: readonly string[] = []): Promise<Started> {
     const node = this.#nodes.length;
-    const started = await startProcess(`node ${node}`, 'test/bench/stub-node.js', flags, (event) => {
+    const onEvent = (event: ChildEvent) => {
       if (event.event !== 'warm' && event.event !== 'rounds') return;
       this.#said.push({ node, event });
       this.#wake?.();
-    });
+    };
+    const started = await startProcess(`node ${node}`, 'test/bench/stub-node.js', flags, onEvent, through);
     this.#nodes.push(started);
     return started;
   }
@@ -63,13 +64,15 @@ export async function startProcess(
   module: string,
   flags: readonly string[],
   onEvent: (event: ChildEvent) => void = () => undefined,
+  through: readonly string[] = [],
 ): Promise<Started> {
   let child: Child | undefined;
   const ready = await new Promise<ChildEvent>((resolve, reject) => {
-    child = new Child(name, module, flags, (event) => {
+    const tell = (event: ChildEvent) => {
       if (event.event === 'ready') resolve(event);
       onEvent(event);
-    });
+    };
+    child = new Child(name, module, flags, tell, through);
     child.exited.then((exit) => reject(explain(exit)));
   });
   return { child: child as Child, ready };

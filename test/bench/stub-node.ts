@@ -13,6 +13,7 @@ const { values } = parseArgs({
   options: {
     join: { type: 'string' },
     serve: { type: 'boolean', default: false },
+    listen: { type: 'string', default: '127.0.0.1:0' },
     workers: { type: 'string', default: '2' },
     codec: { type: 'string', default: 'fp32' },
     optimizer: { type: 'string', default: 'adam' },
@@ -44,7 +45,7 @@ const { client, started } = await ExchangeClient.start({
   peer: values.serve
     ? {
         thread: new URL('../../deploy/peer-thread.js', import.meta.url),
-        serve: { listen: '127.0.0.1:0', join: values.join, memoryBytes: 2 ** 30 },
+        serve: { listen: values.listen, join: values.join, memoryBytes: 2 ** 30 },
       }
     : undefined,
   run: '',

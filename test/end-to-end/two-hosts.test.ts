@@ -1,6 +1,7 @@
 // The README's "by hand on two hosts", between two network namespaces with addresses of their own.
 import { join } from 'node:path';
-import { namespacesTest, twoHosts } from '../helpers/network-namespaces.js';
+import { namespacesTest } from '../helpers/namespaces-test.js';
+import { twoHosts } from '../helpers/network-namespaces.js';
 import { run, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
 
