@@ -49,6 +49,8 @@ export const TENSORS_MAX = 16 * KiB;
 export const TENSOR_RANK_MAX = 8;
 /** Characters of a tensor's, job's or run's name. */
 export const NAME_CHARACTERS_MAX = 256;
+/** Groups of parameters of one optimizer. */
+export const GROUPS_MAX = 64;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
 /** Servers of one mesh. */
