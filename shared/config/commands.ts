@@ -2,6 +2,7 @@
 // Defaults that depend on another option are resolved by the small functions at the end.
 import { UserError } from '../errors.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
+import { checkOptimizer } from './check-optimizer.js';
 import { OPTIONS, required } from './options.js';
 import type { CommandDefinition, Compiled, Picked } from './parse.js';
 import type { ProgramDefinition } from './program.js';
@@ -11,6 +12,21 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary } = OPTIONS;
+const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
+  OPTIONS;
+/** What goes with --optimizer; checked together in check-optimizer.ts. */
+const rules = {
+  weightDecay,
+  l1,
+  l2,
+  clipValue,
+  schedule,
+  warmupSteps,
+  decaySteps,
+  decayRate,
+  decayEnd,
+  decayPower,
+};
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
@@ -45,6 +61,7 @@ export const UP = define({
     batch,
     learningRate,
     optimizer,
+    ...rules,
     codec,
     consistency,
     backend,
@@ -64,7 +81,10 @@ export const UP = define({
       does: 'events as JSON lines, for scripts',
     },
   ],
-  check: checkBatch,
+  check(options, at) {
+    checkBatch(options, at);
+    checkOptimizer(options, at);
+  },
 });
 
 export const STATUS = define({
@@ -133,6 +153,7 @@ export const WORKER = define({
     batch,
     learningRate,
     optimizer,
+    ...rules,
     codec,
     consistency,
     backend,
@@ -156,6 +177,7 @@ export const WORKER = define({
   ],
   check(options, at) {
     checkBatch(options, at);
+    checkOptimizer(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

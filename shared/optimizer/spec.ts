@@ -94,6 +94,7 @@ const RANGES: Record<string, { fits(value: number): boolean; expected: string; n
 /** What is wrong with an optimizer, its groups apart: "expected …, got …"; undefined if nothing is. */
 export function optimizerFault(optimizer: OptimizerSpec): string | undefined {
   const { kind, learningRate, l1 = 0, l2 = 0, clipValue, schedule } = optimizer;
+  if (!OPTIMIZERS.includes(kind)) return `expected one of ${OPTIMIZERS.join(', ')}, got '${kind}'`;
   if (!(learningRate > 0 && Number.isFinite(learningRate)))
     return `expected a learning rate above 0, got ${learningRate}`;
   const given = optimizer as unknown as Record<string, unknown>;
