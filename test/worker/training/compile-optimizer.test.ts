@@ -139,7 +139,7 @@ for (const [title, job, flags, message] of [
     t.false(error?.message.includes('\n'));
   });
 
-test('what is recorded asks for the same again, whatever the job says by then', async (t) => {
+test('what is recorded asks for the same again', async (t) => {
   const first = compileOptimizer(
     { ...adamw, groups: undefined },
     { l1: 1e-6, clipValue: 2, schedule: 'step', decaySteps: 30, decayRate: 0.25 },
