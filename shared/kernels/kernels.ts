@@ -68,6 +68,11 @@ export interface AdamwStep extends AdamStep {
   decayRate: number;
 }
 
+/** As Adam's, with a learning rate of 1 in `stepSize`: the direction alone. */
+export interface LambDirection extends AdamStep {
+  weightDecay: number;
+}
+
 export interface LionStep extends SgdStep {
   moment: number;
   beta1: number;
@@ -128,6 +133,11 @@ export interface Kernels {
   adamw(step: AdamwStep): number;
   /** p -= learningRate · sign(β1 · m + (1 - β1) · g) + decayRate · p; m = β2 · m + (1 - β2) · g. */
   lion(step: LionStep): number;
+  /**
+   * Lamb's first pass: moments as adam's, gradient = stepSize · m / (√v + epsilon) + weightDecay · p. Its second is
+   * `sgd` on that gradient, the learning rate times the trust ratio of the whole tensor (server/norms.ts).
+   */
+  lambDirection(step: LambDirection): void;
 
   f32(pointer: number, elements: number): Float32Array<SharedArrayBuffer>;
   u16(pointer: number, elements: number): Uint16Array<SharedArrayBuffer>;

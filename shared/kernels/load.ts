@@ -170,6 +170,22 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
           s.decayRate,
         ),
       ),
+    lambDirection: (s) => {
+      kernels.lambDirection(
+        s.param,
+        s.firstMoment,
+        s.secondMoment,
+        s.gradient,
+        s.elements,
+        s.beta1,
+        (1 - s.beta1) * s.gradientScale,
+        s.beta2,
+        (1 - s.beta2) * s.gradientScale * s.gradientScale,
+        s.stepSize,
+        s.epsilon,
+        s.weightDecay,
+      );
+    },
     f32: (pointer, elements) => new Float32Array(buffer, pointer, elements),
     u16: (pointer, elements) => new Uint16Array(buffer, pointer, elements),
     u8: (pointer, bytes) => new Uint8Array(buffer, pointer, bytes),

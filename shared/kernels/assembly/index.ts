@@ -6,7 +6,7 @@
 export { addBf16, addF16, addF32, copyBytes, scaleF32 } from './accumulate';
 export { packBf16, packF16, unpackBf16, unpackF16 } from './convert';
 export { adam, momentum, sgd } from './optimize';
-export { adagrad, adamw, lion, prepareGradient, rmsprop } from './optimize-more';
+export { adagrad, adamw, lambDirection, lion, prepareGradient, rmsprop } from './optimize-more';
 export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
 
 /** The first address that the module itself never touches. */

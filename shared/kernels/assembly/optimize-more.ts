@@ -1,5 +1,5 @@
 // The optimizers with rules of their own (adagrad, rmsprop, adamw, lion), and the pass over a gradient that
-// clips and regularizes it before any of them. In place, one pass over a block, with the habits of optimize.ts:
+// clips and regularizes it before any of them, and lamb's direction. In place, one pass over a block, with the habits of optimize.ts:
 // the largest new magnitude is returned as bits, what decays is cut to zero where it would go denormal, and a
 // tail element is taken as a vector of four copies.
 import { flush, larger, read, write } from './optimize';
@@ -33,10 +33,13 @@ export function prepareGradient(
   const high = f32x4.splat(clip);
   const first = f32x4.splat(l1);
   const second = f32x4.splat(l2Slope);
-  const whole = n & ~3;
+  const whole = n & ~15;
   let i = 0;
-  for (; i < whole; i += 4, gradient += 16, param += 16) {
+  for (; i < whole; i += 16, gradient += 64, param += 64) {
     prepareVector(gradient, param, scale, low, high, first, second, false);
+    prepareVector(gradient + 16, param + 16, scale, low, high, first, second, false);
+    prepareVector(gradient + 32, param + 32, scale, low, high, first, second, false);
+    prepareVector(gradient + 48, param + 48, scale, low, high, first, second, false);
   }
   for (; i < n; i++, gradient += 4, param += 4) {
     prepareVector(gradient, param, scale, low, high, first, second, true);
@@ -64,10 +67,25 @@ export function adagrad(
   const rate = f32x4.splat(learningRate);
   const eps = f32x4.splat(epsilon);
   let largest = i32x4.splat(0);
-  const whole = n & ~3;
+  const whole = n & ~15;
   let i = 0;
-  for (; i < whole; i += 4, param += 16, sum += 16, gradient += 16) {
-    largest = larger(largest, adagradVector(param, sum, gradient, scale, rate, eps, false));
+  for (; i < whole; i += 16, param += 64, sum += 64, gradient += 64) {
+    largest = larger(
+      largest,
+      adagradVector(param, sum, gradient, scale, rate, eps, false),
+    );
+    largest = larger(
+      largest,
+      adagradVector(param + 16, sum + 16, gradient + 16, scale, rate, eps, false),
+    );
+    largest = larger(
+      largest,
+      adagradVector(param + 32, sum + 32, gradient + 32, scale, rate, eps, false),
+    );
+    largest = larger(
+      largest,
+      adagradVector(param + 48, sum + 48, gradient + 48, scale, rate, eps, false),
+    );
   }
   for (; i < n; i++, param += 4, sum += 4, gradient += 4) {
     largest = larger(largest, adagradVector(param, sum, gradient, scale, rate, eps, true));
@@ -200,12 +218,24 @@ export function adamw(
   const eps = f32x4.splat(epsilon);
   const shrink = f32x4.splat(decayRate);
   let largest = i32x4.splat(0);
-  const whole = n & ~3;
+  const whole = n & ~15;
   let i = 0;
-  for (; i < whole; i += 4, param += 16, first += 16, second += 16, gradient += 16) {
+  for (; i < whole; i += 16, param += 64, first += 64, second += 64, gradient += 64) {
     largest = larger(
       largest,
       adamwVector(param, first, second, gradient, b1, a1, b2, a2, step, eps, shrink, false),
+    );
+    largest = larger(
+      largest,
+      adamwVector(param + 16, first + 16, second + 16, gradient + 16, b1, a1, b2, a2, step, eps, shrink, false),
+    );
+    largest = larger(
+      largest,
+      adamwVector(param + 32, first + 32, second + 32, gradient + 32, b1, a1, b2, a2, step, eps, shrink, false),
+    );
+    largest = larger(
+      largest,
+      adamwVector(param + 48, first + 48, second + 48, gradient + 48, b1, a1, b2, a2, step, eps, shrink, false),
     );
   }
   for (; i < n; i++, param += 4, first += 4, second += 4, gradient += 4) {
@@ -245,13 +275,65 @@ export function lion(
   const rate = f32x4.splat(learningRate);
   const shrink = f32x4.splat(decayRate);
   let largest = i32x4.splat(0);
-  const whole = n & ~3;
+  const whole = n & ~15;
   let i = 0;
-  for (; i < whole; i += 4, param += 16, moment += 16, gradient += 16) {
-    largest = larger(largest, lionVector(param, moment, gradient, b1, a1, b2, a2, rate, shrink, false));
+  for (; i < whole; i += 16, param += 64, moment += 64, gradient += 64) {
+    largest = larger(
+      largest,
+      lionVector(param, moment, gradient, b1, a1, b2, a2, rate, shrink, false),
+    );
+    largest = larger(
+      largest,
+      lionVector(param + 16, moment + 16, gradient + 16, b1, a1, b2, a2, rate, shrink, false),
+    );
+    largest = larger(
+      largest,
+      lionVector(param + 32, moment + 32, gradient + 32, b1, a1, b2, a2, rate, shrink, false),
+    );
+    largest = larger(
+      largest,
+      lionVector(param + 48, moment + 48, gradient + 48, b1, a1, b2, a2, rate, shrink, false),
+    );
   }
   for (; i < n; i++, param += 4, moment += 4, gradient += 4) {
     largest = larger(largest, lionVector(param, moment, gradient, b1, a1, b2, a2, rate, shrink, true));
   }
   return largestLane(largest);
+}
+
+// @ts-ignore: decorator
+@inline
+function lambVector(
+  param: usize, first: usize, second: usize, gradient: usize,
+  b1: v128, a1: v128, b2: v128, a2: v128, step: v128, eps: v128, shrink: v128, tail: bool,
+): void {
+  const g = read(gradient, tail);
+  const m = flush(f32x4.add(f32x4.mul(read(first, tail), b1), f32x4.mul(g, a1)));
+  const v = flush(f32x4.add(f32x4.mul(read(second, tail), b2), f32x4.mul(f32x4.mul(g, g), a2)));
+  const change = f32x4.div(f32x4.mul(m, step), f32x4.add(f32x4.sqrt(v), eps));
+  write(first, m, tail);
+  write(second, v, tail);
+  write(gradient, f32x4.add(change, f32x4.mul(read(param, tail), shrink)), tail);
+}
+
+/** Moments as adam's; gradient = stepSize * m / (sqrt(v) + epsilon) + weightDecay * p. The parameters stay. */
+export function lambDirection(
+  param: usize, first: usize, second: usize, gradient: usize, n: i32,
+  beta1: f32, gain1: f32, beta2: f32, gain2: f32, stepSize: f32, epsilon: f32, weightDecay: f32,
+): void {
+  const b1 = f32x4.splat(beta1);
+  const a1 = f32x4.splat(gain1);
+  const b2 = f32x4.splat(beta2);
+  const a2 = f32x4.splat(gain2);
+  const step = f32x4.splat(stepSize);
+  const eps = f32x4.splat(epsilon);
+  const shrink = f32x4.splat(weightDecay);
+  const whole = n & ~3;
+  let i = 0;
+  for (; i < whole; i += 4, param += 16, first += 16, second += 16, gradient += 16) {
+    lambVector(param, first, second, gradient, b1, a1, b2, a2, step, eps, shrink, false);
+  }
+  for (; i < n; i++, param += 4, first += 4, second += 4, gradient += 4) {
+    lambVector(param, first, second, gradient, b1, a1, b2, a2, step, eps, shrink, true);
+  }
 }

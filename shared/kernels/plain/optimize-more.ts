@@ -142,3 +142,36 @@ export function lion(
   }
   return largest;
 }
+
+/** Lamb's direction, into `gradient`; the parameters stay as they are. */
+export function lambDirection(
+  param: Float32Array,
+  firstMoment: Float32Array,
+  secondMoment: Float32Array,
+  gradient: Float32Array,
+  options: {
+    gradientScale: number;
+    beta1: number;
+    beta2: number;
+    stepSize: number;
+    epsilon: number;
+    weightDecay: number;
+  },
+): void {
+  const beta1 = fround(options.beta1);
+  const beta2 = fround(options.beta2);
+  const gain1 = fround((1 - options.beta1) * options.gradientScale);
+  const gain2 = fround((1 - options.beta2) * options.gradientScale * options.gradientScale);
+  const stepSize = fround(options.stepSize);
+  const epsilon = fround(options.epsilon);
+  const weightDecay = fround(options.weightDecay);
+  for (let i = 0; i < param.length; i++) {
+    const g = gradient[i];
+    const m = flush(fround(fround(firstMoment[i] * beta1) + fround(g * gain1)));
+    const v = flush(fround(fround(secondMoment[i] * beta2) + fround(fround(g * g) * gain2)));
+    firstMoment[i] = m;
+    secondMoment[i] = v;
+    const change = fround(fround(m * stepSize) / fround(fround(sqrt(v)) + epsilon));
+    gradient[i] = change + fround(param[i] * weightDecay);
+  }
+}

@@ -74,6 +74,26 @@ const CASES: Case[] = [
       twin: ([param, first, second, gradient]) => plain.adamw(param, first, second, gradient, options),
     };
   }),
+  (() => {
+    const options = {
+      gradientScale: 1 / 64,
+      beta1: 0.9,
+      beta2: 0.999,
+      ...adamScalars(7, { ...adamwOptions, learningRate: 1 }),
+      weightDecay: 0.01,
+    };
+    return {
+      name: "lamb's direction",
+      wasm: ([param, firstMoment, secondMoment, gradient], elements) => {
+        kernels.lambDirection({ param, firstMoment, secondMoment, gradient, elements, ...options });
+        return 0;
+      },
+      twin: ([param, first, second, gradient]) => {
+        plain.lambDirection(param, first, second, gradient, options);
+        return 0;
+      },
+    } satisfies Case;
+  })(),
   ...[0, 1e-3].map((decayRate): Case => {
     const options = { ...rate, beta1: 0.9, beta2: 0.99, decayRate };
     return {
@@ -344,7 +364,7 @@ test('state that decays without a gradient ends at zero, not at a denormal', (t)
 });
 
 test('a NaN in a gradient shows in what each returns, wherever it stands', (t) => {
-  for (const { name, wasm } of CASES.filter((each) => !each.name.startsWith('the pass')))
+  for (const { name, wasm } of CASES.filter((each) => !/^the pass|^lamb/.test(each.name)))
     for (let n = 1; n < 8; n++)
       for (let bad = 0; bad < n; bad++) {
         const one = new Float32Array(n).fill(1);
