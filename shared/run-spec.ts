@@ -120,9 +120,9 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
       'SCHEMA',
       `the model differs from the run's: ${tensors}; start every worker with the same job`,
     );
-  const flat = (spec: RunSpec) => ({
+  const flat = (spec: RunSpec): Record<string, string | number> => ({
     job: spec.job,
-    optimizer: describeOptimizer(spec.optimizer),
+    ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
     codec: spec.codec,
     workers: spec.workers,
@@ -134,11 +134,11 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
   });
   const a = flat(ours);
   const b = flat(theirs);
-  for (const key of Object.keys(a) as (keyof typeof a)[])
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)]))
     if (a[key] !== b[key])
       return refuse(
         'RUN_SPEC',
-        `the run's ${key} is ${a[key]}, got ${b[key]}; start every worker with the same options`,
+        `the run's ${key} is ${a[key] ?? 'none'}, got ${b[key] ?? 'none'}; start every worker with the same options`,
       );
   return undefined;
 }

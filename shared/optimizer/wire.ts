@@ -62,12 +62,23 @@ export function optimizerFromWire(wire: Optimizer__Output, tensors: readonly Ten
   return optimizer;
 }
 
-/** An optimizer as one text in which equal ones are equal, whatever the order of their fields. */
-export function describeOptimizer(optimizer: OptimizerSpec): string {
-  const sorted = (_: string, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value;
-  const { kind, ...rest } = optimizer;
-  return `${kind} ${JSON.stringify(rest, sorted)}`;
+/** An optimizer as texts by name, for people and for comparison: each part by itself, so that each is short. */
+export function describeOptimizer(optimizer: OptimizerSpec): Record<string, string> {
+  const { kind, schedule = {}, groups = [], ...numbers } = optimizer;
+  const sorted = (object: object) =>
+    Object.entries(object)
+      .filter(([, value]) => value !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+  const parts = [
+    ...sorted(numbers),
+    ...sorted(schedule).map(([key, value]) => [`schedule.${key}`, value]),
+    ...groups.map((group, index) => [
+      `group ${index + 1}`,
+      JSON.stringify(Object.fromEntries(sorted(group))),
+    ]),
+  ];
+  return {
+    optimizer: kind,
+    ...Object.fromEntries(parts.map(([key, value]) => [`optimizer's ${key}`, String(value)])),
+  };
 }

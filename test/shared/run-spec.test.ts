@@ -53,21 +53,20 @@ test('every part of an optimizer is compared, and the order of its fields is not
   const { kind, ...rest } = FULL;
   const turned = Object.fromEntries(Object.entries({ ...rest, kind }).reverse()) as unknown as OptimizerSpec;
   t.is(specDifference(spec, makeSpec({ optimizer: turned })), undefined);
-  for (const changes of [
-    { l1: 2e-5 },
-    { l2: undefined },
-    { clipValue: 3 },
-    { weightDecay: 0.02 },
-    { schedule: { kind: 'cosine', warmupSteps: 10, decaySteps: 90, decayEnd: 0.2 } },
-    { groups: FULL.groups?.toReversed() },
-    { groups: [{ match: '*/bias', weightDecay: 0, l1: 0 }] },
-  ] as Partial<OptimizerSpec>[]) {
+  for (const [changes, says] of [
+    [{ kind: 'lion' }, /the run's optimizer is adamw, got lion/],
+    [{ l1: 2e-5 }, /the run's optimizer's l1 is 0\.00001, got 0\.00002/],
+    [{ l2: undefined }, /the run's optimizer's l2 is 0\.0001, got none/],
+    [{ clipValue: 3 }, /clipValue is 2, got 3/],
+    [{ weightDecay: 0.02 }, /weightDecay is 0\.01, got 0\.02/],
+    [{ schedule: { ...FULL.schedule, decayEnd: 0.2 } }, /schedule\.decayEnd is 0\.1, got 0\.2/],
+    [{ schedule: undefined }, /schedule\.decayEnd is 0\.1, got none/],
+    [{ groups: FULL.groups?.toReversed() }, /group 1 is \{.*bias.*\}, got \{.*out.*\}/],
+    [{ groups: FULL.groups?.slice(0, 2) }, /group 3 is \{.*out.*\}, got none/],
+    [{ groups: [...(FULL.groups ?? []), { match: 'scale', l2: 0 }] }, /group 4 is none, got \{/],
+  ] as [object, RegExp][]) {
     const other = makeSpec({ optimizer: { ...FULL, ...changes } as OptimizerSpec });
-    t.regex(
-      specDifference(spec, other)?.sentence ?? '',
-      /the run's optimizer is adamw/,
-      JSON.stringify(changes),
-    );
+    t.regex(specDifference(spec, other)?.sentence ?? '', says, JSON.stringify(changes));
   }
 });
 
