@@ -73,10 +73,9 @@ export function optimizerSpec(kind: OptimizerKind, learningRate: number): Optimi
 export const decaysWeights = (kind: OptimizerKind): boolean => 'weightDecay' in OPTIMIZER_DEFAULTS[kind];
 
 const rate = { fits: (value: number) => value >= 0 && value < 1, expected: 'in [0, 1)' };
-const notNegative = {
-  fits: (value: number) => value >= 0 && Number.isFinite(value),
-  expected: 'of 0 or more',
-};
+/** What is used in fp32 must be finite there. */
+const finite = (value: number) => typeof value === 'number' && Number.isFinite(Math.fround(value));
+const notNegative = { fits: (value: number) => value >= 0 && finite(value), expected: 'of 0 or more' };
 /** Alone under a root, epsilon is what keeps 0 / 0 away: it must not vanish in fp32. */
 const LEAST_EPSILON = 1e-30;
 
@@ -110,7 +109,7 @@ export function optimizerFault(optimizer: OptimizerSpec): string | undefined {
     return `expected an epsilon of ${LEAST_EPSILON} or more for ${kind}, got ${optimizer.epsilon}`;
   if (!notNegative.fits(l1) || !notNegative.fits(l2))
     return `expected l1 and l2 of 0 or more, got ${l1} and ${l2}`;
-  if (clipValue !== undefined && !(clipValue > 0 && Number.isFinite(clipValue)))
+  if (clipValue !== undefined && !(finite(clipValue) && Math.fround(clipValue) > 0))
     return `expected a value above 0 to clip at, got ${clipValue}`;
   return schedule && scheduleFault(schedule);
 }

@@ -1,9 +1,11 @@
 // What the bench of the kernels measures: each kernel and its plain twin on the arrays of one block.
 import { adamScalars, type Kernels } from '../../shared/kernels/kernels.js';
 import * as accumulate from '../../shared/kernels/plain/accumulate.js';
+import * as adaptive from '../../shared/kernels/plain/adaptive.js';
 import * as convert from '../../shared/kernels/plain/convert.js';
+import * as decoupled from '../../shared/kernels/plain/decoupled.js';
 import * as optimize from '../../shared/kernels/plain/optimize.js';
-import * as more from '../../shared/kernels/plain/optimize-more.js';
+import { prepareGradient } from '../../shared/kernels/plain/prepare.js';
 import * as reduce from '../../shared/kernels/plain/reduce.js';
 
 /** One block's arrays: addresses, and views of the same memory for the plain twins. */
@@ -137,7 +139,7 @@ export const cases: Case[] = [
     bytesPerElement: 12,
     wasm: (k, b, n) =>
       k.prepareGradient({ param: b.param, gradient: b.gradient, elements: n, ...prepareOptions }),
-    plain: (v) => more.prepareGradient(v.gradient, v.param, prepareOptions),
+    plain: (v) => prepareGradient(v.gradient, v.param, prepareOptions),
   },
   {
     name: 'adagrad',
@@ -151,14 +153,14 @@ export const cases: Case[] = [
         ...scalars,
         epsilon: 1e-7,
       }),
-    plain: (v) => more.adagrad(v.param, v.slot2, v.gradient, { ...scalars, epsilon: 1e-7 }),
+    plain: (v) => adaptive.adagrad(v.param, v.slot2, v.gradient, { ...scalars, epsilon: 1e-7 }),
   },
   {
     name: 'rmsprop',
     bytesPerElement: 20,
     wasm: (k, b, n) =>
       k.rmsprop({ param: b.param, square: b.slot2, gradient: b.gradient, elements: n, ...rmspropOptions }),
-    plain: (v) => more.rmsprop(v.param, { square: v.slot2 }, v.gradient, rmspropOptions),
+    plain: (v) => adaptive.rmsprop(v.param, { square: v.slot2 }, v.gradient, rmspropOptions),
   },
   {
     name: 'adamw',
@@ -173,14 +175,14 @@ export const cases: Case[] = [
         ...adamOptions,
         decayRate: 1e-5,
       }),
-    plain: (v) => more.adamw(v.param, v.slot1, v.slot2, v.gradient, { ...adamOptions, decayRate: 1e-5 }),
+    plain: (v) => decoupled.adamw(v.param, v.slot1, v.slot2, v.gradient, { ...adamOptions, decayRate: 1e-5 }),
   },
   {
     name: 'lion',
     bytesPerElement: 20,
     wasm: (k, b, n) =>
       k.lion({ param: b.param, moment: b.slot1, gradient: b.gradient, elements: n, ...lionOptions }),
-    plain: (v) => more.lion(v.param, v.slot1, v.gradient, lionOptions),
+    plain: (v) => decoupled.lion(v.param, v.slot1, v.gradient, lionOptions),
   },
 ];
 
