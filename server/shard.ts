@@ -8,13 +8,14 @@ import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
 import { PUSH_CREDIT_BYTES } from '../shared/limits.js';
+import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
 import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { recycle } from '../shared/rpc/receive.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockCodec, type RunSpec } from '../shared/run-spec.js';
 import { applyOptimizer } from './optimizer.js';
-import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
+import { type BlockMemory, initialSlots, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import { type Header, type Outcome, StepHeaders } from './step-headers.js';
 
 export type Effect =
@@ -43,6 +44,8 @@ interface BlockState {
   readonly block: Block;
   readonly memory: BlockMemory;
   readonly codec: Codec;
+  /** What the optimizer does differently on this block's tensor. */
+  readonly rule: TensorRule;
   initialized: boolean;
   /** Largest magnitude of the values, where the last update told; the scale of the way down needs it. */
   absmax: number | undefined;
@@ -103,6 +106,7 @@ export class Shard {
         block,
         memory: this.#map.blocks.get(block.index) as BlockMemory,
         codec: codecs[blockCodec(spec.codec, block)],
+        rule: ruleOf(spec.optimizer, spec.tensors[block.tensor].name),
         initialized: false,
         absmax: undefined,
         version: 0,
@@ -168,7 +172,9 @@ export class Shard {
     ];
     if (state.initialized) return ack;
     codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
-    for (const slot of state.memory.slots) this.#kernels.f32(slot, state.block.elements).fill(0);
+    const slotValues = initialSlots(this.#spec.optimizer);
+    for (const [index, slot] of state.memory.slots.entries())
+      this.#kernels.f32(slot, state.block.elements).fill(slotValues[index]);
     state.initialized = true;
     this.#uninitialized--;
     return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
@@ -337,6 +343,8 @@ export class Shard {
         elements: block.elements,
         gradientScale,
         version: state.version,
+        step: this.step,
+        rule: state.rule,
       });
     this.probe.phase('optimizer', started);
     state.version++;

@@ -10,24 +10,12 @@ import {
 } from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
 import { NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
+import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
+import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
-export type OptimizerSpec =
-  | { readonly kind: 'sgd'; readonly learningRate: number }
-  | {
-      readonly kind: 'momentum';
-      readonly learningRate: number;
-      readonly momentum: number;
-      readonly nesterov: boolean;
-    }
-  | {
-      readonly kind: 'adam';
-      readonly learningRate: number;
-      readonly beta1: number;
-      readonly beta2: number;
-      readonly epsilon: number;
-    };
+export { type OptimizerSpec, optimizerSpec };
 
 export interface RunSpec {
   readonly job: string;
@@ -46,14 +34,6 @@ export interface RunSpec {
 }
 
 const KINDS: readonly TensorKind[] = ['trainable', 'state', 'frozen'];
-const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
-
-/** The optimizer of a name with TensorFlow.js's defaults. */
-export function optimizerSpec(kind: OptimizerSpec['kind'], learningRate: number): OptimizerSpec {
-  if (kind === 'adam') return { kind, learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
-  if (kind === 'momentum') return { kind, learningRate, momentum: 0.9, nesterov: false };
-  return { kind, learningRate };
-}
 
 /** How a block travels: non-trainable state always exactly, the rest by the run's codec. */
 export function blockCodec(codec: CodecName, block: Pick<Block, 'kind'>): CodecName {
@@ -71,7 +51,7 @@ export function toWire(spec: RunSpec): WireSpec {
       })),
       schemaHash: schemaHash(spec.tensors),
     },
-    optimizer: { ...spec.optimizer, kind: (OPTIMIZERS.indexOf(spec.optimizer.kind) + 1) as 1 | 2 | 3 },
+    optimizer: optimizerToWire(spec.optimizer),
     consistency: 1,
     codec: CODEC_IDS[spec.codec],
     workers: spec.workers,
@@ -106,13 +86,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'SCHEMA',
       "expected the schema hash of the manifest's own tensors, got another; rebuild the client",
     );
-  const kind = OPTIMIZERS[wire.optimizer.kind - 1];
+  const optimizer = optimizerFromWire(wire.optimizer, tensors);
   const codec = (Object.keys(CODEC_IDS) as CodecName[]).find((name) => CODEC_IDS[name] === wire.codec);
-  if (!kind)
-    throw refuse(
-      'RUN_SPEC',
-      `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.optimizer.kind}`,
-    );
   if (!codec)
     throw refuse(
       'RUN_SPEC',
@@ -120,22 +95,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     );
   if (wire.consistency !== 1)
     throw refuse('RUN_SPEC', `expected consistency bsp, got number ${wire.consistency}`);
-  const { learningRate, momentum, nesterov, beta1, beta2, epsilon } = wire.optimizer;
-  if (!(learningRate > 0 && Number.isFinite(learningRate)))
-    throw refuse('RUN_SPEC', `expected a learning rate above 0, got ${learningRate}`);
-  if (![momentum, beta1, beta2].every((rate) => rate >= 0 && rate < 1) || !(epsilon >= 0))
-    throw refuse(
-      'RUN_SPEC',
-      `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`,
-    );
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
-  const optimizer: OptimizerSpec =
-    kind === 'adam'
-      ? { kind, learningRate, beta1, beta2, epsilon }
-      : kind === 'momentum'
-        ? { kind, learningRate, momentum, nesterov }
-        : { kind, learningRate };
   return {
     job: wire.job,
     tensors,
@@ -159,9 +120,9 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
       'SCHEMA',
       `the model differs from the run's: ${tensors}; start every worker with the same job`,
     );
-  const flat = (spec: RunSpec) => ({
+  const flat = (spec: RunSpec): Record<string, string | number> => ({
     job: spec.job,
-    optimizer: JSON.stringify(spec.optimizer),
+    ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
     codec: spec.codec,
     workers: spec.workers,
@@ -173,11 +134,11 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
   });
   const a = flat(ours);
   const b = flat(theirs);
-  for (const key of Object.keys(a) as (keyof typeof a)[])
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)]))
     if (a[key] !== b[key])
       return refuse(
         'RUN_SPEC',
-        `the run's ${key} is ${a[key]}, got ${b[key]}; start every worker with the same options`,
+        `the run's ${key} is ${a[key] ?? 'none'}, got ${b[key] ?? 'none'}; start every worker with the same options`,
       );
   return undefined;
 }

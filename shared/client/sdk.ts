@@ -11,6 +11,8 @@ import { UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
 import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
+import { freezeGroups, groupsFault } from '../optimizer/groups.js';
+import { optimizerFault } from '../optimizer/spec.js';
 import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
 import { fromWire, type OptimizerSpec, optimizerSpec, type RunSpec } from '../run-spec.js';
 import { Exchange } from './exchange.js';
@@ -28,7 +30,9 @@ export interface ConnectOptions {
   tensors?: readonly { name: string; shape: readonly number[]; values: Float32Array }[];
   /** Name of what is trained; workers of one run give the same. */
   job?: string;
-  optimizer?: OptimizerSpec['kind'];
+  /** A name, with that optimizer's defaults, or all of it: see OptimizerSpec. Default: adam. */
+  optimizer?: OptimizerSpec['kind'] | OptimizerSpec;
+  /** Beside the name of an optimizer; default 0.001. */
   learningRate?: number;
   codec?: CodecName;
   /** Workers that the run waits for; `connect` resolves when all are there. */
@@ -136,13 +140,14 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   const workers = options.workers ?? 1;
   if (!Number.isInteger(workers) || workers < 1)
     throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
-  const learningRate = options.learningRate ?? 0.001;
-  if (!(learningRate > 0 && Number.isFinite(learningRate)))
-    throw new UserError(`learningRate: expected a number above 0, got ${learningRate}`);
+  const optimizer = compileOptimizer(options);
+  const agreed = freezeGroups(tensors, optimizer.groups);
+  const misfit = groupsFault(optimizer, agreed);
+  if (misfit) throw new UserError(`optimizer.groups: ${misfit}`);
   return {
     job: options.job ?? 'sdk',
-    tensors,
-    optimizer: optimizerSpec(options.optimizer ?? 'adam', learningRate),
+    tensors: agreed,
+    optimizer,
     consistency: 'bsp',
     codec,
     workers,
@@ -152,6 +157,17 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     seed: 0,
     dataFingerprint: '',
   };
+}
+
+function compileOptimizer({ optimizer = 'adam', learningRate }: ConnectOptions): OptimizerSpec {
+  if (typeof optimizer === 'object' && learningRate !== undefined)
+    throw new UserError(
+      `learningRate: expected none beside an optimizer that has its own of ${optimizer.learningRate}, got ${learningRate}; leave it out`,
+    );
+  const spec = typeof optimizer === 'object' ? optimizer : optimizerSpec(optimizer, learningRate ?? 0.001);
+  const fault = optimizerFault(spec);
+  if (fault) throw new UserError(`optimizer: ${fault}`);
+  return spec;
 }
 
 class MeshClient implements Client {

@@ -2,6 +2,7 @@
 // Defaults that depend on another option are resolved by the small functions at the end.
 import { UserError } from '../errors.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
+import { checkOptimizer } from './check-optimizer.js';
 import { OPTIONS, required } from './options.js';
 import { type CommandDefinition, type Compiled, missing, type Picked } from './parse.js';
 import type { ProgramDefinition } from './program.js';
@@ -11,6 +12,21 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve } = OPTIONS;
+const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
+  OPTIONS;
+/** What goes with --optimizer; checked together in check-optimizer.ts. */
+const rules = {
+  weightDecay,
+  l1,
+  l2,
+  clipValue,
+  schedule,
+  warmupSteps,
+  decaySteps,
+  decayRate,
+  decayEnd,
+  decayPower,
+};
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
@@ -71,6 +87,7 @@ export const UP = define({
     batch,
     learningRate,
     optimizer,
+    ...rules,
     codec,
     consistency,
     backend,
@@ -103,6 +120,7 @@ export const UP = define({
       at,
       at(options.peers ? 'peers' : 'workers'),
     );
+    checkOptimizer(options, at);
   },
 });
 
@@ -163,6 +181,7 @@ export const WORKER = define({
     batch,
     learningRate,
     optimizer,
+    ...rules,
     codec,
     consistency,
     backend,
@@ -197,6 +216,7 @@ export const WORKER = define({
           throw new UserError(`${at(key)}: only a worker that serves has it; add --serve, or leave it out`);
     }
     checkBatch(options, at, at('workers'));
+    checkOptimizer(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

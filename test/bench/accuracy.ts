@@ -37,7 +37,9 @@ async function fitAlone(job: Job, seed: number, options: AccuracyBenchOptions): 
   const dataset = await openDataset({ data: options.data, cacheDir: options.cache });
   const data = imageData(dataset, BATCH, seed);
   const model = withKeyedWeights(seed, () => job.model({ shape: dataset.shape, classes: dataset.classes }));
-  const optimizer = OPTIMIZERS[job.optimizer.kind](job.optimizer.learningRate);
+  const { kind, learningRate } = job.optimizer;
+  if (!(kind in OPTIMIZERS)) throw new Error(`plain TensorFlow.js has no ${kind} to compare with`);
+  const optimizer = OPTIMIZERS[kind as keyof typeof OPTIMIZERS](learningRate);
   model.compile({ optimizer, loss: job.loss as string, metrics: ['accuracy'] });
   try {
     const steps = data.stepsPerEpoch(BATCH);

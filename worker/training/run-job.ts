@@ -5,8 +5,6 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
-import type { OptimizerSpec } from '../../shared/run-spec.js';
-import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
@@ -18,8 +16,9 @@ import { readTensors, tensorsOf } from '../model/model-tensors.js';
 import { CurveFile } from '../results/curve-file.js';
 import { drawCurve } from '../results/curve-picture.js';
 import { saveLayersModel } from '../results/layers-model.js';
-import { createRunFolder, type RunFolder, writeConfig } from '../results/run-folder.js';
+import { createRunFolder, type RunFolder, writeConfig, writeOptimizer } from '../results/run-folder.js';
 import { type Summary, writeSummary } from '../results/summary.js';
+import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
 import { train } from './train.js';
@@ -96,13 +95,10 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
     seconds,
   });
 
-  const optimizer: OptimizerSpec = optimizerSpec(
-    options.optimizer ?? job.optimizer.kind,
-    options.learningRate ?? job.optimizer.learningRate,
-  );
   const epochs = options.epochs ?? job.epochs;
   const model = buildModel(job, options, dataset);
   const data = imageData(dataset, options.batch, options.seed);
+  const optimizer = compileOptimizer(job.optimizer, options, epochs * data.stepsPerEpoch(options.batch));
   let folder: RunFolder | undefined;
   let curve: CurveFile | undefined;
   let rank = -1;
@@ -157,10 +153,10 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
         await writeConfig(folder, {
           ...plain,
           epochs,
-          optimizer: optimizer.kind,
-          'learning-rate': optimizer.learningRate,
+          ...optimizerFlags(optimizer),
           backend: backend.name,
         });
+        await writeOptimizer(folder, optimizer);
         curve = await CurveFile.open(folder.curveCsv);
       },
     });

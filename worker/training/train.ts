@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
+import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
 import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
 import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
@@ -78,7 +79,9 @@ const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply'] as 
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { model, data, globalBatch, workers, epochs, seed, onEvent, signal } = options;
-  const tensors = tensorsOf(model);
+  const tensors = freezeGroups(tensorsOf(model), options.optimizer.groups);
+  const fault = groupsFault(options.optimizer, tensors);
+  if (fault) throw new UserError(`optimizer.groups: ${fault}`);
   const stepsPerEpoch = data.stepsPerEpoch(globalBatch);
   if (stepsPerEpoch < 1)
     throw new UserError(

@@ -239,6 +239,48 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     '--seed: expected a whole number of at most 53 bits, got "9007199254740993"; give for example --seed 7',
   ],
   [
+    'a decay of weights where the optimizer has none',
+    UP,
+    ['--optimizer', 'adam', '--weight-decay', '0.1'],
+    {},
+    '--weight-decay: expected --optimizer adamw or lion beside it, got adam; give --l2 for a penalty in the gradient',
+  ],
+  [
+    'a decay without a schedule',
+    UP,
+    ['--decay-steps', '10'],
+    {},
+    '--decay-steps: expected --schedule step or cosine or polynomial beside it, got none; give both or leave it out',
+  ],
+  [
+    'a decay that the schedule does not take',
+    UP,
+    ['--schedule', 'cosine'],
+    { GRADLOOM_DECAY_RATE: '0.5' },
+    'GRADLOOM_DECAY_RATE: expected --schedule step beside it, got cosine; give both or leave it out',
+  ],
+  [
+    'falls of the learning rate without a number of steps',
+    WORKER,
+    ['--join', 'localhost:1', '--schedule', 'step'],
+    {},
+    '--schedule: expected --decay-steps N beside step, got none; give the steps from one fall to the next',
+  ],
+  [
+    'an end of the decay that is its start',
+    UP,
+    ['--schedule', 'cosine', '--decay-end', '1'],
+    {},
+    '--decay-end: expected a number of 0 or more, below 1, got "1"; give for example --decay-end 0.1',
+  ],
+  [
+    'a clip at zero',
+    UP,
+    ['--clip-value', '0'],
+    {},
+    '--clip-value: expected a number above 0, got "0"; give for example --clip-value 1',
+  ],
+  [
     'a codec that does not exist',
     UP,
     ['--codec', 'fp8'],
@@ -485,6 +527,6 @@ test('every entry of the table accepts its own example and its own default', (t)
     t.true(option.schema.safeParse(option.example).success, option.flag);
     t.true(option.default === undefined || option.schema.safeParse(option.default).success, option.flag);
     t.true(option.required || option.default !== undefined || option.fallback !== undefined, option.flag);
-    t.regex(variableOf(option.flag), /^GRADLOOM_[A-Z_]+$/);
+    t.regex(variableOf(option.flag), /^GRADLOOM_[A-Z0-9_]+$/);
   }
 });
