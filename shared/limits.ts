@@ -51,6 +51,8 @@ export const TENSOR_RANK_MAX = 8;
 export const NAME_CHARACTERS_MAX = 256;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
+/** Steps that a worker may be ahead of the slowest under ssp; whoever wants more wants asp. */
+export const STALENESS_MAX = 10_000;
 /** Servers of one mesh. */
 export const SERVERS_MAX = 1024;
 /** Runs that one mesh holds at a time, those included that wait for workers. */

@@ -7,7 +7,12 @@ import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
 import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES } from '../shared/limits.js';
-import { type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
+import {
+  type ConsistencyName,
+  type OptimizerSpec,
+  optimizerSpec,
+  stalenessFault,
+} from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
@@ -39,6 +44,10 @@ export interface FitOptions {
   /** Evaluated after each epoch, divided over the workers. */
   validationData?: FitTensors;
   codec?: CodecName;
+  /** Which workers a step waits for. Default bsp: for all. */
+  consistency?: ConsistencyName;
+  /** With ssp: steps that a worker may be ahead of the slowest. */
+  staleness?: number;
   seed?: number;
   /** Id of the run; by default any run of this job that waits for workers. */
   run?: string;
@@ -175,6 +184,9 @@ export async function fit(
   options: FitOptions,
 ): Promise<FitHistory> {
   const { epochs = 1, batchSize = 32, workers = 1, seed = 1, validationData } = options;
+  const { consistency = 'bsp' } = options;
+  const bound = stalenessFault(consistency, options.staleness);
+  if (bound) throw new UserError(`fit: staleness: ${bound}`);
   const optimizer = optimizerOf(model);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
@@ -208,7 +220,8 @@ export async function fit(
       globalBatch: batchSize,
       workers,
       codec: options.codec ?? 'fp16',
-      consistency: 'bsp',
+      consistency,
+      staleness: options.staleness,
       seed,
       join: formatAddress(parseAddress(options.join)),
       run: options.run ?? '',

@@ -10,7 +10,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
   OPTIONS;
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
-const { backend, seed, cache, out, summary } = OPTIONS;
+const { backend, seed, cache, out, summary, staleness } = OPTIONS;
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
@@ -22,6 +22,18 @@ function checkBatch(
   throw new UserError(
     `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
       `give ${options.workers} or more, or fewer with ${at('workers')}`,
+  );
+}
+
+function checkStaleness(
+  options: { consistency: string; staleness: number | undefined },
+  at: (key: 'consistency' | 'staleness') => string,
+): void {
+  if ((options.consistency === 'ssp') === (options.staleness !== undefined)) return;
+  throw new UserError(
+    options.consistency === 'ssp'
+      ? `${at('consistency')}: ssp expects a bound, got no --staleness; give for example --staleness 3, or asp for none`
+      : `${at('staleness')}: expected only with --consistency ssp, got it with ${options.consistency}; leave it out, or give --consistency ssp`,
   );
 }
 
@@ -47,6 +59,7 @@ export const UP = define({
     optimizer,
     codec,
     consistency,
+    staleness,
     backend,
     seed,
     summary,
@@ -64,7 +77,10 @@ export const UP = define({
       does: 'events as JSON lines, for scripts',
     },
   ],
-  check: checkBatch,
+  check(options, at) {
+    checkBatch(options, at);
+    checkStaleness(options, at);
+  },
 });
 
 export const STATUS = define({
@@ -135,6 +151,7 @@ export const WORKER = define({
     optimizer,
     codec,
     consistency,
+    staleness,
     backend,
     seed,
     cache,
@@ -156,6 +173,7 @@ export const WORKER = define({
   ],
   check(options, at) {
     checkBatch(options, at);
+    checkStaleness(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

@@ -14,6 +14,7 @@ import {
   type FromThread,
   PHASES,
   type Phase,
+  type Pulled,
   type StepPhases,
   type Stepped,
   type ThreadData,
@@ -153,7 +154,7 @@ export class ExchangeClient {
     return this.#ask({ kind: 'pull', step });
   }
 
-  pullMasters(step: number): Promise<void> {
+  pullMasters(step: number): Promise<Pulled> {
     return this.#ask({ kind: 'masters', step });
   }
 

@@ -57,6 +57,11 @@ export interface Stepped {
   bytesPulled: number;
 }
 
+export interface Pulled {
+  /** Updates applied to the model: under ssp and asp each worker's contributions are one. */
+  updates: number;
+}
+
 export type FromThread =
   | { kind: 'ready'; metrics: string }
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
@@ -64,4 +69,7 @@ export type FromThread =
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
-  | { kind: 'answer'; answer: Stepped | { loss: number; accuracy: number; records: number } | undefined };
+  | {
+      kind: 'answer';
+      answer: Stepped | Pulled | { loss: number; accuracy: number; records: number } | undefined;
+    };

@@ -127,6 +127,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       workers: options.workers,
       codec: options.codec,
       consistency: options.consistency,
+      staleness: options.staleness,
       seed: options.seed,
       join: formatAddress(options.join),
       run: options.run ?? '',
@@ -168,7 +169,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       folder.curveCsv,
       folder.curveSvg,
       `${job.name}: loss and accuracy`,
-      `${result.servers} servers, ${result.workers} workers, ${options.consistency}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+      `${result.servers} servers, ${result.workers} workers, ${options.consistency}${options.staleness === undefined ? '' : ` (staleness ${options.staleness})`}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
     );
     const summary: Summary = {
       run: result.run,

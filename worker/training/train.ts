@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
-import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
+import { type ConsistencyName, isClocked, type OptimizerSpec, type RunSpec } from '../../shared/run-spec.js';
 import { ExchangeClient } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { type Batch, Compute } from '../model/compute.js';
@@ -39,7 +39,9 @@ export interface TrainOptions {
   globalBatch: number;
   workers: number;
   codec: CodecName;
-  consistency: 'bsp';
+  consistency: ConsistencyName;
+  /** Only with ssp. */
+  staleness?: number;
   seed: number;
   /** HOST:PORT of the keeper. */
   join: string;
@@ -58,8 +60,9 @@ export interface TrainResult {
   rank: number;
   servers: number;
   workers: number;
-  /** Updates applied. */
+  /** Updates applied: under ssp and asp each worker's steps are updates of their own. */
   steps: number;
+  /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
   accuracy: number;
   loss: number;
@@ -90,6 +93,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
     optimizer: options.optimizer,
     consistency: options.consistency,
+    ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec: options.codec,
     workers,
     globalBatch,
@@ -140,6 +144,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       (typeof PHASE_NAMES)[number],
       number
     >;
+    const clocked = isClocked(spec);
     const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, trainSeconds: 0 };
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
@@ -172,7 +177,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           phases,
         });
         const t3 = performance.now();
-        if (!stepped.skipped) assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
+        // With a clock of its own a worker reads after every step, so that what it has is never too old.
+        if (!stepped.skipped || clocked)
+          assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
         seconds.encode += stepped.encodeSeconds;
@@ -182,7 +189,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         totals.pushed += stepped.bytesPushed;
         totals.pulled += stepped.bytesPulled;
         if (!stepped.skipped) {
-          totals.steps++;
+          if (!clocked) totals.steps++;
           totals.samples += stepped.samples;
         }
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
@@ -193,6 +200,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           steps: epochs * stepsPerEpoch,
           loss: stepped.loss,
           accuracy: stepped.accuracy,
+          ...(clocked ? { worker: rank } : {}),
           skipped: stepped.skipped,
           notFinite: stepped.notFinite,
           samplesPerSecond: totals.samples / elapsed,
@@ -207,9 +215,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const step = epoch * stepsPerEpoch;
       client.progress(step, 'evaluate');
       // Between evaluations nobody waits at the end of an epoch, so one version is to be had only at the last one.
+      // At an evaluation everybody does, also with clocks of their own: nobody goes on before all have given theirs.
       const isLast = epoch === epochs;
       if (data.hasTest || isLast) {
-        await client.pullMasters(step);
+        const { updates } = await client.pullMasters(step);
+        if (clocked) totals.steps = updates;
         assignTensors(tensors, (index) => client.masters(index));
       }
       const share = { records: 0, lossSum: 0, correct: 0 };
@@ -251,7 +261,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       servers,
       workers,
       steps: totals.steps,
-      samples: totals.samples,
+      samples: clocked ? Math.round((totals.steps * globalBatch) / workers) : totals.samples,
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
