@@ -75,8 +75,9 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         metrics.readStalenessMax.forget({ run: id });
         metrics.stalenessBound.forget({ run: id });
       }
-      known = new Set(runs.keys());
       const hosted = [...runs.values()];
+      for (const { id } of hosted) if (!known.has(id)) metrics.readStalenessMax.set(0, { run: id });
+      known = new Set(runs.keys());
       for (const { id, spec } of hosted) {
         metrics.runInfo.set(1, {
           run: id,

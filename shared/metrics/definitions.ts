@@ -138,7 +138,7 @@ export const METRICS = {
   },
   readStalenessMax: {
     name: 'gradloom_read_staleness_max_steps',
-    help: 'Under ssp and asp: the largest staleness of any read of the run so far; never above the bound.',
+    help: 'The largest staleness of any read of the run so far: never above the bound, under bsp 0.',
     type: 'gauge',
     roles: ['server'],
     labels: { run: RUNS },
