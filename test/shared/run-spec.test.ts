@@ -13,3 +13,23 @@ for (const kind of ['sgd', 'momentum', 'adam'] as const)
       t.deepEqual(fromWire(report.hello?.spec ?? null), spec);
       t.is(specDifference(spec, fromWire(report.hello?.spec ?? null)), undefined);
     });
+
+for (const clocked of [
+  { consistency: 'ssp', staleness: 0 },
+  { consistency: 'ssp', staleness: 7 },
+  { consistency: 'asp' },
+] as const)
+  test(`a spec with ${JSON.stringify(clocked)} survives the wire`, (t) => {
+    const spec = makeSpec(clocked);
+    const { requestSerialize, requestDeserialize } = membershipService.Work;
+    const report = requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never));
+    const back = fromWire(report.hello?.spec ?? null);
+    t.deepEqual(back, spec);
+    t.is(specDifference(spec, back), undefined);
+    t.regex(specDifference(makeSpec(), back)?.sentence ?? '', /consistency is bsp, got (ssp|asp)/);
+  });
+
+test('workers whose bounds differ are told both', (t) => {
+  const ours = makeSpec({ consistency: 'ssp', staleness: 2 });
+  t.regex(specDifference(ours, { ...ours, staleness: 3 })?.sentence ?? '', /staleness is 2, got 3/);
+});
