@@ -16,6 +16,7 @@ import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec } from '../shared/run-spec.js';
+import { ClockedWaits } from './clocked-waits.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Effect, Shard } from './shard.js';
 
@@ -65,8 +66,8 @@ export class HostedRun {
   readonly #frames = new FramePool();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
-  /** ssp: since when workers that have done their step wait for blocks. */
-  readonly #withheldSince = new Map<number, number>();
+  /** ssp, asp: who waits for whom; under bsp all wait for the same. */
+  readonly #waits: ClockedWaits | undefined;
   /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
   #stalest = 0;
   #lastHeaderAt = 0;
@@ -83,6 +84,7 @@ export class HostedRun {
     readonly now: () => number,
   ) {
     this.shard = new Shard(spec, layout, owned, metrics.probe);
+    if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
   }
 
@@ -191,15 +193,17 @@ export class HostedRun {
     }
     this.metrics.held(this.shard.heldBytes);
     for (const effect of effects) this.#carryOut(effect);
-    if (isClocked(this.spec)) this.#countWaits(rank, effects);
+    const waitedMs = this.#waits?.note(rank, effects) ?? 0;
+    if (waitedMs > 0) this.metrics.waitedFor(rank, waitedMs / 1000);
   }
 
   /** Ranks that are waited for, at the oldest open step, and for how long (ms); nobody waits where there are none. */
   waiting(): { step: number; workers: number[]; waitedMs: number } {
     const { step } = this.shard;
-    if (!isClocked(this.spec))
+    const waiting = this.#waits;
+    if (!waiting)
       return { step, workers: this.shard.waitingFor(), waitedMs: this.now() - this.#waitingSince };
-    const waits = [...this.#readers].flatMap((reader) => this.#waitOf(reader) ?? []);
+    const waits = [...this.#readers].flatMap(({ rank, fetches }) => waiting.of(rank, fetches[0]) ?? []);
     const workers = [...new Set(waits.flatMap((wait) => wait.workers))].sort((a, b) => a - b);
     return { step, workers, waitedMs: Math.max(0, ...waits.map(({ waitedMs }) => waitedMs)) };
   }
@@ -209,33 +213,11 @@ export class HostedRun {
     const all = this.waiting();
     for (const reader of this.#readers) {
       if (!reader.subscribed || reader.unread > 0) continue;
-      const wait = isClocked(this.spec) ? this.#waitOf(reader) : all;
+      const wait = this.#waits ? this.#waits.of(reader.rank, reader.fetches[0]) : all;
       if (!wait) continue;
       const { workers, waitedMs } = wait;
       this.#tell(reader, { waiting: { step: all.step, workers, seconds: waitedMs / 1000 } });
     }
-  }
-
-  /** ssp, asp: whom a worker waits for: with a fetch, or for the blocks with which it enters its next step. */
-  #waitOf({ rank, fetches: [fetch] }: Reader): { workers: number[]; waitedMs: number } | undefined {
-    const since = fetch?.since ?? (rank === undefined ? undefined : this.#withheldSince.get(rank));
-    if (since === undefined) return undefined;
-    const workers = fetch ? this.shard.behind(fetch.step) : this.shard.waitingFor();
-    return workers.length > 0 ? { workers, waitedMs: this.now() - since } : undefined;
-  }
-
-  /** Notes whose values are withheld from now on, and who was waited for until now. */
-  #countWaits(rank: number, effects: readonly Effect[]): void {
-    const now = this.now();
-    let waitedMs = 0;
-    for (const effect of effects) {
-      if (effect.kind !== 'answer' || this.shard.withheldOf(effect.worker) > 0) continue;
-      if (effect.worker !== rank)
-        waitedMs = Math.max(waitedMs, now - (this.#withheldSince.get(effect.worker) ?? now));
-      this.#withheldSince.delete(effect.worker);
-    }
-    if (waitedMs > 0) this.metrics.waitedFor(rank, waitedMs / 1000);
-    if (this.shard.withheldOf(rank) > 0 && !this.#withheldSince.has(rank)) this.#withheldSince.set(rank, now);
   }
 
   /** Ends all streams; the shard's memory goes with this object. */

@@ -33,7 +33,8 @@ test.serial(
     await assertWell(t, up);
     const summary = await readSummary();
     t.like(summary, { consistency: 'ssp', steps: 2 * 8, samples: 512, epochs: 2 });
-    t.true((summary.accuracy ?? 0) > 0.3);
+    // It has learnt something: guessing among four classes has a loss of log 4.
+    t.true(summary.loss < Math.log(4));
     const steps = up.events.filter(({ event }) => event === 'step');
     t.deepEqual(
       steps.map(({ step, worker }) => [step, worker]),
