@@ -79,16 +79,17 @@ export function stalenessOf({
   return consistency === 'asp' ? Number.POSITIVE_INFINITY : staleness;
 }
 
-/** What is wrong with a staleness beside a consistency; undefined: nothing. */
-export function stalenessFault(
-  consistency: ConsistencyName,
-  staleness: number | undefined,
-): string | undefined {
+/** What is wrong with a consistency and its bound, with the name of the field; undefined: nothing. */
+export function consistencyFault(consistency: string, staleness: number | undefined): string | undefined {
+  if (!Object.hasOwn(CONSISTENCY_IDS, consistency))
+    return `consistency: expected one of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got "${consistency}"`;
   if (consistency !== 'ssp')
-    return staleness === undefined ? undefined : `expected only with ssp, got it with ${consistency}`;
+    return staleness === undefined
+      ? undefined
+      : `staleness: expected only with ssp, got it with ${consistency}`;
   if (staleness !== undefined && Number.isInteger(staleness) && staleness >= 0 && staleness <= STALENESS_MAX)
     return undefined;
-  return `expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
+  return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
 }
 
 export function toWire(spec: RunSpec): WireSpec {
@@ -158,11 +159,11 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected a consistency of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got number ${wire.consistency}`,
     );
-  const bound = stalenessFault(
+  const bound = consistencyFault(
     consistency,
     consistency === 'ssp' ? wire.staleness : wire.staleness || undefined,
   );
-  if (bound) throw refuse('RUN_SPEC', `staleness: ${bound}`);
+  if (bound) throw refuse('RUN_SPEC', bound);
   const { learningRate, momentum, nesterov, beta1, beta2, epsilon } = wire.optimizer;
   if (!(learningRate > 0 && Number.isFinite(learningRate)))
     throw refuse('RUN_SPEC', `expected a learning rate above 0, got ${learningRate}`);

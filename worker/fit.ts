@@ -9,9 +9,9 @@ import { UserError } from '../shared/errors.js';
 import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES } from '../shared/limits.js';
 import {
   type ConsistencyName,
+  consistencyFault,
   type OptimizerSpec,
   optimizerSpec,
-  stalenessFault,
 } from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
@@ -185,8 +185,8 @@ export async function fit(
 ): Promise<FitHistory> {
   const { epochs = 1, batchSize = 32, workers = 1, seed = 1, validationData } = options;
   const { consistency = 'bsp' } = options;
-  const bound = stalenessFault(consistency, options.staleness);
-  if (bound) throw new UserError(`fit: staleness: ${bound}`);
+  const bound = consistencyFault(consistency, options.staleness);
+  if (bound) throw new UserError(`fit: ${bound}`);
   const optimizer = optimizerOf(model);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')

@@ -13,13 +13,12 @@ import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
 import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
 import {
-  CONSISTENCY_IDS,
   type ConsistencyName,
+  consistencyFault,
   fromWire,
   type OptimizerSpec,
   optimizerSpec,
   type RunSpec,
-  stalenessFault,
   stalenessOf,
 } from '../run-spec.js';
 import { type Age, Exchange } from './exchange.js';
@@ -150,12 +149,8 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   if (!codecNames.includes(codec))
     throw new UserError(`codec: expected one of ${codecNames.join(', ')}, got "${codec}"`);
   const consistency = options.consistency ?? 'bsp';
-  if (!(consistency in CONSISTENCY_IDS))
-    throw new UserError(
-      `consistency: expected one of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got "${consistency}"`,
-    );
-  const bound = stalenessFault(consistency, options.staleness);
-  if (bound) throw new UserError(`staleness: ${bound}`);
+  const bound = consistencyFault(consistency, options.staleness);
+  if (bound) throw new UserError(bound);
   const workers = options.workers ?? 1;
   if (!Number.isInteger(workers) || workers < 1)
     throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
