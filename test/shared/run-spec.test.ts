@@ -1,7 +1,8 @@
 // A run's spec comes back from its wire form as it was.
 import test from 'ava';
-import { membershipService } from '../../shared/rpc/proto.js';
-import { fromWire, optimizerSpec, specDifference, toWire } from '../../shared/run-spec.js';
+import { CONSISTENCIES } from '../../shared/config/options.js';
+import { membershipService, packageDefinition } from '../../shared/rpc/proto.js';
+import { CONSISTENCY_IDS, fromWire, optimizerSpec, specDifference, toWire } from '../../shared/run-spec.js';
 import { makeSpec } from '../helpers/shards.js';
 
 for (const kind of ['sgd', 'momentum', 'adam'] as const)
@@ -32,4 +33,16 @@ for (const clocked of [
 test('workers whose bounds differ are told both', (t) => {
   const ours = makeSpec({ consistency: 'ssp', staleness: 2 });
   t.regex(specDifference(ours, { ...ours, staleness: 3 })?.sentence ?? '', /staleness is 2, got 3/);
+});
+
+test('the consistencies of the options, the spec and the proto are the same', (t) => {
+  const { type } = packageDefinition['gradloom.v1.Consistency'] as unknown as {
+    type: { value: { name: string; number: number }[] };
+  };
+  const ids = Object.fromEntries(CONSISTENCIES.map((name) => [name, CONSISTENCY_IDS[name]]));
+  t.deepEqual(ids, { ...CONSISTENCY_IDS });
+  t.deepEqual(
+    Object.fromEntries(type.value.slice(1).map(({ name, number }) => [name, number])),
+    Object.fromEntries(Object.entries(ids).map(([name, id]) => [`CONSISTENCY_${name.toUpperCase()}`, id])),
+  );
 });
