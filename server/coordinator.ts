@@ -8,7 +8,7 @@ import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { type Refused, refuse } from '../shared/rpc/refusal.js';
-import { layoutOf, type RunSpec, specDifference, toWire } from '../shared/run-spec.js';
+import { layoutOf, type RunSpec, specDifference, stalenessOf, toWire } from '../shared/run-spec.js';
 import { memoryRefusal } from './memory-budget.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
 
@@ -303,6 +303,9 @@ export class Coordinator {
     const last = Math.min(...run.workers.map(({ step }) => step));
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';
+    const lead = Math.max(...run.workers.map(({ step }) => step)) - last;
+    // Whoever is within the bound goes on; only an evaluation waits for everybody.
+    if (lead < stalenessOf(run.spec) && run.workers.every(({ phase }) => phase !== 'evaluate')) return '';
     return `waits at step ${last} for ${late.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
   }
 

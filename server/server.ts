@@ -104,7 +104,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     for (const run of runs.values()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
-      if (waitedMs >= WAITING_NOTICE_MS) run.announceWaiting();
+      if (waitedMs >= WAITING_NOTICE_MS && workers.length > 0) run.announceWaiting();
     }
   }, WAITING_NOTICE_MS);
 

@@ -53,6 +53,8 @@ export const NAME_CHARACTERS_MAX = 256;
 export const GROUPS_MAX = 64;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
+/** Steps that a worker may be ahead of the slowest under ssp; whoever wants more wants asp. */
+export const STALENESS_MAX = 10_000;
 /** Servers of one mesh. */
 export const SERVERS_MAX = 1024;
 /** Runs that one mesh holds at a time, those included that wait for workers. */

@@ -9,7 +9,7 @@ import {
   type TensorSpec,
 } from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
-import { NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
+import { NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
 import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
@@ -17,11 +17,17 @@ import { type Refused, refuse } from './rpc/refusal.js';
 
 export { type OptimizerSpec, optimizerSpec };
 
+/** Names of the consistencies, with the numbers they have on the wire (`Consistency` in the proto). */
+export const CONSISTENCY_IDS = { bsp: 1, ssp: 2, asp: 3 } as const;
+export type ConsistencyName = keyof typeof CONSISTENCY_IDS;
+
 export interface RunSpec {
   readonly job: string;
   readonly tensors: readonly TensorSpec[];
   readonly optimizer: OptimizerSpec;
-  readonly consistency: 'bsp';
+  readonly consistency: ConsistencyName;
+  /** ssp: steps that a read may lack of any worker's updates. Only there. */
+  readonly staleness?: number;
   readonly codec: CodecName;
   /** Workers that the run waits for. */
   readonly workers: number;
@@ -40,6 +46,32 @@ export function blockCodec(codec: CodecName, block: Pick<Block, 'kind'>): CodecN
   return block.kind === 'trainable' ? codec : 'fp32';
 }
 
+/** Whether each worker has a clock of its own, instead of all doing every step together. */
+export function isClocked({ consistency }: Pick<RunSpec, 'consistency'>): boolean {
+  return consistency === 'ssp' || consistency === 'asp';
+}
+
+/** Steps that a worker may be ahead of the slowest; Infinity under asp. */
+export function stalenessOf({
+  consistency,
+  staleness = 0,
+}: Pick<RunSpec, 'consistency' | 'staleness'>): number {
+  return consistency === 'asp' ? Number.POSITIVE_INFINITY : staleness;
+}
+
+/** What is wrong with a consistency and its bound, with the name of the field; undefined: nothing. */
+export function consistencyFault(consistency: string, staleness: number | undefined): string | undefined {
+  if (!Object.hasOwn(CONSISTENCY_IDS, consistency))
+    return `consistency: expected one of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got "${consistency}"`;
+  if (consistency !== 'ssp')
+    return staleness === undefined
+      ? undefined
+      : `staleness: expected only with ssp, got it with ${consistency}`;
+  if (staleness !== undefined && Number.isInteger(staleness) && staleness >= 0 && staleness <= STALENESS_MAX)
+    return undefined;
+  return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
+}
+
 export function toWire(spec: RunSpec): WireSpec {
   return {
     job: spec.job,
@@ -52,7 +84,7 @@ export function toWire(spec: RunSpec): WireSpec {
       schemaHash: schemaHash(spec.tensors),
     },
     optimizer: optimizerToWire(spec.optimizer),
-    consistency: 1,
+    consistency: CONSISTENCY_IDS[spec.consistency],
     codec: CODEC_IDS[spec.codec],
     workers: spec.workers,
     globalBatch: spec.globalBatch,
@@ -60,6 +92,7 @@ export function toWire(spec: RunSpec): WireSpec {
     stepsPerEpoch: spec.stepsPerEpoch,
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
+    staleness: spec.staleness ?? 0,
   };
 }
 
@@ -93,15 +126,27 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected a codec of ${Object.keys(CODEC_IDS).join(', ')}, got number ${wire.codec}`,
     );
-  if (wire.consistency !== 1)
-    throw refuse('RUN_SPEC', `expected consistency bsp, got number ${wire.consistency}`);
+  const consistency = (Object.keys(CONSISTENCY_IDS) as ConsistencyName[]).find(
+    (name) => CONSISTENCY_IDS[name] === wire.consistency,
+  );
+  if (!consistency)
+    throw refuse(
+      'RUN_SPEC',
+      `expected a consistency of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got number ${wire.consistency}`,
+    );
+  const bound = consistencyFault(
+    consistency,
+    consistency === 'ssp' ? wire.staleness : wire.staleness || undefined,
+  );
+  if (bound) throw refuse('RUN_SPEC', bound);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
     job: wire.job,
     tensors,
     optimizer,
-    consistency: 'bsp',
+    consistency,
+    ...(consistency === 'ssp' ? { staleness: wire.staleness } : {}),
     codec,
     workers: wire.workers,
     globalBatch: wire.globalBatch,
@@ -124,6 +169,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     job: spec.job,
     ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
+    staleness: spec.staleness ?? 0,
     codec: spec.codec,
     workers: spec.workers,
     batch: spec.globalBatch,

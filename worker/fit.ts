@@ -8,6 +8,7 @@ import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
 import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES } from '../shared/limits.js';
 import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
+import { type ConsistencyName, consistencyFault } from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
@@ -41,6 +42,10 @@ export interface FitOptions {
   codec?: CodecName;
   /** In place of the one that the model was compiled with: for what TensorFlow.js does not have. */
   optimizer?: OptimizerSpec;
+  /** Which workers a step waits for. Default bsp: for all. */
+  consistency?: ConsistencyName;
+  /** With ssp: steps that a worker may be ahead of the slowest. */
+  staleness?: number;
   seed?: number;
   /** Id of the run; by default any run of this job that waits for workers. */
   run?: string;
@@ -191,6 +196,9 @@ export async function fit(
   const optimizer = options.optimizer ?? optimizerOf(model);
   const fault = optimizerFault(optimizer);
   if (fault) throw new UserError(`fit: the optimizer ${optimizer.kind}: ${fault}`);
+  const { consistency = 'bsp' } = options;
+  const bound = consistencyFault(consistency, options.staleness);
+  if (bound) throw new UserError(`fit: ${bound}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
     throw new UserError(
@@ -223,7 +231,8 @@ export async function fit(
       globalBatch: batchSize,
       workers,
       codec: options.codec ?? 'fp16',
-      consistency: 'bsp',
+      consistency,
+      staleness: options.staleness,
       seed,
       join: formatAddress(parseAddress(options.join)),
       run: options.run ?? '',

@@ -15,7 +15,7 @@ import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
 import { recycle } from '../rpc/receive.js';
-import { blockCodec, type RunSpec } from '../run-spec.js';
+import { blockCodec, isClocked, type RunSpec, stalenessOf } from '../run-spec.js';
 import { payloadFault } from './payload-fault.js';
 import { ServerLink } from './server-link.js';
 
@@ -64,6 +64,16 @@ export interface StepResult {
   /** Numbers that it stands for. */
   elementsPushed: number;
   elementsPulled: number;
+  /** As of `fetch`: how old, and how far apart, the new blocks are. */
+  read: Age;
+}
+
+/** How many steps the values that were read had seen. */
+export interface Age {
+  /** Steps of the worker that is furthest behind in the oldest of them. */
+  step: number;
+  /** Steps that the worker furthest ahead in the newest of them is ahead of that; 0: one version. */
+  skew: number;
 }
 
 interface Pending {
@@ -79,6 +89,8 @@ interface Pending {
   bytes: number;
   elements: number;
   decodeSeconds: number;
+  /** Updates applied to the newest of the blocks. */
+  updates: number;
   stepsSeen: Set<number>;
   resolve: () => void;
   reject: (error: Error) => void;
@@ -164,17 +176,18 @@ export class Exchange {
   /**
    * Pulls blocks at one version, when `step` steps are decided, to the byte address `target`.
    * @param codecName undefined: each block as it travels in training
-   * @returns how many steps apart the blocks were read; 0: one version
+   * @returns how many steps apart the blocks were read (0: one version), and the updates applied to the newest of them
    */
   async fetch(
     step: number,
     codecName: CodecName | undefined,
     target: number,
     blocks?: readonly Block[],
-  ): Promise<{ skew: number; step: number; bytesPulled: number }> {
+  ): Promise<Age & { bytesPulled: number; updates: number }> {
     const { layout, spec, view } = this.#options;
     const wanted = blocks ?? layout.blocks;
     let bytes = 0;
+    let updates = 0;
     const seen = new Set<number>();
     for (const codec of codecName ? [codecName] : new Set<CodecName>(['fp32', spec.codec])) {
       const group = wanted.filter(
@@ -190,10 +203,10 @@ export class Exchange {
       }
       await pending.done;
       bytes += pending.bytes;
+      updates = Math.max(updates, pending.updates);
       for (const value of pending.stepsSeen) seen.add(value);
     }
-    const first = Math.min(...seen);
-    return { skew: Math.max(...seen) - first, step: first, bytesPulled: bytes };
+    return { ...ageOf(seen, step), bytesPulled: bytes, updates };
   }
 
   /**
@@ -232,6 +245,7 @@ export class Exchange {
       bytesPulled: pending.bytes,
       elementsPushed: pushed.elements,
       elementsPulled: pending.elements,
+      read: ageOf(pending.stepsSeen, this.#step),
     };
   }
 
@@ -290,6 +304,7 @@ export class Exchange {
         bytes: 0,
         elements: 0,
         decodeSeconds: 0,
+        updates: 0,
         stepsSeen: new Set<number>(),
         done,
       },
@@ -351,7 +366,7 @@ export class Exchange {
         if (!pending || pending.fetched || outcome.step + 1 !== pending.step) return;
         pending.outcome = outcome;
         pending.undecided.delete(index);
-        if (outcome.skipped) this.#skipped(pending, index);
+        if (outcome.skipped && !isClocked(this.#options.spec)) this.#skipped(pending, index);
         this.#settle(pending);
       },
       waiting: (waiting: { step: number; workers: number[]; seconds: number }) =>
@@ -382,7 +397,7 @@ export class Exchange {
     pending?.reject(error);
   }
 
-  /** A skipped step brings no blocks: those of this server are not waited for. */
+  /** A step that all skip brings no blocks: those of this server are not waited for. */
   #skipped(pending: Pending, index: number): void {
     for (const block of pending.missing)
       if (this.#options.view.placement[block] === index) pending.missing.delete(block);
@@ -403,6 +418,13 @@ export class Exchange {
           `${from} sent block ${bulk.block} of step ${bulk.step}, step ${pending.step} was expected`,
         ),
       );
+    const clocked = isClocked(spec);
+    if (clocked && !pending.fetched && bulk.step - bulk.clockMin > stalenessOf(spec))
+      return this.#fail(
+        new RunError(
+          `${from} sent block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${spec.staleness} was agreed`,
+        ),
+      );
     const expected = codecs[pending.codec ?? blockCodec(spec.codec, block)];
     const fault = payloadFault(bulk, block.elements, expected);
     if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
@@ -420,7 +442,8 @@ export class Exchange {
       pending.bytes += bulk.payload.byteLength;
       pending.elements += block.elements;
     }
-    pending.stepsSeen.add(bulk.step);
+    pending.updates = Math.max(pending.updates, bulk.version);
+    for (const seen of clocked ? [bulk.clockMin, bulk.clockMax] : [bulk.step]) pending.stepsSeen.add(seen);
     pending.missing.delete(bulk.block);
     this.#settle(pending);
   }
@@ -430,4 +453,10 @@ export class Exchange {
     this.#pending = undefined;
     pending.resolve();
   }
+}
+
+function ageOf(seen: ReadonlySet<number>, step: number): Age {
+  if (seen.size === 0) return { step, skew: 0 };
+  const first = Math.min(...seen);
+  return { step: first, skew: Math.max(...seen) - first };
 }

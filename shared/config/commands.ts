@@ -11,7 +11,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
   OPTIONS;
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
-const { backend, seed, cache, out, summary, peers, serve } = OPTIONS;
+const { backend, seed, cache, out, summary, peers, serve, staleness } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
 /** What goes with --optimizer; checked together in check-optimizer.ts. */
@@ -39,6 +39,18 @@ function checkBatch(
   throw new UserError(
     `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
       `give ${options.workers} or more, or fewer with ${workers}`,
+  );
+}
+
+function checkStaleness(
+  options: { consistency: string; staleness: number | undefined },
+  at: (key: 'consistency' | 'staleness') => string,
+): void {
+  if ((options.consistency === 'ssp') === (options.staleness !== undefined)) return;
+  throw new UserError(
+    options.consistency === 'ssp'
+      ? `${at('consistency')}: ssp expects a bound, got no --staleness; give for example --staleness 3, or asp for none`
+      : `${at('staleness')}: expected only with --consistency ssp, got it with ${options.consistency}; leave it out, or give --consistency ssp`,
   );
 }
 
@@ -90,6 +102,7 @@ export const UP = define({
     ...rules,
     codec,
     consistency,
+    staleness,
     backend,
     seed,
     summary,
@@ -121,6 +134,7 @@ export const UP = define({
       at(options.peers ? 'peers' : 'workers'),
     );
     checkOptimizer(options, at);
+    checkStaleness(options, at);
   },
 });
 
@@ -184,6 +198,7 @@ export const WORKER = define({
     ...rules,
     codec,
     consistency,
+    staleness,
     backend,
     seed,
     cache,
@@ -217,6 +232,7 @@ export const WORKER = define({
     }
     checkBatch(options, at, at('workers'));
     checkOptimizer(options, at);
+    checkStaleness(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

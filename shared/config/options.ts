@@ -12,6 +12,7 @@ import {
   SCHEDULE_STEPS_MAX,
   SERVERS_MAX,
   SHARD_MEMORY_MAX_BYTES,
+  STALENESS_MAX,
   WORKERS_MAX,
 } from '../limits.js';
 import { SCHEDULES } from '../optimizer/schedule.js';
@@ -20,7 +21,7 @@ import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 
 export const CODECS = ['fp32', 'fp16', 'bf16'] as const;
-export const CONSISTENCIES = ['bsp'] as const;
+export const CONSISTENCIES = ['bsp', 'ssp', 'asp'] as const;
 /** In the order in which they are probed where none is named. */
 export const BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -337,6 +338,18 @@ export const OPTIONS = {
   consistency: defaulting(
     oneOf({ flag: 'consistency', help: 'which workers a step waits for' }, CONSISTENCIES, 'bsp'),
     'bsp',
+  ),
+  staleness: optional(
+    whole(
+      {
+        flag: 'staleness',
+        help: 'steps that a worker may be ahead of the slowest, with --consistency ssp',
+        fallback: 'none',
+      },
+      0,
+      STALENESS_MAX,
+      3,
+    ),
   ),
   backend: optional(
     oneOf({ flag: 'backend', help: 'what computes', fallback: 'the first that works' }, BACKENDS, 'wasm'),

@@ -51,6 +51,7 @@ export interface WorkerOptions {
   /** Turns the addresses in the view into others, for instance a proxy's. */
   addressOf?: (address: string) => string;
   onLost?: (error: RunError) => void;
+  onWaiting?: (waiting: { step: number; workers: string[] }) => void;
 }
 
 export interface TestWorker {
@@ -98,7 +99,7 @@ export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
     view,
     memory: { kernels, gradients, parameters, scratch },
     peerDeadlineMs: PEER_DEADLINE_MS,
-    onWaiting: () => undefined,
+    onWaiting: options.onWaiting ?? (() => undefined),
   });
   if (rank === 0) {
     for (const { index, elements } of layout.blocks)

@@ -308,7 +308,19 @@ const refusals: [
     [
       ['no worker at all', 'run_spec', /1 to 1024 workers, got 0/, { workers: 0 }],
       ['an unknown codec', 'run_spec', /codec of fp32, fp16, bf16/, { codec: 77 }],
-      ['an unknown consistency', 'run_spec', /consistency bsp, got number 3/, { consistency: 3 }],
+      [
+        'an unknown consistency',
+        'run_spec',
+        /consistency of bsp, ssp, asp.*, got number 77/,
+        { consistency: 77 },
+      ],
+      ['a staleness under bsp', 'run_spec', /only with ssp, got it with bsp/, { staleness: 1 }],
+      [
+        'a staleness without end',
+        'run_spec',
+        /from 0 to 10000 with ssp, got 10001/,
+        { consistency: 2, staleness: 10_001 },
+      ],
       ['a job name without end', 'malformed', /at most 256 characters/, { job: 'j'.repeat(5000) }],
       [
         'an optimizer that nobody knows',

@@ -155,3 +155,44 @@ test.serial(
     });
   },
 );
+
+test.serial(
+  'ssp: one worker ends with the bits of bsp, two end alike, and a bound alone is refused',
+  async (t) => {
+    const server = await startTestServer(t);
+    const { xs, ys } = data();
+    const run = async (options: Partial<Parameters<typeof fitOnMesh>[2]>) => {
+      const made = withKeyedWeights(SEED, () =>
+        sequential({
+          name: 'clocked',
+          layers: [
+            layers.dense({ name: 'clocked-in', inputShape: [6], units: 6, activation: 'relu' }),
+            layers.batchNormalization({ name: 'clocked-norm' }),
+            layers.dense({ name: 'clocked-out', units: 3, activation: 'softmax' }),
+          ],
+        }),
+      );
+      made.compile({ optimizer: tf.train.adam(0.01), loss: 'categoricalCrossentropy' });
+      const common = {
+        join: server.address,
+        epochs: EPOCHS,
+        batchSize: BATCH,
+        seed: SEED,
+        validationData: { xs, ys },
+      };
+      return fitOnMesh(made, { xs, ys }, { ...common, ...options });
+    };
+    const ssp = { consistency: 'ssp', staleness: 0 } as const;
+    const expected = await run({});
+    const alone = await run(ssp);
+    t.is(alone.weightsSha256, expected.weightsSha256);
+    t.deepEqual(alone.history, expected.history);
+    const both = await Promise.all([0, 1].map(() => run({ ...ssp, staleness: 2, workers: 2 })));
+    t.is(both[0].weightsSha256, both[1].weightsSha256);
+    t.deepEqual(both[0].history.val_loss, both[1].history.val_loss);
+    await t.throwsAsync(run({ staleness: 2 }), {
+      instanceOf: UserError,
+      message: /only with ssp, got it with bsp/,
+    });
+  },
+);

@@ -15,6 +15,7 @@ import {
   type FromThread,
   PHASES,
   type Phase,
+  type Pulled,
   type ServeOptions,
   type StepPhases,
   type Stepped,
@@ -165,7 +166,7 @@ export class ExchangeClient {
     return this.#ask({ kind: 'pull', step });
   }
 
-  pullMasters(step: number): Promise<void> {
+  pullMasters(step: number): Promise<Pulled> {
     return this.#ask({ kind: 'masters', step });
   }
 

@@ -70,6 +70,11 @@ export interface Stepped {
   elementsPushed: number;
 }
 
+export interface Pulled {
+  /** Updates applied to the model: under ssp and asp each worker's contributions are one. */
+  updates: number;
+}
+
 export type FromThread =
   | { kind: 'serving'; address: string }
   | { kind: 'ready'; metrics: string }
@@ -80,5 +85,5 @@ export type FromThread =
   /** Answers, one to each request, in order. */
   | {
       kind: 'answer';
-      answer: Stepped | Bytes | { loss: number; accuracy: number; records: number } | undefined;
+      answer: Stepped | Bytes | Pulled | { loss: number; accuracy: number; records: number } | undefined;
     };

@@ -30,9 +30,11 @@ export type TrainEvent =
   | {
       event: 'step';
       epoch: number;
-      /** Steps done. */
+      /** Steps done; under ssp and asp by this worker. */
       step: number;
       steps: number;
+      /** Under ssp and asp: the rank whose own step this is; loss, accuracy and samplesPerSecond are then its own. */
+      worker?: number;
       loss: number;
       accuracy: number;
       skipped: boolean;

@@ -136,6 +136,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       workers: options.workers,
       codec: options.codec,
       consistency: options.consistency,
+      staleness: options.staleness,
       seed: options.seed,
       join: options.join ? formatAddress(options.join) : '',
       peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
@@ -181,7 +182,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       folder.curveCsv,
       folder.curveSvg,
       `${job.name}: loss and accuracy`,
-      `${result.servers} servers, ${result.workers} workers, ${options.consistency}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+      `${result.servers} servers, ${result.workers} workers, ${options.consistency}${options.staleness === undefined ? '' : ` (staleness ${options.staleness})`}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
     );
     const summary: Summary = {
       run: result.run,

@@ -7,7 +7,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
 import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
-import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
+import { type ConsistencyName, isClocked, type OptimizerSpec, type RunSpec } from '../../shared/run-spec.js';
 import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { type Batch, Compute } from '../model/compute.js';
@@ -40,7 +40,9 @@ export interface TrainOptions {
   globalBatch: number;
   workers: number;
   codec: CodecName;
-  consistency: 'bsp';
+  consistency: ConsistencyName;
+  /** Only with ssp. */
+  staleness?: number;
   seed: number;
   /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
@@ -61,8 +63,9 @@ export interface TrainResult {
   rank: number;
   servers: number;
   workers: number;
-  /** Updates applied. */
+  /** Updates applied: under ssp and asp each worker's steps are updates of their own. */
   steps: number;
+  /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
   accuracy: number;
   loss: number;
@@ -96,6 +99,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
     optimizer: options.optimizer,
     consistency: options.consistency,
+    ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec: options.codec,
     workers,
     globalBatch,
@@ -149,6 +153,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       number
     >;
     const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
+    const clocked = isClocked(spec);
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
@@ -180,7 +185,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           phases,
         });
         const t3 = performance.now();
-        if (!stepped.skipped) assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
+        // With a clock of its own a worker reads after every step, so that what it has is never too old.
+        if (!stepped.skipped || clocked)
+          assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
         seconds.encode += stepped.encodeSeconds;
@@ -191,7 +198,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         totals.pulled += stepped.bytesPulled;
         totals.elementsPushed += stepped.elementsPushed;
         if (!stepped.skipped) {
-          totals.steps++;
+          if (!clocked) totals.steps++;
           totals.samples += stepped.samples;
         }
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
@@ -202,6 +209,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           steps: epochs * stepsPerEpoch,
           loss: stepped.loss,
           accuracy: stepped.accuracy,
+          ...(clocked ? { worker: rank } : {}),
           skipped: stepped.skipped,
           notFinite: stepped.notFinite,
           samplesPerSecond: totals.samples / elapsed,
@@ -217,9 +225,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const step = epoch * stepsPerEpoch;
       client.progress(step, 'evaluate');
       // Between evaluations nobody waits at the end of an epoch, so one version is to be had only at the last one.
+      // At an evaluation everybody does, also with clocks of their own: nobody goes on before all have given theirs.
       const isLast = epoch === epochs;
       if (data.hasTest || isLast) {
-        await client.pullMasters(step);
+        const { updates } = await client.pullMasters(step);
+        if (clocked) totals.steps = updates;
         assignTensors(tensors, (index) => client.masters(index));
       }
       const share = { records: 0, lossSum: 0, correct: 0 };
@@ -261,7 +271,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       servers,
       workers,
       steps: totals.steps,
-      samples: totals.samples,
+      samples: clocked ? Math.round((totals.steps * globalBatch) / workers) : totals.samples,
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,

@@ -30,6 +30,10 @@ export interface RunSpec {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint'?: (string);
+  /**
+   * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
+   */
+  'staleness'?: (number);
 }
 
 /**
@@ -56,4 +60,8 @@ export interface RunSpec__Output {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint': (string);
+  /**
+   * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
+   */
+  'staleness': (number);
 }
