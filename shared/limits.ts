@@ -51,6 +51,8 @@ export const TENSOR_RANK_MAX = 8;
 export const NAME_CHARACTERS_MAX = 256;
 /** Groups of parameters of one optimizer. */
 export const GROUPS_MAX = 64;
+/** Who reads a run on one server without being one of its workers; each may make it copy its shard once. */
+export const OBSERVERS_MAX = 16;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
 /** Steps that a worker may be ahead of the slowest under ssp; whoever wants more wants asp. */
