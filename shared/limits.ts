@@ -31,6 +31,10 @@ export const UNREAD_MAX = 4096;
 export const WAITING_NOTICE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */
 export const DRAIN_MS = 3_000;
+/** How often an evaluator asks whether its run has begun. */
+export const RUN_POLL_MS = 500;
+/** Most steps from one evaluation of an evaluator to the next. */
+export const EVERY_STEPS_MAX = 1_000_000_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
 /** Bytes of a tf.data dataset that `fit` gathers in memory. */

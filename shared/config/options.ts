@@ -6,6 +6,7 @@ import { z } from 'zod';
 import {
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
+  EVERY_STEPS_MAX,
   NAME_CHARACTERS_MAX,
   OPTION_CHARACTERS_MAX,
   PEER_DEADLINE_MAX_SECONDS,
@@ -185,6 +186,19 @@ export const OPTIONS = {
       SERVERS_MAX,
       4,
     ),
+  ),
+  evaluate: onOff({
+    flag: 'evaluate',
+    help: 'compute no gradients: pull the parameters now and then, and say how good they are on the test set',
+  }),
+  everySteps: defaulting(
+    whole(
+      { flag: 'every', help: 'with --evaluate: steps from one evaluation to the next, at least' },
+      1,
+      EVERY_STEPS_MAX,
+      50,
+    ),
+    100,
   ),
   serve: onOff({ flag: 'serve', help: 'be a server of the mesh too, which holds its part of the model' }),
   job: defaulting(
