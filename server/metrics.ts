@@ -41,7 +41,7 @@ export function reportTo(metrics: Instruments): ServerMetrics {
     probe: {
       now: () => performance.now(),
       phase: (phase, since) =>
-        metrics.applyPhaseSeconds.observe((performance.now() - since) / 1000, { phase }),
+        metrics.applySeconds.add(Math.max(0, performance.now() - since) / 1000, { phase }),
     },
     moved(direction, id, payloadBytes) {
       const codec = codecById(id);

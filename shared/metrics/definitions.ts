@@ -106,13 +106,12 @@ export const METRICS = {
     roles: ['server'],
     labels: {},
   },
-  applyPhaseSeconds: {
-    name: 'gradloom_apply_phase_seconds',
-    help: 'Time that one block took in each phase of being applied.',
-    type: 'histogram',
+  applySeconds: {
+    name: 'gradloom_apply_seconds_total',
+    help: 'Time spent on contributions and new parameters, by phase.',
+    type: 'counter',
     roles: ['server'],
     labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode'] },
-    buckets: buckets(10e-6, 0.25),
   },
   waitingForWorker: {
     name: 'gradloom_waiting_for_worker',

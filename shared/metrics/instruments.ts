@@ -33,6 +33,8 @@ export type Instrument<D extends Definition> = D['type'] extends 'counter'
     ? GaugeInstrument<D>
     : HistogramInstrument<D>;
 
+/** Label sets of one counter whose amounts wait for the next scrape. */
+const PENDING_MAX = 256;
 /** What values beyond a label's bound are added up as. */
 export const OTHER = 'other';
 
@@ -53,12 +55,25 @@ export function createInstrument<D extends Definition>(definition: D, registry: 
   };
   const listed = combinations(definition.labels);
   if (type === 'counter') {
-    const counter = new Counter(configuration);
+    // Amounts are added up here and handed to prom-client when it is asked: some are counted for every block.
+    const pending = new Map<string, { labels: Values; amount: number }>();
+    const flush = (): void => {
+      for (const { labels, amount } of pending.values()) counter.inc(labels, amount);
+      pending.clear();
+    };
+    const counter = new Counter({ ...configuration, collect: flush });
     for (const labels of listed) counter.inc(labels, 0);
     return {
       add(amount: number, labels?: Values) {
-        if (amount >= 0 && Number.isFinite(amount)) counter.inc(limit(labels), amount);
-        else throw new RangeError(`${name}: expected an amount of 0 or more, got ${amount}`);
+        if (!(amount >= 0 && Number.isFinite(amount)))
+          throw new RangeError(`${name}: expected an amount of 0 or more, got ${amount}`);
+        const key = labels ? labelNames.map((label) => labels[label]).join('\n') : '';
+        const same = pending.get(key);
+        if (same) same.amount += amount;
+        else {
+          pending.set(key, { labels: limit(labels), amount });
+          if (pending.size > PENDING_MAX) flush();
+        }
       },
     } as unknown as Instrument<D>;
   }

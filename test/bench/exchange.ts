@@ -68,7 +68,7 @@ async function startMesh(codec: CodecName, elements: number): Promise<Mesh> {
 async function measureRounds({ codec, server, client }: Mesh, rounds: number, series: Series): Promise<void> {
   const metrics = server.ready.metrics as string;
   const phasesOf = (samples: Awaited<ReturnType<typeof scrape>>) =>
-    byLabel(samples, 'gradloom_apply_phase_seconds_sum', 'phase');
+    byLabel(samples, 'gradloom_apply_seconds_total', 'phase');
   const before = await scrape(metrics);
   const cpuBefore = process.cpuUsage();
   const sums = { encode: 0, wait: 0, decode: 0 };

@@ -152,7 +152,7 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
   server.refusals.add(1, { code: 'STALE_VIEW' });
   server.blocksApplied.add(4);
   for (const phase of ['decode', 'aggregate', 'optimizer', 'encode'] as const) {
-    server.applyPhaseSeconds.observe(0.001, { phase });
+    server.applySeconds.add(0.001, { phase });
   }
   server.parameters.set(1e6);
   server.runs.set(1, { state: 'training' });

@@ -80,7 +80,7 @@ test('counters and histograms with listed labels are there from the start, as ze
   const samples = parseExposition(await createMetrics('server').registry.metrics());
   t.is(sampleValue(samples, 'gradloom_steps_total', { outcome: 'skipped' }), 0);
   t.is(sampleValue(samples, 'gradloom_bytes_total', { direction: 'received', codec: 'bf16' }), 0);
-  t.is(sampleValue(samples, 'gradloom_apply_phase_seconds_count', { phase: 'optimizer' }), 0);
+  t.is(sampleValue(samples, 'gradloom_apply_seconds_total', { phase: 'optimizer' }), 0);
 });
 
 test('a counter refuses to go down or to become no number', (t) => {
