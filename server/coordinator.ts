@@ -297,6 +297,8 @@ export class Coordinator {
     const last = Math.min(...run.workers.map(({ step }) => step));
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';
+    // Within a round of `local` each goes its own way: nobody waits who is not in an exchange.
+    if (run.spec.local && !run.workers.some(({ phase }) => phase === 'exchange')) return '';
     return `waits at step ${last} for ${late.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
   }
 

@@ -8,12 +8,12 @@ import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
 import { PUSH_CREDIT_BYTES } from '../shared/limits.js';
+import { applyOptimizer } from '../shared/optimizer.js';
 import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { recycle } from '../shared/rpc/receive.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockCodec, type RunSpec } from '../shared/run-spec.js';
-import { applyOptimizer } from './optimizer.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import { type Header, type Outcome, StepHeaders } from './step-headers.js';
 

@@ -9,7 +9,8 @@ import {
   type TensorSpec,
 } from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
-import { NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
+import { LOCAL_STEPS_MAX, NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
+import type { Optimizer__Output, Optimizer as WireOptimizer } from './rpc/generated/gradloom/v1/Optimizer.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
@@ -32,8 +33,9 @@ export type OptimizerSpec =
 export interface RunSpec {
   readonly job: string;
   readonly tensors: readonly TensorSpec[];
+  /** What the servers run: under `local` on the differences that workers push. */
   readonly optimizer: OptimizerSpec;
-  readonly consistency: 'bsp';
+  readonly consistency: Consistency;
   readonly codec: CodecName;
   /** Workers that the run waits for. */
   readonly workers: number;
@@ -43,7 +45,22 @@ export interface RunSpec {
   readonly stepsPerEpoch: number;
   readonly seed: number;
   readonly dataFingerprint: string;
+  /** There under `local`, and only there. */
+  readonly local?: LocalSpec;
 }
+
+/** Steps that each worker takes by itself between two exchanges. */
+export interface LocalSpec {
+  /** Steps of a round; one ends at the end of an epoch, too. */
+  readonly steps: number;
+  /** What each worker runs on its own parameters. */
+  readonly optimizer: OptimizerSpec;
+}
+
+export type Consistency = 'bsp' | 'local';
+
+/** By their numbers on the wire. */
+const CONSISTENCY_IDS: Record<Consistency, 1 | 4> = { bsp: 1, local: 4 };
 
 const KINDS: readonly TensorKind[] = ['trainable', 'state', 'frozen'];
 const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
@@ -53,6 +70,22 @@ export function optimizerSpec(kind: OptimizerSpec['kind'], learningRate: number)
   if (kind === 'adam') return { kind, learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
   if (kind === 'momentum') return { kind, learningRate, momentum: 0.9, nesterov: false };
   return { kind, learningRate };
+}
+
+export const OUTER_DEFAULTS = { learningRate: 0.7, momentum: 0.9 } as const;
+
+/**
+ * What the servers run under `local`: SGD with Nesterov momentum on the mean difference. Defaults of DiLoCo
+ * (Douillard et al., "DiLoCo: distributed low-communication training of language models", 2023, section 2); 1 and 0
+ * are plain averaging of parameters (Stich, "Local SGD converges fast and communicates little", ICLR 2019).
+ */
+export function outerOptimizer(
+  learningRate: number = OUTER_DEFAULTS.learningRate,
+  momentum: number = OUTER_DEFAULTS.momentum,
+): OptimizerSpec {
+  return momentum === 0
+    ? { kind: 'sgd', learningRate }
+    : { kind: 'momentum', learningRate, momentum, nesterov: true };
 }
 
 /** How a block travels: non-trainable state always exactly, the rest by the run's codec. */
@@ -71,8 +104,8 @@ export function toWire(spec: RunSpec): WireSpec {
       })),
       schemaHash: schemaHash(spec.tensors),
     },
-    optimizer: { ...spec.optimizer, kind: (OPTIMIZERS.indexOf(spec.optimizer.kind) + 1) as 1 | 2 | 3 },
-    consistency: 1,
+    optimizer: optimizerToWire(spec.optimizer),
+    consistency: CONSISTENCY_IDS[spec.consistency],
     codec: CODEC_IDS[spec.codec],
     workers: spec.workers,
     globalBatch: spec.globalBatch,
@@ -80,7 +113,52 @@ export function toWire(spec: RunSpec): WireSpec {
     stepsPerEpoch: spec.stepsPerEpoch,
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
+    ...(spec.local && {
+      localSteps: spec.local.steps,
+      innerOptimizer: optimizerToWire(spec.local.optimizer),
+    }),
   };
+}
+
+function optimizerToWire(optimizer: OptimizerSpec): WireOptimizer {
+  return { ...optimizer, kind: (OPTIMIZERS.indexOf(optimizer.kind) + 1) as 1 | 2 | 3 };
+}
+
+function optimizerFromWire(wire: Optimizer__Output): OptimizerSpec {
+  const kind = OPTIMIZERS[wire.kind - 1];
+  if (!kind)
+    throw refuse('RUN_SPEC', `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.kind}`);
+  const { learningRate, momentum, nesterov, beta1, beta2, epsilon } = wire;
+  if (!(learningRate > 0 && Number.isFinite(learningRate)))
+    throw refuse('RUN_SPEC', `expected a learning rate above 0, got ${learningRate}`);
+  if (![momentum, beta1, beta2].every((rate) => rate >= 0 && rate < 1) || !(epsilon >= 0))
+    throw refuse(
+      'RUN_SPEC',
+      `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`,
+    );
+  if (kind === 'adam') return { kind, learningRate, beta1, beta2, epsilon };
+  return kind === 'momentum' ? { kind, learningRate, momentum, nesterov } : { kind, learningRate };
+}
+
+/** Throws Refused where local steps stand beside another consistency, or lack beside `local`. */
+function localFromWire(
+  consistency: Consistency,
+  { localSteps, innerOptimizer }: RunSpec__Output,
+): LocalSpec | undefined {
+  if (consistency !== 'local') {
+    if (localSteps !== 0 || innerOptimizer)
+      throw refuse(
+        'RUN_SPEC',
+        `expected local steps and an inner optimizer with consistency local alone, got them with ${consistency}`,
+      );
+    return undefined;
+  }
+  if (localSteps < 1 || localSteps > LOCAL_STEPS_MAX || !innerOptimizer)
+    throw refuse(
+      'RUN_SPEC',
+      `expected 1 to ${LOCAL_STEPS_MAX} local steps and an inner optimizer with consistency local, got ${localSteps} and ${innerOptimizer ? 'one' : 'none'}`,
+    );
+  return { steps: localSteps, optimizer: optimizerFromWire(innerOptimizer) };
 }
 
 /** Reads and checks a spec from the network. Throws Refused. */
@@ -106,41 +184,28 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'SCHEMA',
       "expected the schema hash of the manifest's own tensors, got another; rebuild the client",
     );
-  const kind = OPTIMIZERS[wire.optimizer.kind - 1];
+  const optimizer = optimizerFromWire(wire.optimizer);
   const codec = (Object.keys(CODEC_IDS) as CodecName[]).find((name) => CODEC_IDS[name] === wire.codec);
-  if (!kind)
-    throw refuse(
-      'RUN_SPEC',
-      `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.optimizer.kind}`,
-    );
   if (!codec)
     throw refuse(
       'RUN_SPEC',
       `expected a codec of ${Object.keys(CODEC_IDS).join(', ')}, got number ${wire.codec}`,
     );
-  if (wire.consistency !== 1)
-    throw refuse('RUN_SPEC', `expected consistency bsp, got number ${wire.consistency}`);
-  const { learningRate, momentum, nesterov, beta1, beta2, epsilon } = wire.optimizer;
-  if (!(learningRate > 0 && Number.isFinite(learningRate)))
-    throw refuse('RUN_SPEC', `expected a learning rate above 0, got ${learningRate}`);
-  if (![momentum, beta1, beta2].every((rate) => rate >= 0 && rate < 1) || !(epsilon >= 0))
+  const consistencies = Object.keys(CONSISTENCY_IDS) as Consistency[];
+  const consistency = consistencies.find((name) => CONSISTENCY_IDS[name] === wire.consistency);
+  if (!consistency)
     throw refuse(
       'RUN_SPEC',
-      `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`,
+      `expected consistency ${consistencies.join(', ')}, got number ${wire.consistency}`,
     );
+  const local = localFromWire(consistency, wire);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
-  const optimizer: OptimizerSpec =
-    kind === 'adam'
-      ? { kind, learningRate, beta1, beta2, epsilon }
-      : kind === 'momentum'
-        ? { kind, learningRate, momentum, nesterov }
-        : { kind, learningRate };
   return {
     job: wire.job,
     tensors,
     optimizer,
-    consistency: 'bsp',
+    consistency,
     codec,
     workers: wire.workers,
     globalBatch: wire.globalBatch,
@@ -148,6 +213,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     stepsPerEpoch: wire.stepsPerEpoch,
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
+    ...(local && { local }),
   };
 }
 
@@ -170,6 +236,8 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     'steps per epoch': spec.stepsPerEpoch,
     seed: spec.seed,
     'data fingerprint': spec.dataFingerprint,
+    'local steps': spec.local?.steps,
+    'inner optimizer': JSON.stringify(spec.local?.optimizer),
   });
   const a = flat(ours);
   const b = flat(theirs);

@@ -6,12 +6,12 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
-import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES } from '../shared/limits.js';
-import { type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
+import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES, LOCAL_STEPS_MAX } from '../shared/limits.js';
+import { type Consistency, type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
-import { type TrainingData, train } from './training/train.js';
+import { type LocalOptions, type TrainingData, train } from './training/train.js';
 
 export { chooseBackend } from './backend/ladder.js';
 export type { Job, Loss } from './job.js';
@@ -39,6 +39,13 @@ export interface FitOptions {
   /** Evaluated after each epoch, divided over the workers. */
   validationData?: FitTensors;
   codec?: CodecName;
+  /** `local`: each worker takes `localSteps` steps with the model's optimizer between two exchanges. Default `bsp`. */
+  consistency?: Consistency;
+  localSteps?: number;
+  /** With `local`: SGD with Nesterov momentum, which the servers run on the differences. Default 0.7. */
+  outerLearningRate?: number;
+  /** Default 0.9. */
+  outerMomentum?: number;
   seed?: number;
   /** Id of the run; by default any run of this job that waits for workers. */
   run?: string;
@@ -108,6 +115,29 @@ function pick({
   return Object.fromEntries(
     Object.entries({ beta1, beta2, epsilon }).filter(([, value]) => typeof value === 'number'),
   );
+}
+
+/** Throws UserError where options of `local` stand beside another consistency, lack, or are out of range. */
+function localOf(options: FitOptions): LocalOptions | undefined {
+  const { consistency = 'bsp', localSteps: steps, outerLearningRate, outerMomentum } = options;
+  if (consistency !== 'bsp' && consistency !== 'local')
+    throw new UserError(`fit: expected a consistency of bsp or local, got ${JSON.stringify(consistency)}`);
+  if (consistency === 'bsp') {
+    if (steps === undefined && outerLearningRate === undefined && outerMomentum === undefined)
+      return undefined;
+    throw new UserError(
+      "fit: expected localSteps, outerLearningRate and outerMomentum with consistency local alone; add consistency: 'local', or leave them out",
+    );
+  }
+  if (steps === undefined || !Number.isInteger(steps) || steps < 1 || steps > LOCAL_STEPS_MAX)
+    throw new UserError(
+      `fit: expected localSteps of 1 to ${LOCAL_STEPS_MAX} with consistency local, got ${steps}`,
+    );
+  if (outerLearningRate !== undefined && !(outerLearningRate > 0 && Number.isFinite(outerLearningRate)))
+    throw new UserError(`fit: expected an outerLearningRate above 0, got ${outerLearningRate}`);
+  if (outerMomentum !== undefined && !(outerMomentum >= 0 && outerMomentum < 1))
+    throw new UserError(`fit: expected an outerMomentum from 0 to below 1, got ${outerMomentum}`);
+  return { steps, outerLearningRate, outerMomentum };
 }
 
 async function gather(dataset: FitDataset): Promise<FitTensors> {
@@ -208,7 +238,8 @@ export async function fit(
       globalBatch: batchSize,
       workers,
       codec: options.codec ?? 'fp16',
-      consistency: 'bsp',
+      consistency: options.consistency ?? 'bsp',
+      local: localOf(options),
       seed,
       join: formatAddress(parseAddress(options.join)),
       run: options.run ?? '',
@@ -217,9 +248,9 @@ export async function fit(
       signal: options.signal,
       onEvent(event) {
         if (event.event === 'step' && !event.skipped) {
-          lossSum += event.loss * batchSize;
-          hits += event.accuracy * batchSize;
-          samples += batchSize;
+          lossSum += event.loss * event.samples;
+          hits += event.accuracy * event.samples;
+          samples += event.samples;
         } else if (event.event === 'epoch') {
           const logs: Record<string, number> = { loss: lossSum / samples, acc: hits / samples };
           if (validationData) Object.assign(logs, { val_loss: event.loss, val_acc: event.accuracy });

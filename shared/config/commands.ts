@@ -11,6 +11,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary } = OPTIONS;
+const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
@@ -23,6 +24,25 @@ function checkBatch(
     `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
       `give ${options.workers} or more, or fewer with ${at('workers')}`,
   );
+}
+
+const OF_LOCAL = ['localSteps', 'outerLearningRate', 'outerMomentum'] as const;
+
+function checkLocal(
+  options: { consistency: string } & { readonly [key in (typeof OF_LOCAL)[number]]: number | undefined },
+  at: (key: 'consistency' | (typeof OF_LOCAL)[number]) => string,
+): void {
+  if (options.consistency === 'local') {
+    if (options.localSteps !== undefined) return;
+    throw new UserError(
+      `${at('consistency')}: local needs the number of steps between two exchanges, got none; give for example --local-steps 20`,
+    );
+  }
+  for (const key of OF_LOCAL)
+    if (options[key] !== undefined)
+      throw new UserError(
+        `${at(key)}: expected consistency local beside it, got ${options.consistency}; add --consistency local, or leave it out`,
+      );
 }
 
 function checkSecure(address: Address | undefined, allowed: boolean, name: string, verb: string): void {
@@ -47,6 +67,9 @@ export const UP = define({
     optimizer,
     codec,
     consistency,
+    localSteps,
+    outerLearningRate,
+    outerMomentum,
     backend,
     seed,
     summary,
@@ -64,7 +87,10 @@ export const UP = define({
       does: 'events as JSON lines, for scripts',
     },
   ],
-  check: checkBatch,
+  check(options, at) {
+    checkBatch(options, at);
+    checkLocal(options, at);
+  },
 });
 
 export const STATUS = define({
@@ -135,6 +161,9 @@ export const WORKER = define({
     optimizer,
     codec,
     consistency,
+    localSteps,
+    outerLearningRate,
+    outerMomentum,
     backend,
     seed,
     cache,
@@ -156,6 +185,7 @@ export const WORKER = define({
   ],
   check(options, at) {
     checkBatch(options, at);
+    checkLocal(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

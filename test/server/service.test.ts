@@ -304,7 +304,15 @@ const refusals: [
     [
       ['no worker at all', 'run_spec', /1 to 1024 workers, got 0/, { workers: 0 }],
       ['an unknown codec', 'run_spec', /codec of fp32, fp16, bf16/, { codec: 77 }],
-      ['an unknown consistency', 'run_spec', /consistency bsp, got number 3/, { consistency: 3 }],
+      ['an unknown consistency', 'run_spec', /consistency bsp, local, got number 77/, { consistency: 77 }],
+      ['local without its steps', 'run_spec', /1 to 2000 local steps .* got 0 and none/, { consistency: 4 }],
+      ['local steps beside bsp', 'run_spec', /consistency local alone/, { localSteps: 3 }],
+      [
+        'an inner optimizer that cannot be',
+        'run_spec',
+        /learning rate above 0/,
+        { consistency: 4, localSteps: 3, innerOptimizer: { kind: 1, learningRate: 0 } },
+      ],
       ['a job name without end', 'malformed', /at most 256 characters/, { job: 'j'.repeat(5000) }],
       [
         'an optimizer that nobody knows',

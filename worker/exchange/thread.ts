@@ -1,6 +1,7 @@
 // The exchange thread: everything of a worker that talks. Membership, the exchange itself, the heartbeat with
 // the compute thread's progress, and the metrics. So a long computation delays no acknowledgement, and a slow
 // network no computation.
+import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
@@ -10,7 +11,16 @@ import { HEARTBEAT_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { layoutOf } from '../../shared/run-spec.js';
-import { type FromThread, PHASES, type Stepped, type ThreadData, type ToThread } from './messages.js';
+import { LocalSteps, type RoundSums } from '../local/local-steps.js';
+import { roundsOf } from '../local/rounds.js';
+import {
+  type Exchanged,
+  type FromThread,
+  PHASES,
+  type Stepped,
+  type ThreadData,
+  type ToThread,
+} from './messages.js';
 
 const port = parentPort as NonNullable<typeof parentPort>;
 const data = workerData as ThreadData;
@@ -21,10 +31,15 @@ const layout = layoutOf(spec);
 const kernels = loadKernels({ memory: data.memory });
 const clock = new Float64Array(data.clock);
 const metrics = createMetrics('worker');
+const rounds = roundsOf(spec);
+const local = spec.local && new LocalSteps(layout, spec.local.optimizer, { kernels, ...data });
 
 let membership: Membership | undefined;
 let exchange: Exchange | undefined;
 let failed = false;
+let stepsDone = 0;
+/** Since when this worker takes part in an exchange (ms, monotonic); undefined while it does not. */
+let exchangingSince: number | undefined;
 
 function fail(error: unknown): void {
   if (failed) return;
@@ -40,31 +55,60 @@ const exchangedElements = elementsPushed();
 
 async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepped> {
   const { samples, lossSum, correct, phases, epoch } = message;
-  const at = (exchange as Exchange).step;
-  const allFinite = (exchange as Exchange).measure() && Number.isFinite(lossSum);
+  metrics.epoch.set(epoch);
+  const started = performance.now();
+  const own = { samples, lossSum, correct };
+  const applied = local?.step(own) ?? true;
+  const isEnd = rounds.endsWith(stepsDone++);
+  const sums: RoundSums | undefined = !local
+    ? { ...own, steps: 1, skipped: 0, usable: Number.isFinite(lossSum) }
+    : isEnd
+      ? local.contribution()
+      : undefined;
+  const optimizerSeconds = (performance.now() - started) / 1000;
+  const exchanged = sums && (await exchangeRound(sums));
+  const seconds = {
+    data: phases.dataSeconds,
+    compute: phases.computeSeconds,
+    ...(local && { optimizer: optimizerSeconds }),
+    ...(exchanged && {
+      encode: exchanged.encodeSeconds,
+      wait: exchanged.waitSeconds,
+      decode: exchanged.decodeSeconds,
+    }),
+  };
+  for (const [phase, value] of Object.entries(seconds))
+    metrics.stepPhaseSeconds.observe(value, { phase: phase as keyof typeof seconds });
+  const total = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+  metrics.stepPhaseSeconds.observe(total, { phase: 'step' });
+  return { ...(local && { local: { skipped: !applied, optimizerSeconds } }), exchanged };
+}
+
+/** Pushes the gradients of a step, or the differences of a round, and takes the new parameters. */
+async function exchangeRound({
+  samples,
+  lossSum,
+  correct,
+  steps,
+  skipped,
+  usable,
+}: RoundSums): Promise<Exchanged> {
+  const finite = (exchange as Exchange).measure();
+  exchangingSince = performance.now();
   const result = await (exchange as Exchange).pushPull({
     samples,
-    allFinite,
+    allFinite: finite && usable,
     lossScale: 1,
     lossSum: Number.isFinite(lossSum) ? lossSum : 0,
     correct,
   });
+  exchangingSince = undefined;
   const { outcome } = result;
+  local?.end(outcome.skipped, finite);
   const run = (membership as Membership).run;
-  const total =
-    phases.dataSeconds +
-    phases.computeSeconds +
-    result.encodeSeconds +
-    result.waitSeconds +
-    result.decodeSeconds;
-  metrics.stepPhaseSeconds.observe(phases.dataSeconds, { phase: 'data' });
-  metrics.stepPhaseSeconds.observe(phases.computeSeconds, { phase: 'compute' });
-  metrics.stepPhaseSeconds.observe(result.encodeSeconds, { phase: 'encode' });
-  metrics.stepPhaseSeconds.observe(result.waitSeconds, { phase: 'wait' });
-  metrics.stepPhaseSeconds.observe(result.decodeSeconds, { phase: 'decode' });
-  metrics.stepPhaseSeconds.observe(total, { phase: 'step' });
-  metrics.steps.add(1, { outcome: outcome.skipped ? 'skipped' : 'applied' });
-  metrics.epoch.set(epoch);
+  // Only now is it known what has become of the steps of the round.
+  metrics.steps.add(outcome.skipped ? 0 : steps, { outcome: 'applied' });
+  metrics.steps.add(outcome.skipped ? steps + skipped : skipped, { outcome: 'skipped' });
   count('sent', result.bytesPushed, outcome.skipped ? 0 : exchangedElements);
   count('received', result.bytesPulled, outcome.skipped ? 0 : exchangedElements);
   metrics.inFlightBytes.set((exchange as Exchange).inFlightBytes);
@@ -74,7 +118,7 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
     metrics.accuracy.set(outcome.accuracy, { run, split: 'train' });
   }
   return {
-    step: at,
+    steps: outcome.skipped ? 0 : steps,
     skipped: outcome.skipped,
     notFinite: outcome.notFinite,
     samples: outcome.samples,
@@ -101,15 +145,17 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
     case 'pull':
     case 'masters': {
       const masters = message.kind === 'masters';
+      const round = rounds.endedAfter(message.step);
       const pulled = await (exchange as Exchange).fetch(
-        message.step,
+        round,
         masters ? 'fp32' : undefined,
         masters ? data.gradients : data.parameters,
       );
-      if (pulled.skew > 0 || pulled.step !== message.step)
+      if (pulled.skew > 0 || pulled.step !== round)
         throw new RunError(
-          `expected parameters of step ${message.step} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`,
+          `expected parameters of step ${round} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`,
         );
+      if (!masters) local?.begin();
       return undefined;
     }
     case 'step':
@@ -161,7 +207,13 @@ async function main(): Promise<void> {
     view,
     memory: { kernels, gradients: data.gradients, parameters: data.parameters, scratch: data.scratch },
     peerDeadlineMs: data.peerDeadlineMs,
-    onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
+    onWaiting(waiting) {
+      if (!local) return say({ kind: 'waiting', ...waiting });
+      // Servers wait while the workers take their own steps; this one waits from its exchange on.
+      if (exchangingSince === undefined) return;
+      const seconds = Math.min(waiting.seconds, (performance.now() - exchangingSince) / 1000);
+      say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
+    },
   });
   metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
   metrics.viewNumber.set(view.number);

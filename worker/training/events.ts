@@ -25,12 +25,28 @@ export type TrainEvent =
       parameters: number;
     }
   | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  /** Under `local`: a step of this worker on its own parameters; the round's end says `step` for all workers. */
+  | {
+      event: 'local-step';
+      rank: number;
+      epoch: number;
+      /** Steps done. */
+      step: number;
+      steps: number;
+      /** Of this worker's batch; null where it was not finite. */
+      loss: number | null;
+      accuracy: number;
+      skipped: boolean;
+    }
+  /** A step of all workers; under `local` a round of steps. */
   | {
       event: 'step';
       epoch: number;
       /** Steps done. */
       step: number;
       steps: number;
+      /** Behind loss and accuracy, over all workers. */
+      samples: number;
       loss: number;
       accuracy: number;
       skipped: boolean;

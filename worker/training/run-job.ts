@@ -6,7 +6,7 @@ import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
 import type { OptimizerSpec } from '../../shared/run-spec.js';
-import { optimizerSpec } from '../../shared/run-spec.js';
+import { OUTER_DEFAULTS, optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
@@ -21,7 +21,7 @@ import { createRunFolder, type RunFolder, writeConfig } from '../results/run-fol
 import { type Summary, writeSummary } from '../results/summary.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
-import { train } from './train.js';
+import { type LocalOptions, train } from './train.js';
 
 export interface RunJobOptions {
   options: WorkerOptions;
@@ -87,6 +87,9 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     options.optimizer ?? job.optimizer.kind,
     options.learningRate ?? job.optimizer.learningRate,
   );
+  const { localSteps, outerLearningRate, outerMomentum } = options;
+  const local: LocalOptions | undefined =
+    localSteps === undefined ? undefined : { steps: localSteps, outerLearningRate, outerMomentum };
   const epochs = options.epochs ?? job.epochs;
   const model = buildModel(job, options, dataset);
   const data = imageData(dataset, options.batch, options.seed);
@@ -98,7 +101,12 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       if (event.event === 'start') rank = event.rank;
       if (rank !== 0) {
         // Among JSON lines, one of all workers tells of the run's steps; a display of its own shows them.
-        if (!options.json || (event.event !== 'step' && event.event !== 'epoch')) onEvent(event);
+        // Of a step that one worker alone has skipped nobody else knows.
+        const isOfAll =
+          event.event === 'step' ||
+          event.event === 'epoch' ||
+          (event.event === 'local-step' && !event.skipped);
+        if (!options.json || !isOfAll) onEvent(event);
         return;
       }
       onEvent(event);
@@ -127,6 +135,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       workers: options.workers,
       codec: options.codec,
       consistency: options.consistency,
+      local,
       seed: options.seed,
       join: formatAddress(options.join),
       run: options.run ?? '',
@@ -142,6 +151,10 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
           epochs,
           optimizer: optimizer.kind,
           'learning-rate': optimizer.learningRate,
+          ...(local && {
+            'outer-learning-rate': outerLearningRate ?? OUTER_DEFAULTS.learningRate,
+            'outer-momentum': outerMomentum ?? OUTER_DEFAULTS.momentum,
+          }),
           backend: backend.name,
         });
         curve = await CurveFile.open(folder.curveCsv);
@@ -168,7 +181,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       folder.curveCsv,
       folder.curveSvg,
       `${job.name}: loss and accuracy`,
-      `${result.servers} servers, ${result.workers} workers, ${options.consistency}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+      `${result.servers} servers, ${result.workers} workers, ${options.consistency}${local ? ` (${local.steps} steps)` : ''}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
     );
     const summary: Summary = {
       run: result.run,

@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
-import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
+import { type Consistency, type OptimizerSpec, outerOptimizer, type RunSpec } from '../../shared/run-spec.js';
 import { ExchangeClient } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { type Batch, Compute } from '../model/compute.js';
@@ -29,17 +29,27 @@ export interface TrainingData {
   close?(): void;
 }
 
+export interface LocalOptions {
+  steps: number;
+  /** Undefined: DiLoCo's. */
+  outerLearningRate?: number;
+  outerMomentum?: number;
+}
+
 export interface TrainOptions {
   job: string;
   model: LayersModel;
   loss: Loss;
+  /** The servers'; under `local` each worker's own. */
   optimizer: OptimizerSpec;
   data: TrainingData;
   epochs: number;
   globalBatch: number;
   workers: number;
   codec: CodecName;
-  consistency: 'bsp';
+  consistency: Consistency;
+  /** There under `local`: steps between two exchanges, and what the servers run on the differences. */
+  local?: LocalOptions;
   seed: number;
   /** HOST:PORT of the keeper. */
   join: string;
@@ -58,7 +68,7 @@ export interface TrainResult {
   rank: number;
   servers: number;
   workers: number;
-  /** Updates applied. */
+  /** Updates applied; under `local` this worker's own, in rounds that were applied. */
   steps: number;
   samples: number;
   accuracy: number;
@@ -70,7 +80,7 @@ export interface TrainResult {
   weightsSha256: string;
 }
 
-const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply'] as const;
+const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'optimizer'] as const;
 
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -85,10 +95,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     throw new UserError(
       `expected a batch of at least ${workers} samples for ${workers} workers, got ${globalBatch}; use a larger --batch`,
     );
+  const { local } = options;
   const spec: RunSpec = {
     job: options.job,
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
-    optimizer: options.optimizer,
+    optimizer: local ? outerOptimizer(local.outerLearningRate, local.outerMomentum) : options.optimizer,
     consistency: options.consistency,
     codec: options.codec,
     workers,
@@ -97,6 +108,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     stepsPerEpoch,
     seed,
     dataFingerprint: data.fingerprint,
+    ...(local && { local: { steps: local.steps, optimizer: options.optimizer } }),
   };
   const compute = new Compute(model, tensors, options.loss);
   const { client, started } = await ExchangeClient.start(
@@ -172,29 +184,41 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           phases,
         });
         const t3 = performance.now();
-        if (!stepped.skipped) assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
+        // Where the step was skipped these are the old ones: the forward pass has moved the model's state.
+        assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
-        seconds.encode += stepped.encodeSeconds;
-        seconds.wait += stepped.waitSeconds;
-        seconds.decode += stepped.decodeSeconds;
         seconds.apply += (performance.now() - t3) / 1000;
-        totals.pushed += stepped.bytesPushed;
-        totals.pulled += stepped.bytesPulled;
-        if (!stepped.skipped) {
-          totals.steps++;
-          totals.samples += stepped.samples;
+        const at = { epoch, step: step + 1, steps: epochs * stepsPerEpoch };
+        if (stepped.local) {
+          seconds.optimizer += stepped.local.optimizerSeconds;
+          onEvent({
+            event: 'local-step',
+            rank,
+            ...at,
+            loss: Number.isFinite(result.loss) ? result.loss : null,
+            accuracy: result.correct / samples,
+            skipped: stepped.local.skipped,
+          });
         }
+        const round = stepped.exchanged;
+        if (!round) continue;
+        seconds.encode += round.encodeSeconds;
+        seconds.wait += round.waitSeconds;
+        seconds.decode += round.decodeSeconds;
+        totals.pushed += round.bytesPushed;
+        totals.pulled += round.bytesPulled;
+        totals.steps += round.steps;
+        if (!round.skipped) totals.samples += round.samples;
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
         onEvent({
           event: 'step',
-          epoch,
-          step: step + 1,
-          steps: epochs * stepsPerEpoch,
-          loss: stepped.loss,
-          accuracy: stepped.accuracy,
-          skipped: stepped.skipped,
-          notFinite: stepped.notFinite,
+          ...at,
+          samples: round.samples,
+          loss: round.loss,
+          accuracy: round.accuracy,
+          skipped: round.skipped,
+          notFinite: round.notFinite,
           samplesPerSecond: totals.samples / elapsed,
           seconds: elapsed,
           bytesPushed: totals.pushed,
@@ -255,7 +279,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
-      phaseSeconds: Object.fromEntries(PHASE_NAMES.map((name) => [name, seconds[name] / count])),
+      phaseSeconds: Object.fromEntries(
+        PHASE_NAMES.filter((name) => local || name !== 'optimizer').map((name) => [
+          name,
+          seconds[name] / count,
+        ]),
+      ),
       bytesPushed: totals.pushed,
       bytesPulled: totals.pulled,
       weightsSha256: hash.digest('hex'),

@@ -6,6 +6,12 @@ export const Consistency = {
    * Every step waits for the contributions of all workers of the view.
    */
   CONSISTENCY_BSP: 1,
+  /**
+   * Workers take steps with an optimizer of their own and exchange what came of them once a round, as under BSP
+   * (local SGD, DiLoCo): a step of the parameters service is then a round, a gradient the difference of a worker's
+   * parameters before and after it.
+   */
+  CONSISTENCY_LOCAL: 4,
 } as const;
 
 export type Consistency =
@@ -16,5 +22,12 @@ export type Consistency =
    */
   | 'CONSISTENCY_BSP'
   | 1
+  /**
+   * Workers take steps with an optimizer of their own and exchange what came of them once a round, as under BSP
+   * (local SGD, DiLoCo): a step of the parameters service is then a round, a gradient the difference of a worker's
+   * parameters before and after it.
+   */
+  | 'CONSISTENCY_LOCAL'
+  | 4
 
 export type Consistency__Output = typeof Consistency[keyof typeof Consistency]

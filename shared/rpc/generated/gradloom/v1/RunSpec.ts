@@ -30,6 +30,14 @@ export interface RunSpec {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint'?: (string);
+  /**
+   * CONSISTENCY_LOCAL: steps of a round; one ends at the end of an epoch, too.
+   */
+  'localSteps'?: (number);
+  /**
+   * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
+   */
+  'innerOptimizer'?: (_gradloom_v1_Optimizer | null);
 }
 
 /**
@@ -56,4 +64,12 @@ export interface RunSpec__Output {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint': (string);
+  /**
+   * CONSISTENCY_LOCAL: steps of a round; one ends at the end of an epoch, too.
+   */
+  'localSteps': (number);
+  /**
+   * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
+   */
+  'innerOptimizer': (_gradloom_v1_Optimizer__Output | null);
 }

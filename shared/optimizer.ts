@@ -1,11 +1,21 @@
-// One optimizer update of one block, from the sum of the workers' gradients. The scalars (bias corrections)
-// are computed here, once, in float64. Definitions as in TensorFlow.js; Adam: Kingma & Ba, ICLR 2015.
-import { adamScalars, type Kernels } from '../shared/kernels/kernels.js';
-import type { OptimizerSpec } from '../shared/run-spec.js';
-import type { BlockMemory } from './shard-memory.js';
+// One optimizer update of one block, from a sum of gradients: on the servers from that of the workers, under
+// `local` on a worker from its own. The scalars (bias corrections) are computed here, once, in float64.
+// Definitions as in TensorFlow.js; Adam: Kingma & Ba, ICLR 2015.
+import { adamScalars, type Kernels } from './kernels/kernels.js';
+import type { OptimizerSpec } from './run-spec.js';
+
+/** fp32 arrays of state that an optimizer keeps for each element. */
+export const SLOTS: Record<OptimizerSpec['kind'], number> = { sgd: 0, momentum: 1, adam: 2 };
+
+/** Byte addresses of a block's fp32 arrays in the kernels' memory. */
+export interface OptimizerMemory {
+  readonly values: number;
+  readonly accumulator: number;
+  readonly slots: readonly number[];
+}
 
 export interface Update {
-  memory: BlockMemory;
+  memory: OptimizerMemory;
   elements: number;
   /** One over the total weight of the sum in the accumulator. */
   gradientScale: number;
