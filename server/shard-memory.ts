@@ -2,7 +2,7 @@
 // sized once: it never grows, and it goes when the run ends.
 import type { Block } from '../shared/blocks/blocks.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
-import { type OptimizerMemory, SLOTS } from '../shared/optimizer.js';
+import { initialSlots, type OptimizerMemory } from '../shared/optimizer/apply.js';
 import { STAGE_SPARE_BYTES } from '../shared/rpc/frame.js';
 import type { OptimizerSpec } from '../shared/run-spec.js';
 
@@ -17,7 +17,7 @@ const aligned = (bytes: number) => Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
 /** fp32 arrays per block: values; for what is exchanged the accumulator; for what is trained the optimizer's slots. */
 function arraysOf(block: Block, optimizer: OptimizerSpec): number {
   if (block.kind === 'frozen') return 1;
-  return block.kind === 'state' ? 2 : 2 + SLOTS[optimizer.kind];
+  return block.kind === 'state' ? 2 : 2 + initialSlots(optimizer).length;
 }
 
 /** Bytes that one block takes on the server that owns it. */

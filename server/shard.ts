@@ -8,7 +8,7 @@ import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
 import { PUSH_CREDIT_BYTES } from '../shared/limits.js';
-import { applyOptimizer } from '../shared/optimizer.js';
+import { applyOptimizer } from '../shared/optimizer/apply.js';
 import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { recycle } from '../shared/rpc/receive.js';

@@ -35,7 +35,7 @@ export interface RunSpec {
   readonly tensors: readonly TensorSpec[];
   /** What the servers run: under `local` on the differences that workers push. */
   readonly optimizer: OptimizerSpec;
-  readonly consistency: Consistency;
+  readonly consistency: ConsistencyName;
   readonly codec: CodecName;
   /** Workers that the run waits for. */
   readonly workers: number;
@@ -57,10 +57,9 @@ export interface LocalSpec {
   readonly optimizer: OptimizerSpec;
 }
 
-export type Consistency = 'bsp' | 'local';
-
-/** By their numbers on the wire. */
-const CONSISTENCY_IDS: Record<Consistency, 1 | 4> = { bsp: 1, local: 4 };
+/** Names of the consistencies, with the numbers they have on the wire. */
+export const CONSISTENCY_IDS = { bsp: 1, local: 4 } as const;
+export type ConsistencyName = keyof typeof CONSISTENCY_IDS;
 
 const KINDS: readonly TensorKind[] = ['trainable', 'state', 'frozen'];
 const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
@@ -142,7 +141,7 @@ function optimizerFromWire(wire: Optimizer__Output): OptimizerSpec {
 
 /** Throws Refused where local steps stand beside another consistency, or lack beside `local`. */
 function localFromWire(
-  consistency: Consistency,
+  consistency: ConsistencyName,
   { localSteps, innerOptimizer }: RunSpec__Output,
 ): LocalSpec | undefined {
   if (consistency !== 'local') {
@@ -191,12 +190,12 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected a codec of ${Object.keys(CODEC_IDS).join(', ')}, got number ${wire.codec}`,
     );
-  const consistencies = Object.keys(CONSISTENCY_IDS) as Consistency[];
+  const consistencies = Object.keys(CONSISTENCY_IDS) as ConsistencyName[];
   const consistency = consistencies.find((name) => CONSISTENCY_IDS[name] === wire.consistency);
   if (!consistency)
     throw refuse(
       'RUN_SPEC',
-      `expected consistency ${consistencies.join(', ')}, got number ${wire.consistency}`,
+      `expected a consistency of ${consistencies.join(', ')}, got number ${wire.consistency}`,
     );
   const local = localFromWire(consistency, wire);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)

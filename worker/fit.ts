@@ -7,7 +7,7 @@ import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
 import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES, LOCAL_STEPS_MAX } from '../shared/limits.js';
-import { type Consistency, type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
+import { type ConsistencyName, type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
@@ -40,7 +40,7 @@ export interface FitOptions {
   validationData?: FitTensors;
   codec?: CodecName;
   /** `local`: each worker takes `localSteps` steps with the model's optimizer between two exchanges. Default `bsp`. */
-  consistency?: Consistency;
+  consistency?: ConsistencyName;
   localSteps?: number;
   /** With `local`: SGD with Nesterov momentum, which the servers run on the differences. Default 0.7. */
   outerLearningRate?: number;

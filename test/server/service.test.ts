@@ -304,7 +304,7 @@ const refusals: [
     [
       ['no worker at all', 'run_spec', /1 to 1024 workers, got 0/, { workers: 0 }],
       ['an unknown codec', 'run_spec', /codec of fp32, fp16, bf16/, { codec: 77 }],
-      ['an unknown consistency', 'run_spec', /consistency bsp, local, got number 77/, { consistency: 77 }],
+      ['an unknown consistency', 'run_spec', /consistency of bsp, local, got number 77/, { consistency: 77 }],
       ['local without its steps', 'run_spec', /1 to 2000 local steps .* got 0 and none/, { consistency: 4 }],
       ['local steps beside bsp', 'run_spec', /consistency local alone/, { localSteps: 3 }],
       [

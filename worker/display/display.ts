@@ -77,7 +77,7 @@ export class Display {
       case 'local-step':
         if (event.skipped)
           return this.#line(
-            `step ${event.step} was skipped by worker ${event.rank}: its gradients were not finite`,
+            `step ${event.step} was skipped by worker ${event.worker}: its gradients were not finite`,
           );
         return this.#localStep(event);
       case 'step':
@@ -110,9 +110,9 @@ export class Display {
   }
 
   /** Within a round a worker speaks of itself alone; the rates are those of whole rounds. */
-  #localStep({ rank, epoch, step, steps, loss, accuracy }: LocalStepEvent): void {
+  #localStep({ worker, epoch, step, steps, loss, accuracy }: LocalStepEvent): void {
     const at = `epoch ${epoch}/${this.#start?.epochs}  step ${count(step)}/${count(steps)}`;
-    const own = `worker ${rank}: loss ${loss?.toFixed(4)}  accuracy ${percent(accuracy)}`;
+    const own = `worker ${worker}: loss ${loss?.toFixed(4)}  accuracy ${percent(accuracy)}`;
     if (!this.#live) return this.#progress(`${at}  ${own}`, false);
     this.#live([`${bar(step / steps)} ${percent(step / steps)}  ${at}`, own, this.#rates].join('\n'));
   }

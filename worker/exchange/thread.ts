@@ -7,7 +7,7 @@ import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
 import { isExpected, RunError, sentence, UserError } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
-import { HEARTBEAT_MS } from '../../shared/limits.js';
+import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { layoutOf } from '../../shared/run-spec.js';
@@ -210,8 +210,9 @@ async function main(): Promise<void> {
     onWaiting(waiting) {
       if (!local) return say({ kind: 'waiting', ...waiting });
       // Servers wait while the workers take their own steps; this one waits from its exchange on.
-      if (exchangingSince === undefined) return;
-      const seconds = Math.min(waiting.seconds, (performance.now() - exchangingSince) / 1000);
+      const waitedMs = exchangingSince === undefined ? 0 : performance.now() - exchangingSince;
+      if (waitedMs < WAITING_NOTICE_MS) return;
+      const seconds = Math.min(waiting.seconds, waitedMs / 1000);
       say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
     },
   });

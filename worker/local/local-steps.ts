@@ -4,7 +4,7 @@
 // share; no I/O, no clock. What the optimizer remembers (momentum, Adam's moments and t) stays here across rounds.
 import { type BlockLayout, blockOffset } from '../../shared/blocks/blocks.js';
 import type { Kernels } from '../../shared/kernels/kernels.js';
-import { applyOptimizer, SLOTS } from '../../shared/optimizer.js';
+import { applyOptimizer, initialSlots } from '../../shared/optimizer/apply.js';
 import type { OptimizerSpec } from '../../shared/run-spec.js';
 
 export interface LocalMemory {
@@ -34,7 +34,7 @@ export interface RoundSums extends StepSums {
 
 /** Bytes that a worker takes for the start of a round and for its optimizer's state. */
 export function localBytes(layout: BlockLayout, optimizer: OptimizerSpec): number {
-  return (1 + SLOTS[optimizer.kind]) * 4 * layout.elementsPadded;
+  return (1 + initialSlots(optimizer).length) * 4 * layout.elementsPadded;
 }
 
 export class LocalSteps {
@@ -47,12 +47,12 @@ export class LocalSteps {
   #sums: RoundSums = noSums();
   #lostSamples = 0;
 
-  /** The memory at `own` holds zeros. */
   constructor(layout: BlockLayout, optimizer: OptimizerSpec, memory: LocalMemory) {
     this.#layout = layout;
     this.#optimizer = optimizer;
     this.#memory = memory;
     this.#modelBytes = 4 * layout.elementsPadded;
+    this.#forget();
   }
 
   /** Takes the parameters as they stand for the start of the next round. */
@@ -118,12 +118,16 @@ export class LocalSteps {
   end(skipped: boolean, finite: boolean): void {
     const { kernels, parameters, own } = this.#memory;
     if (skipped) kernels.copyBytes(own, this.#modelBytes, parameters);
-    if (!finite) {
-      const slotBytes = SLOTS[this.#optimizer.kind] * this.#modelBytes;
-      kernels.u8(own + this.#modelBytes, slotBytes).fill(0);
-      this.#updates = 0;
-    }
+    if (!finite) this.#forget();
     this.begin();
+  }
+
+  /** Begins the optimizer's state anew. */
+  #forget(): void {
+    const { kernels, own } = this.#memory;
+    for (const [slot, value] of initialSlots(this.#optimizer).entries())
+      kernels.f32(own + (1 + slot) * this.#modelBytes, this.#layout.elementsPadded).fill(value);
+    this.#updates = 0;
   }
 
   #allFinite(): boolean {
@@ -135,7 +139,7 @@ export class LocalSteps {
 
   /** What changes in training, with each block's place: bytes from the start of a model, addresses of its slots. */
   *#blocks() {
-    const slotCount = SLOTS[this.#optimizer.kind];
+    const slotCount = initialSlots(this.#optimizer).length;
     for (const block of this.#layout.blocks) {
       if (block.kind === 'frozen') continue;
       const offset = 4 * blockOffset(this.#layout, block);

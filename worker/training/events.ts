@@ -28,7 +28,8 @@ export type TrainEvent =
   /** Under `local`: a step of this worker on its own parameters; the round's end says `step` for all workers. */
   | {
       event: 'local-step';
-      rank: number;
+      /** Its rank. */
+      worker: number;
       epoch: number;
       /** Steps done. */
       step: number;

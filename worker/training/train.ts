@@ -6,7 +6,12 @@ import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
-import { type Consistency, type OptimizerSpec, outerOptimizer, type RunSpec } from '../../shared/run-spec.js';
+import {
+  type ConsistencyName,
+  type OptimizerSpec,
+  outerOptimizer,
+  type RunSpec,
+} from '../../shared/run-spec.js';
 import { ExchangeClient } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { type Batch, Compute } from '../model/compute.js';
@@ -47,7 +52,7 @@ export interface TrainOptions {
   globalBatch: number;
   workers: number;
   codec: CodecName;
-  consistency: Consistency;
+  consistency: ConsistencyName;
   /** There under `local`: steps between two exchanges, and what the servers run on the differences. */
   local?: LocalOptions;
   seed: number;
@@ -194,8 +199,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           seconds.optimizer += stepped.local.optimizerSeconds;
           onEvent({
             event: 'local-step',
-            rank,
             ...at,
+            worker: rank,
             loss: Number.isFinite(result.loss) ? result.loss : null,
             accuracy: result.correct / samples,
             skipped: stepped.local.skipped,

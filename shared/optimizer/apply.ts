@@ -1,11 +1,20 @@
 // One optimizer update of one block, from a sum of gradients: on the servers from that of the workers, under
 // `local` on a worker from its own. The scalars (bias corrections) are computed here, once, in float64.
 // Definitions as in TensorFlow.js; Adam: Kingma & Ba, ICLR 2015.
-import { adamScalars, type Kernels } from './kernels/kernels.js';
-import type { OptimizerSpec } from './run-spec.js';
+import { adamScalars, type Kernels } from '../kernels/kernels.js';
+import type { OptimizerSpec } from '../run-spec.js';
 
-/** fp32 arrays of state that an optimizer keeps for each element. */
-export const SLOTS: Record<OptimizerSpec['kind'], number> = { sgd: 0, momentum: 1, adam: 2 };
+/** The slots of an optimizer (fp32 arrays of state beside a block's values) by the value that each starts with. */
+export function initialSlots(optimizer: OptimizerSpec): readonly number[] {
+  switch (optimizer.kind) {
+    case 'sgd':
+      return [];
+    case 'momentum':
+      return [0];
+    case 'adam':
+      return [0, 0];
+  }
+}
 
 /** Byte addresses of a block's fp32 arrays in the kernels' memory. */
 export interface OptimizerMemory {
