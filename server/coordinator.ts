@@ -297,8 +297,9 @@ export class Coordinator {
     const last = Math.min(...run.workers.map(({ step }) => step));
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';
-    // Within a round of `local` each goes its own way: nobody waits who is not in an exchange.
-    if (run.spec.local && !run.workers.some(({ phase }) => phase === 'exchange')) return '';
+    // Within a round of `local` each goes its own way: who waits is ahead, and in the exchange.
+    const someoneWaits = run.workers.some(({ step, phase }) => step > last && phase === 'exchange');
+    if (run.spec.local && !someoneWaits) return '';
     return `waits at step ${last} for ${late.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
   }
 

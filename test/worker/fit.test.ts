@@ -194,6 +194,40 @@ test.serial('two workers train locally to the same bits, and learn', async (t) =
   t.true(loss[7] < 0.8 * loss[0], `${loss}`);
 });
 
+for (const [consistency, options, told] of [
+  ['bsp', {}, 'step'],
+  ['local', { consistency: 'local', localSteps: 2 }, 'local-step'],
+] as const)
+  test.serial(
+    `under ${consistency} a batch that is not finite leaves nothing in BatchNorm's state`,
+    async (t) => {
+      const server = await startTestServer(t);
+      const { xs, ys } = data();
+      const bad = tf.tidy(() => {
+        const values = xs.dataSync().slice();
+        values[7] = Number.NaN;
+        return tf.tensor2d(values as Float32Array, [RECORDS, 6]);
+      });
+      const made = model(`bad-${consistency}`);
+      made.compile({ optimizer: tf.train.sgd(0.1), loss: 'categoricalCrossentropy' });
+      const skipped: boolean[] = [];
+      await fitOnMesh(
+        made,
+        { xs: bad, ys },
+        {
+          ...{ join: server.address, epochs: EPOCHS, batchSize: BATCH, seed: SEED, codec: 'fp32' },
+          ...options,
+          onEvent(event) {
+            if (event.event === told) skipped.push((event as { skipped: boolean }).skipped);
+          },
+        },
+      );
+      t.is(skipped.filter(Boolean).length, EPOCHS, 'one batch of each epoch');
+      t.is(skipped.length, EPOCHS * 3);
+      t.true((await values(made)).flat().every(Number.isFinite));
+    },
+  );
+
 for (const [what, options, message] of [
   ['local without its steps', { consistency: 'local' }, /localSteps of 1 to 2000 .* got undefined/],
   ['half a step', { consistency: 'local', localSteps: 1.5 }, /got 1.5/],

@@ -14,6 +14,7 @@ import {
 } from '../../shared/run-spec.js';
 import { ExchangeClient } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
+import { roundsOf } from '../local/rounds.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
 import type { TrainEvent } from './events.js';
@@ -115,6 +116,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     dataFingerprint: data.fingerprint,
     ...(local && { local: { steps: local.steps, optimizer: options.optimizer } }),
   };
+  const rounds = roundsOf(spec);
   const compute = new Compute(model, tensors, options.loss);
   const { client, started } = await ExchangeClient.start(
     {
@@ -178,7 +180,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           (tensor) => client.gradients(tensor),
           ({ kind }) => kind === 'state',
         );
-        client.progress(step, 'exchange');
+        if (rounds.endsWith(step)) client.progress(step, 'exchange');
         const t2 = performance.now();
         const phases = { dataSeconds: (t1 - t0) / 1000, computeSeconds: (t2 - t1) / 1000 };
         const stepped = await client.step({
