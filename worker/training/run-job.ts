@@ -102,11 +102,11 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       if (rank !== 0) {
         // Among JSON lines, one of all workers tells of the run's steps; a display of its own shows them.
         // Of a step that one worker alone has skipped nobody else knows.
-        const isOfAll =
+        const isToldByRank0 =
           event.event === 'step' ||
           event.event === 'epoch' ||
           (event.event === 'local-step' && !event.skipped);
-        if (!options.json || !isOfAll) onEvent(event);
+        if (!options.json || !isToldByRank0) onEvent(event);
         return;
       }
       onEvent(event);
