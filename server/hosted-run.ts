@@ -15,27 +15,38 @@ import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import type { RunSpec } from '../shared/run-spec.js';
+import { isClocked, type RunSpec } from '../shared/run-spec.js';
+import { ClockedWaits } from './clocked-waits.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Effect, Shard } from './shard.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
 export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed>;
 
+interface Queued {
+  readonly block: number;
+  readonly codec: CodecName;
+  readonly fetched: boolean;
+  /** ssp, asp: the clock that the worker enters with it. */
+  step?: number;
+}
+
 /** A reader of blocks: a worker's subscription, or somebody's single fetch. */
 interface Reader {
   readonly call: PullCall;
+  /** Rank of the worker whose stream it is; undefined: an observer. */
+  readonly rank: number | undefined;
   subscribed: boolean;
   /** Blocks to send, in order; a block waits here at most once. */
-  readonly queue: { block: number; codec: CodecName; fetched: boolean }[];
+  readonly queue: Queued[];
   /** Blocks of the subscription that stand in the queue; what is late is sent as it is then. */
-  readonly queued: Set<number>;
+  readonly queued: Map<number, Queued>;
   /** Messages handed to the stream that it has not flushed. */
   unsent: number;
   /** Small messages that the stream has not flushed. */
   unread: number;
   /** Fetches that wait for a step. */
-  readonly fetches: { step: number; codec: CodecName; blocks: readonly number[] }[];
+  readonly fetches: { step: number; since: number; codec: CodecName; blocks: readonly number[] }[];
 }
 
 interface Writer {
@@ -55,6 +66,10 @@ export class HostedRun {
   readonly #frames = new FramePool();
   readonly #dirty = new Set<Writer>();
   #waitingSince: number;
+  /** ssp, asp: who waits for whom; under bsp all wait for the same. */
+  readonly #waits: ClockedWaits | undefined;
+  /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
+  #stalest = 0;
   #lastHeaderAt = 0;
   #flushing = false;
 
@@ -69,6 +84,7 @@ export class HostedRun {
     readonly now: () => number,
   ) {
     this.shard = new Shard(spec, layout, owned, metrics.probe);
+    if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
   }
 
@@ -90,12 +106,14 @@ export class HostedRun {
     this.#dirty.delete(writer);
   }
 
-  attachReader(call: PullCall): Reader {
+  /** @param rank the worker whose stream it is; undefined: an observer */
+  attachReader(call: PullCall, rank?: number): Reader {
     const reader: Reader = {
       call,
+      rank,
       subscribed: false,
       queue: [],
-      queued: new Set(),
+      queued: new Map(),
       unsent: 0,
       unread: 0,
       fetches: [],
@@ -107,7 +125,7 @@ export class HostedRun {
 
   detachReader(reader: Reader): void {
     this.#readers.delete(reader);
-    for (const block of reader.queued) this.#forgetUnawaited(block);
+    for (const block of reader.queued.keys()) this.#forgetUnawaited(block);
   }
 
   subscribe(reader: Reader, codec: number): void {
@@ -116,6 +134,11 @@ export class HostedRun {
       throw refuse(
         'RUN_SPEC',
         `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
+      );
+    if (isClocked(this.spec) && reader.rank === undefined)
+      throw refuse(
+        'UNKNOWN_WORKER',
+        `expected a worker of the view, got an observer that subscribes; under ${this.spec.consistency} observers only fetch`,
       );
     reader.subscribed = true;
     reader.call.write({ ready: { step: this.shard.step } });
@@ -137,6 +160,7 @@ export class HostedRun {
       throw refuse('NOT_NOW', 'expected one fetch at a time, got another before the first was answered');
     reader.fetches.push({
       step: request.step,
+      since: this.now(),
       codec,
       blocks: request.blocks.length > 0 ? request.blocks : [...own],
     });
@@ -159,7 +183,7 @@ export class HostedRun {
       const first = this.shard.missingHeaders === this.spec.workers;
       this.#lastHeaderAt = this.now();
       effects = this.shard.header(rank, header.step, header);
-      if (!first && effects.some(({ kind }) => kind === 'outcome'))
+      if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
         this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
       this.metrics.moved('received', initial.codec, initial.payload.byteLength);
@@ -169,23 +193,31 @@ export class HostedRun {
     }
     this.metrics.held(this.shard.heldBytes);
     for (const effect of effects) this.#carryOut(effect);
+    const waitedMs = this.#waits?.note(rank, effects) ?? 0;
+    if (waitedMs > 0) this.metrics.waitedFor(rank, waitedMs / 1000);
   }
 
-  /** Ranks that the oldest open step waits for, and for how long (ms). */
+  /** Ranks that are waited for, at the oldest open step, and for how long (ms); nobody waits where there are none. */
   waiting(): { step: number; workers: number[]; waitedMs: number } {
-    return {
-      step: this.shard.step,
-      workers: this.shard.waitingFor(),
-      waitedMs: this.now() - this.#waitingSince,
-    };
+    const { step } = this.shard;
+    const waiting = this.#waits;
+    if (!waiting)
+      return { step, workers: this.shard.waitingFor(), waitedMs: this.now() - this.#waitingSince };
+    const waits = [...this.#readers].flatMap(({ rank, fetches }) => waiting.of(rank, fetches[0]) ?? []);
+    const workers = [...new Set(waits.flatMap((wait) => wait.workers))].sort((a, b) => a - b);
+    return { step, workers, waitedMs: Math.max(0, ...waits.map(({ waitedMs }) => waitedMs)) };
   }
 
-  /** Tells every subscriber who is waited for. */
+  /** Tells every subscriber who waits for whom. */
   announceWaiting(): void {
-    const { step, workers, waitedMs } = this.waiting();
-    for (const reader of this.#readers)
-      if (reader.subscribed && reader.unread === 0)
-        this.#tell(reader, { waiting: { step, workers, seconds: waitedMs / 1000 } });
+    const all = this.waiting();
+    for (const reader of this.#readers) {
+      if (!reader.subscribed || reader.unread > 0) continue;
+      const wait = this.#waits ? this.#waits.of(reader.rank, reader.fetches[0]) : all;
+      if (!wait) continue;
+      const { workers, waitedMs } = wait;
+      this.#tell(reader, { waiting: { step: all.step, workers, seconds: waitedMs / 1000 } });
+    }
   }
 
   /** Ends all streams; the shard's memory goes with this object. */
@@ -221,15 +253,31 @@ export class HostedRun {
         this.#encoded.delete(effect.block);
         for (const reader of this.#readers) {
           if (!reader.subscribed || reader.queued.has(effect.block)) continue;
-          reader.queued.add(effect.block);
-          reader.queue.push({ block: effect.block, codec: this.shard.codecOf(effect.block), fetched: false });
+          this.#queue(reader, {
+            block: effect.block,
+            codec: this.shard.codecOf(effect.block),
+            fetched: false,
+          });
         }
         for (const reader of this.#readers) this.#send(reader);
+        return;
+      case 'applied':
+        this.metrics.blockApplied();
+        return;
+      case 'answer':
+        for (const reader of this.#readers) {
+          if (!reader.subscribed || reader.rank !== effect.worker) continue;
+          const { block, step } = effect;
+          const queued = reader.queued.get(block);
+          if (queued) queued.step = step;
+          else this.#queue(reader, { block, codec: this.shard.codecOf(block), fetched: false, step });
+          this.#send(reader);
+        }
         return;
       case 'outcome':
         this.metrics.step(this.id, effect.outcome);
         for (const reader of this.#readers)
-          if (reader.subscribed)
+          if (reader.subscribed && (effect.worker === undefined || effect.worker === reader.rank))
             this.#tell(reader, {
               outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] },
             });
@@ -240,6 +288,11 @@ export class HostedRun {
         for (const reader of this.#readers) this.#answerFetches(reader);
         return;
     }
+  }
+
+  #queue(reader: Reader, queued: Queued): void {
+    reader.queued.set(queued.block, queued);
+    reader.queue.push(queued);
   }
 
   /** A small message to a reader; one that leaves too many unread is refused. */
@@ -278,7 +331,9 @@ export class HostedRun {
       try {
         message = next.fetched
           ? this.#encode(next.block, next.codec, true)
-          : this.#shared(reader, next.block, next.codec);
+          : next.step === undefined
+            ? this.#shared(reader, next.block, next.codec)
+            : this.#answer(reader, next, next.step);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         this.#refuseReader(reader, error);
@@ -310,6 +365,16 @@ export class HostedRun {
     }
     this.#forgetUnawaited(block);
     return message;
+  }
+
+  /** ssp, asp: a block as it stands now, for the worker that enters clock `step` with it. */
+  #answer(reader: Reader, { block, codec }: Queued, step: number): Framed {
+    reader.queued.delete(block);
+    const { payload, ...fields } = this.shard.encode(block, codec);
+    const staleness = Math.max(0, step - (fields.clockMin ?? step));
+    this.#stalest = Math.max(this.#stalest, staleness);
+    this.metrics.read(this.id, reader.rank ?? 0, staleness, this.#stalest);
+    return frameBulk(FIELD.block, { block, fetched: false, ...fields, step }, payload, this.#frames);
   }
 
   #forgetUnawaited(block: number): void {

@@ -49,8 +49,12 @@ export const TENSORS_MAX = 16 * KiB;
 export const TENSOR_RANK_MAX = 8;
 /** Characters of a tensor's, job's or run's name. */
 export const NAME_CHARACTERS_MAX = 256;
+/** Groups of parameters of one optimizer. */
+export const GROUPS_MAX = 64;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
+/** Steps that a worker may be ahead of the slowest under ssp; whoever wants more wants asp. */
+export const STALENESS_MAX = 10_000;
 /** Servers of one mesh. */
 export const SERVERS_MAX = 1024;
 /** Runs that one mesh holds at a time, those included that wait for workers. */
@@ -84,6 +88,8 @@ export const CONFIG_FILE_MAX_BYTES = 1 * MiB;
 export const OPTION_CHARACTERS_MAX = 4096;
 /** Passes over the training set that one run may ask for. */
 export const EPOCHS_MAX = 1_000_000;
+/** Steps of a warm-up or a decay that an option may ask for. */
+export const SCHEDULE_STEPS_MAX = 1_000_000_000;
 /** Samples of one global batch. */
 export const BATCH_MAX_SAMPLES = 1024 * KiB;
 /** Steps that workers may take by themselves between two exchanges; DiLoCo's most are 2000. */

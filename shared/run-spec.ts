@@ -9,26 +9,17 @@ import {
   type TensorSpec,
 } from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
-import { LOCAL_STEPS_MAX, NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
-import type { Optimizer__Output, Optimizer as WireOptimizer } from './rpc/generated/gradloom/v1/Optimizer.js';
+import { LOCAL_STEPS_MAX, NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
+import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
+import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
-export type OptimizerSpec =
-  | { readonly kind: 'sgd'; readonly learningRate: number }
-  | {
-      readonly kind: 'momentum';
-      readonly learningRate: number;
-      readonly momentum: number;
-      readonly nesterov: boolean;
-    }
-  | {
-      readonly kind: 'adam';
-      readonly learningRate: number;
-      readonly beta1: number;
-      readonly beta2: number;
-      readonly epsilon: number;
-    };
+export { type OptimizerSpec, optimizerSpec };
+
+/** Names of the consistencies, with the numbers they have on the wire (`Consistency` in the proto). */
+export const CONSISTENCY_IDS = { bsp: 1, ssp: 2, asp: 3, local: 4 } as const;
+export type ConsistencyName = keyof typeof CONSISTENCY_IDS;
 
 export interface RunSpec {
   readonly job: string;
@@ -36,6 +27,8 @@ export interface RunSpec {
   /** What the servers run: under `local` on the differences that workers push. */
   readonly optimizer: OptimizerSpec;
   readonly consistency: ConsistencyName;
+  /** ssp: steps that a read may lack of any worker's updates. Only there. */
+  readonly staleness?: number;
   readonly codec: CodecName;
   /** Workers that the run waits for. */
   readonly workers: number;
@@ -57,19 +50,7 @@ export interface LocalSpec {
   readonly optimizer: OptimizerSpec;
 }
 
-/** Names of the consistencies, with the numbers they have on the wire. */
-export const CONSISTENCY_IDS = { bsp: 1, local: 4 } as const;
-export type ConsistencyName = keyof typeof CONSISTENCY_IDS;
-
 const KINDS: readonly TensorKind[] = ['trainable', 'state', 'frozen'];
-const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
-
-/** The optimizer of a name with TensorFlow.js's defaults. */
-export function optimizerSpec(kind: OptimizerSpec['kind'], learningRate: number): OptimizerSpec {
-  if (kind === 'adam') return { kind, learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
-  if (kind === 'momentum') return { kind, learningRate, momentum: 0.9, nesterov: false };
-  return { kind, learningRate };
-}
 
 export const OUTER_DEFAULTS = { learningRate: 0.7, momentum: 0.9 } as const;
 
@@ -92,6 +73,32 @@ export function blockCodec(codec: CodecName, block: Pick<Block, 'kind'>): CodecN
   return block.kind === 'trainable' ? codec : 'fp32';
 }
 
+/** Whether each worker has a clock of its own, instead of all doing every step together. */
+export function isClocked({ consistency }: Pick<RunSpec, 'consistency'>): boolean {
+  return consistency === 'ssp' || consistency === 'asp';
+}
+
+/** Steps that a worker may be ahead of the slowest; Infinity under asp. */
+export function stalenessOf({
+  consistency,
+  staleness = 0,
+}: Pick<RunSpec, 'consistency' | 'staleness'>): number {
+  return consistency === 'asp' ? Number.POSITIVE_INFINITY : staleness;
+}
+
+/** What is wrong with a consistency and its bound, with the name of the field; undefined: nothing. */
+export function consistencyFault(consistency: string, staleness: number | undefined): string | undefined {
+  if (!Object.hasOwn(CONSISTENCY_IDS, consistency))
+    return `consistency: expected one of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got "${consistency}"`;
+  if (consistency !== 'ssp')
+    return staleness === undefined
+      ? undefined
+      : `staleness: expected only with ssp, got it with ${consistency}`;
+  if (staleness !== undefined && Number.isInteger(staleness) && staleness >= 0 && staleness <= STALENESS_MAX)
+    return undefined;
+  return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
+}
+
 export function toWire(spec: RunSpec): WireSpec {
   return {
     job: spec.job,
@@ -112,6 +119,7 @@ export function toWire(spec: RunSpec): WireSpec {
     stepsPerEpoch: spec.stepsPerEpoch,
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
+    staleness: spec.staleness ?? 0,
     ...(spec.local && {
       localSteps: spec.local.steps,
       innerOptimizer: optimizerToWire(spec.local.optimizer),
@@ -119,30 +127,11 @@ export function toWire(spec: RunSpec): WireSpec {
   };
 }
 
-function optimizerToWire(optimizer: OptimizerSpec): WireOptimizer {
-  return { ...optimizer, kind: (OPTIMIZERS.indexOf(optimizer.kind) + 1) as 1 | 2 | 3 };
-}
-
-function optimizerFromWire(wire: Optimizer__Output): OptimizerSpec {
-  const kind = OPTIMIZERS[wire.kind - 1];
-  if (!kind)
-    throw refuse('RUN_SPEC', `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.kind}`);
-  const { learningRate, momentum, nesterov, beta1, beta2, epsilon } = wire;
-  if (!(learningRate > 0 && Number.isFinite(learningRate)))
-    throw refuse('RUN_SPEC', `expected a learning rate above 0, got ${learningRate}`);
-  if (![momentum, beta1, beta2].every((rate) => rate >= 0 && rate < 1) || !(epsilon >= 0))
-    throw refuse(
-      'RUN_SPEC',
-      `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`,
-    );
-  if (kind === 'adam') return { kind, learningRate, beta1, beta2, epsilon };
-  return kind === 'momentum' ? { kind, learningRate, momentum, nesterov } : { kind, learningRate };
-}
-
 /** Throws Refused where local steps stand beside another consistency, or lack beside `local`. */
 function localFromWire(
   consistency: ConsistencyName,
   { localSteps, innerOptimizer }: RunSpec__Output,
+  tensors: readonly TensorSpec[],
 ): LocalSpec | undefined {
   if (consistency !== 'local') {
     if (localSteps !== 0 || innerOptimizer)
@@ -157,7 +146,7 @@ function localFromWire(
       'RUN_SPEC',
       `expected 1 to ${LOCAL_STEPS_MAX} local steps and an inner optimizer with consistency local, got ${localSteps} and ${innerOptimizer ? 'one' : 'none'}`,
     );
-  return { steps: localSteps, optimizer: optimizerFromWire(innerOptimizer) };
+  return { steps: localSteps, optimizer: optimizerFromWire(innerOptimizer, tensors) };
 }
 
 /** Reads and checks a spec from the network. Throws Refused. */
@@ -183,21 +172,27 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'SCHEMA',
       "expected the schema hash of the manifest's own tensors, got another; rebuild the client",
     );
-  const optimizer = optimizerFromWire(wire.optimizer);
+  const optimizer = optimizerFromWire(wire.optimizer, tensors);
   const codec = (Object.keys(CODEC_IDS) as CodecName[]).find((name) => CODEC_IDS[name] === wire.codec);
   if (!codec)
     throw refuse(
       'RUN_SPEC',
       `expected a codec of ${Object.keys(CODEC_IDS).join(', ')}, got number ${wire.codec}`,
     );
-  const consistencies = Object.keys(CONSISTENCY_IDS) as ConsistencyName[];
-  const consistency = consistencies.find((name) => CONSISTENCY_IDS[name] === wire.consistency);
+  const consistency = (Object.keys(CONSISTENCY_IDS) as ConsistencyName[]).find(
+    (name) => CONSISTENCY_IDS[name] === wire.consistency,
+  );
   if (!consistency)
     throw refuse(
       'RUN_SPEC',
-      `expected a consistency of ${consistencies.join(', ')}, got number ${wire.consistency}`,
+      `expected a consistency of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got number ${wire.consistency}`,
     );
-  const local = localFromWire(consistency, wire);
+  const bound = consistencyFault(
+    consistency,
+    consistency === 'ssp' ? wire.staleness : wire.staleness || undefined,
+  );
+  if (bound) throw refuse('RUN_SPEC', bound);
+  const local = localFromWire(consistency, wire, tensors);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
@@ -205,6 +200,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     tensors,
     optimizer,
     consistency,
+    ...(consistency === 'ssp' ? { staleness: wire.staleness } : {}),
     codec,
     workers: wire.workers,
     globalBatch: wire.globalBatch,
@@ -216,6 +212,11 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   };
 }
 
+const describeInner = (optimizer: OptimizerSpec) =>
+  Object.fromEntries(
+    Object.entries(describeOptimizer(optimizer)).map(([name, text]) => [`inner ${name}`, text]),
+  );
+
 /** Why a worker with `theirs` cannot join a run of `ours`: the first difference; undefined if it can. */
 export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefined {
   const tensors = manifestDifference(ours.tensors, theirs.tensors);
@@ -224,10 +225,11 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
       'SCHEMA',
       `the model differs from the run's: ${tensors}; start every worker with the same job`,
     );
-  const flat = (spec: RunSpec) => ({
+  const flat = (spec: RunSpec): Record<string, string | number> => ({
     job: spec.job,
-    optimizer: JSON.stringify(spec.optimizer),
+    ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
+    staleness: spec.staleness ?? 0,
     codec: spec.codec,
     workers: spec.workers,
     batch: spec.globalBatch,
@@ -235,16 +237,15 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     'steps per epoch': spec.stepsPerEpoch,
     seed: spec.seed,
     'data fingerprint': spec.dataFingerprint,
-    'local steps': spec.local?.steps,
-    'inner optimizer': JSON.stringify(spec.local?.optimizer),
+    ...(spec.local && { 'local steps': spec.local.steps, ...describeInner(spec.local.optimizer) }),
   });
   const a = flat(ours);
   const b = flat(theirs);
-  for (const key of Object.keys(a) as (keyof typeof a)[])
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)]))
     if (a[key] !== b[key])
       return refuse(
         'RUN_SPEC',
-        `the run's ${key} is ${a[key]}, got ${b[key]}; start every worker with the same options`,
+        `the run's ${key} is ${a[key] ?? 'none'}, got ${b[key] ?? 'none'}; start every worker with the same options`,
       );
   return undefined;
 }

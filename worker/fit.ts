@@ -7,7 +7,8 @@ import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
 import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES, LOCAL_STEPS_MAX } from '../shared/limits.js';
-import { type ConsistencyName, type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
+import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
+import { type ConsistencyName, consistencyFault } from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
@@ -39,8 +40,15 @@ export interface FitOptions {
   /** Evaluated after each epoch, divided over the workers. */
   validationData?: FitTensors;
   codec?: CodecName;
-  /** `local`: each worker takes `localSteps` steps with the model's optimizer between two exchanges. Default `bsp`. */
+  /** In place of the one that the model was compiled with: for what TensorFlow.js does not have. */
+  optimizer?: OptimizerSpec;
+  /**
+   * Which workers a step waits for. Default bsp: for all. `local`: each worker takes `localSteps` steps with the
+   * optimizer between two exchanges.
+   */
   consistency?: ConsistencyName;
+  /** With ssp: steps that a worker may be ahead of the slowest. */
+  staleness?: number;
   localSteps?: number;
   /** With `local`: SGD with Nesterov momentum, which the servers run on the differences. Default 0.7. */
   outerLearningRate?: number;
@@ -82,11 +90,17 @@ function optimizerOf(model: LayersModel): OptimizerSpec {
     epsilon?: number | null;
     momentum?: number;
     useNesterov?: boolean;
+    initialAccumulatorValue?: number;
+    decay?: number;
+    centered?: boolean;
   };
   const name = model.optimizer.getClassName();
   switch (name) {
     case 'Adam':
-      return { ...optimizerSpec('adam', config.learningRate), ...pick(config) } as OptimizerSpec;
+      return {
+        ...optimizerSpec('adam', config.learningRate),
+        ...pick({ beta1: config.beta1, beta2: config.beta2, epsilon: config.epsilon }),
+      } as OptimizerSpec;
     case 'Momentum':
       return {
         kind: 'momentum',
@@ -96,33 +110,36 @@ function optimizerOf(model: LayersModel): OptimizerSpec {
       };
     case 'SGD':
       return { kind: 'sgd', learningRate: config.learningRate };
+    case 'Adagrad': {
+      const { initialAccumulatorValue: initialAccumulator } = config;
+      return {
+        ...optimizerSpec('adagrad', config.learningRate),
+        ...pick({ initialAccumulator }),
+      } as OptimizerSpec;
+    }
+    case 'RMSProp': {
+      const { learningRate, decay, momentum, epsilon, centered } = config;
+      return {
+        ...optimizerSpec('rmsprop', learningRate),
+        ...pick({ decay, momentum, epsilon }),
+        centered: centered ?? false,
+      } as OptimizerSpec;
+    }
     default:
       throw new UserError(
-        `fit: expected an optimizer of adam, momentum or sgd, got ${name}; compile the model with one of them`,
+        `fit: expected an optimizer of adam, momentum, sgd, adagrad or rmsprop, got ${name}; compile the model with one of them, or give fit an optimizer of its own`,
       );
   }
 }
 
-function pick({
-  beta1,
-  beta2,
-  epsilon,
-}: {
-  beta1?: number;
-  beta2?: number;
-  epsilon?: number | null;
-}): object {
-  return Object.fromEntries(
-    Object.entries({ beta1, beta2, epsilon }).filter(([, value]) => typeof value === 'number'),
-  );
-}
+/** What is a number: tf.js has null and undefined where it takes its default. */
+const pick = (numbers: Record<string, number | null | undefined>): object =>
+  Object.fromEntries(Object.entries(numbers).filter(([, value]) => typeof value === 'number'));
 
 /** Throws UserError where options of `local` stand beside another consistency, lack, or are out of range. */
 function localOf(options: FitOptions): LocalOptions | undefined {
   const { consistency = 'bsp', localSteps: steps, outerLearningRate, outerMomentum } = options;
-  if (consistency !== 'bsp' && consistency !== 'local')
-    throw new UserError(`fit: expected a consistency of bsp or local, got ${JSON.stringify(consistency)}`);
-  if (consistency === 'bsp') {
+  if (consistency !== 'local') {
     if (steps === undefined && outerLearningRate === undefined && outerMomentum === undefined)
       return undefined;
     throw new UserError(
@@ -205,7 +222,12 @@ export async function fit(
   options: FitOptions,
 ): Promise<FitHistory> {
   const { epochs = 1, batchSize = 32, workers = 1, seed = 1, validationData } = options;
-  const optimizer = optimizerOf(model);
+  const optimizer = options.optimizer ?? optimizerOf(model);
+  const fault = optimizerFault(optimizer);
+  if (fault) throw new UserError(`fit: the optimizer ${optimizer.kind}: ${fault}`);
+  const { consistency = 'bsp' } = options;
+  const bound = consistencyFault(consistency, options.staleness);
+  if (bound) throw new UserError(`fit: ${bound}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
     throw new UserError(
@@ -238,7 +260,8 @@ export async function fit(
       globalBatch: batchSize,
       workers,
       codec: options.codec ?? 'fp16',
-      consistency: options.consistency ?? 'bsp',
+      consistency,
+      staleness: options.staleness,
       local: localOf(options),
       seed,
       join: formatAddress(parseAddress(options.join)),

@@ -63,6 +63,8 @@ export function bulkOf(step: number, block: number, codec: CodecName, values: Fl
     crc32: crc32(payload),
     version: 0,
     fetched: false,
+    clockMin: 0,
+    clockMax: 0,
     payload,
   };
 }

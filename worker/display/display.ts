@@ -122,17 +122,18 @@ export class Display {
     if (!start) return;
     const rate = event.seconds / event.step;
     // What fp32 would have taken, over what was sent.
-    const smaller = (start.parameters * 4 * event.step) / Math.max(1, event.bytesPushed);
+    const smaller = (4 * event.elementsPushed) / Math.max(1, event.bytesPushed);
+    const whose = event.worker === undefined ? '' : ` of worker ${event.worker}`;
     const perSecond = (event.bytesPushed + event.bytesPulled) / event.seconds;
     const line =
-      `epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  loss ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}  ` +
-      `${count(event.samplesPerSecond)} samples/s  wire ${size(perSecond)}/s, ${smaller.toFixed(1)}× smaller than fp32  ETA ${duration((event.steps - event.step) * rate)}`;
+      `epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  loss${whose} ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}  ` +
+      `${count(event.samplesPerSecond)} samples/s${whose}  wire ${size(perSecond)}/s, ${smaller.toFixed(1)}× smaller than fp32  ETA ${duration((event.steps - event.step) * rate)}`;
     if (!this.#live) return this.#progress(line, event.step === event.steps);
-    this.#rates = `${count(event.samplesPerSecond)} samples/s  on the wire ${size(perSecond)}/s a worker, ${smaller.toFixed(1)}× smaller than fp32`;
+    this.#rates = `${count(event.samplesPerSecond)} samples/s${whose}  on the wire ${size(perSecond)}/s a worker, ${smaller.toFixed(1)}× smaller than fp32`;
     this.#live(
       [
         `${bar(event.step / event.steps)} ${percent(event.step / event.steps)}  epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  ETA ${duration((event.steps - event.step) * rate)}`,
-        `loss ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}${this.#test ? `  (${this.#test})` : ''}`,
+        `loss${whose} ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}${this.#test ? `  (${this.#test})` : ''}`,
         this.#rates,
       ].join('\n'),
     );

@@ -5,6 +5,7 @@
 import { type BlockLayout, blockOffset } from '../../shared/blocks/blocks.js';
 import type { Kernels } from '../../shared/kernels/kernels.js';
 import { applyOptimizer, initialSlots } from '../../shared/optimizer/apply.js';
+import { ruleOf, type TensorRule } from '../../shared/optimizer/groups.js';
 import type { OptimizerSpec } from '../../shared/run-spec.js';
 
 export interface LocalMemory {
@@ -44,12 +45,17 @@ export class LocalSteps {
   readonly #modelBytes: number;
   /** Steps that the optimizer has taken: Adam's t is one more. */
   #updates = 0;
+  /** Steps of the run, skipped ones too: what a schedule goes by. */
+  #step = 0;
+  /** What holds for each tensor. */
+  readonly #rules: readonly TensorRule[];
   #sums: RoundSums = noSums();
   #lostSamples = 0;
 
   constructor(layout: BlockLayout, optimizer: OptimizerSpec, memory: LocalMemory) {
     this.#layout = layout;
     this.#optimizer = optimizer;
+    this.#rules = layout.tensors.map(({ name }) => ruleOf(optimizer, name));
     this.#memory = memory;
     this.#modelBytes = 4 * layout.elementsPadded;
     this.#forget();
@@ -70,12 +76,13 @@ export class LocalSteps {
    */
   step({ samples, lossSum, correct }: StepSums): boolean {
     const { kernels, gradients, parameters } = this.#memory;
+    const step = this.#step++;
     if (!Number.isFinite(lossSum) || !this.#allFinite()) {
       this.#sums.skipped++;
       this.#lostSamples += samples;
       return false;
     }
-    for (const { offset, elements, kind, slots } of this.#blocks()) {
+    for (const { offset, elements, kind, rule, slots } of this.#blocks()) {
       if (kind === 'state') kernels.copyBytes(gradients + offset, 4 * elements, parameters + offset);
       else
         applyOptimizer(kernels, this.#optimizer, {
@@ -83,6 +90,8 @@ export class LocalSteps {
           elements,
           gradientScale: 1,
           version: this.#updates,
+          step,
+          rule,
         });
     }
     this.#updates++;
@@ -147,7 +156,7 @@ export class LocalSteps {
         { length: slotCount },
         (_, slot) => this.#memory.own + (1 + slot) * this.#modelBytes + offset,
       );
-      yield { offset, elements: block.elements, kind: block.kind, slots };
+      yield { offset, elements: block.elements, kind: block.kind, rule: this.#rules[block.tensor], slots };
     }
   }
 }

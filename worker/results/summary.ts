@@ -16,7 +16,10 @@ export interface Summary {
   consistency: string;
   codec: string;
   epochs: number;
-  /** Optimizer updates, skipped ones not counted; under `local` those of worker 0 in rounds that were applied. */
+  /**
+   * Optimizer updates, skipped ones not counted; under ssp and asp each worker's steps are updates of their own,
+   * under `local` those of worker 0 count, in rounds that were applied.
+   */
   steps: number;
   /** Training samples that contributed, over all workers. */
   samples: number;

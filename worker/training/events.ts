@@ -1,6 +1,8 @@
 // What a worker says while it trains: the JSON lines of --json, and what the display and the curve are made of.
 
 export type TrainEvent =
+  /** A node with both roles: others reach its server here. */
+  | { event: 'serving'; address: string }
   | { event: 'ready'; role: 'worker'; metrics: string }
   | { event: 'backend'; backend: string; why: string }
   | { event: 'data'; name: string; warm: boolean; train: number; test: number; seconds: number }
@@ -43,10 +45,12 @@ export type TrainEvent =
   | {
       event: 'step';
       epoch: number;
-      /** Steps done. */
+      /** Steps done; under ssp and asp by this worker. */
       step: number;
       steps: number;
-      /** Behind loss and accuracy, over all workers. */
+      /** Under ssp and asp: the rank whose own step this is; loss, accuracy and samplesPerSecond are then its own. */
+      worker?: number;
+      /** Behind loss and accuracy, over all workers; under ssp and asp this worker's own. */
       samples: number;
       loss: number;
       accuracy: number;
@@ -57,6 +61,8 @@ export type TrainEvent =
       /** Payload of this worker since the start. */
       bytesPushed: number;
       bytesPulled: number;
+      /** Numbers that the pushed payload stands for. */
+      elementsPushed: number;
     }
   | {
       event: 'epoch';

@@ -5,11 +5,11 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
-import type { OptimizerSpec } from '../../shared/run-spec.js';
-import { OUTER_DEFAULTS, optimizerSpec } from '../../shared/run-spec.js';
+import { OUTER_DEFAULTS } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
+import type { ServeOptions } from '../exchange/messages.js';
 import type { DataShape, Job, Loss } from '../job.js';
 import { loadJob } from '../load-job.js';
 import { withKeyedWeights } from '../model/keyed-math-random.js';
@@ -17,8 +17,9 @@ import { readTensors, tensorsOf } from '../model/model-tensors.js';
 import { CurveFile } from '../results/curve-file.js';
 import { drawCurve } from '../results/curve-picture.js';
 import { saveLayersModel } from '../results/layers-model.js';
-import { createRunFolder, type RunFolder, writeConfig } from '../results/run-folder.js';
+import { createRunFolder, type RunFolder, writeConfig, writeOptimizer } from '../results/run-folder.js';
 import { type Summary, writeSummary } from '../results/summary.js';
+import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
 import { type LocalOptions, train } from './train.js';
@@ -30,6 +31,17 @@ export interface RunJobOptions {
   onEvent(event: TrainEvent): void;
   onNotice(sentence: string): void;
   signal: AbortSignal;
+  /** Module of the exchange thread of a node with both roles, for --serve. */
+  peerThread: URL;
+}
+
+function serveOptions({ listen, advertise, join, memoryBytes }: WorkerOptions): ServeOptions {
+  return {
+    listen: formatAddress(listen),
+    advertise: advertise && formatAddress(advertise),
+    join: join && formatAddress(join),
+    memoryBytes,
+  };
 }
 
 /** The job's model with its first weights. Throws UserError where the job's own code fails. */
@@ -47,6 +59,12 @@ function buildModel(job: Job, options: WorkerOptions, { shape, classes }: DataSh
   return model;
 }
 
+/** The consistency with the number that belongs to it, for the title of the curve. */
+function consistencyLabel({ consistency, staleness, localSteps }: WorkerOptions): string {
+  if (staleness !== undefined) return `${consistency} (staleness ${staleness})`;
+  return localSteps === undefined ? consistency : `${consistency} (${localSteps} steps)`;
+}
+
 /** The job's loss; what its own code throws is told as the job's. */
 function lossOf({ loss }: Job, name: string): Loss {
   if (typeof loss === 'string') return loss;
@@ -60,7 +78,8 @@ function lossOf({ loss }: Job, name: string): Loss {
 }
 
 /** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
-export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJobOptions): Promise<void> {
+export async function runJob(runOptions: RunJobOptions): Promise<void> {
+  const { options, plain, onEvent, onNotice, signal } = runOptions;
   const job = await loadJob(options.job);
   const backend = await chooseBackend(options.backend);
   await setBackend(backend.name === 'cuda' ? 'tensorflow' : backend.name);
@@ -83,16 +102,13 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     seconds,
   });
 
-  const optimizer: OptimizerSpec = optimizerSpec(
-    options.optimizer ?? job.optimizer.kind,
-    options.learningRate ?? job.optimizer.learningRate,
-  );
   const { localSteps, outerLearningRate, outerMomentum } = options;
   const local: LocalOptions | undefined =
     localSteps === undefined ? undefined : { steps: localSteps, outerLearningRate, outerMomentum };
   const epochs = options.epochs ?? job.epochs;
   const model = buildModel(job, options, dataset);
   const data = imageData(dataset, options.batch, options.seed);
+  const optimizer = compileOptimizer(job.optimizer, options, epochs * data.stepsPerEpoch(options.batch));
   let folder: RunFolder | undefined;
   let curve: CurveFile | undefined;
   let rank = -1;
@@ -135,12 +151,17 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       workers: options.workers,
       codec: options.codec,
       consistency: options.consistency,
+      staleness: options.staleness,
       local,
       seed: options.seed,
-      join: formatAddress(options.join),
+      join: options.join ? formatAddress(options.join) : '',
+      peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
       run: options.run ?? '',
       peerDeadlineMs: options.peerDeadlineMs,
-      metrics: metricsAddress({ metrics: options.metrics }),
+      metrics: metricsAddress({
+        metrics: options.metrics,
+        listen: options.serve ? options.listen : undefined,
+      }),
       onEvent: record,
       signal,
       async onStart(started) {
@@ -149,14 +170,14 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
         await writeConfig(folder, {
           ...plain,
           epochs,
-          optimizer: optimizer.kind,
-          'learning-rate': optimizer.learningRate,
+          ...optimizerFlags(optimizer),
           ...(local && {
             'outer-learning-rate': outerLearningRate ?? OUTER_DEFAULTS.learningRate,
             'outer-momentum': outerMomentum ?? OUTER_DEFAULTS.momentum,
           }),
           backend: backend.name,
         });
+        await writeOptimizer(folder, optimizer);
         curve = await CurveFile.open(folder.curveCsv);
       },
     });
@@ -181,7 +202,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       folder.curveCsv,
       folder.curveSvg,
       `${job.name}: loss and accuracy`,
-      `${result.servers} servers, ${result.workers} workers, ${options.consistency}${local ? ` (${local.steps} steps)` : ''}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+      `${result.servers} servers, ${result.workers} workers, ${consistencyLabel(options)}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
     );
     const summary: Summary = {
       run: result.run,
@@ -200,9 +221,8 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       trainSeconds: result.trainSeconds,
       samplesPerSecond: result.samples / result.trainSeconds,
       phaseSeconds: result.phaseSeconds,
-      // Every worker pushes and pulls the same number of bytes, whatever its share of the batch.
-      bytesPushed: result.bytesPushed * result.workers,
-      bytesPulled: result.bytesPulled * result.workers,
+      bytesPushed: result.bytesPushed,
+      bytesPulled: result.bytesPulled,
       bytesRetried: 0,
       weightsSha256: result.weightsSha256,
       modelPath: folder.model,

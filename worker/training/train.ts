@@ -6,13 +6,15 @@ import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
+import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
 import {
   type ConsistencyName,
+  isClocked,
   type OptimizerSpec,
   outerOptimizer,
   type RunSpec,
 } from '../../shared/run-spec.js';
-import { ExchangeClient } from '../exchange/exchange-client.js';
+import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
 import { type Batch, Compute } from '../model/compute.js';
@@ -54,11 +56,15 @@ export interface TrainOptions {
   workers: number;
   codec: CodecName;
   consistency: ConsistencyName;
+  /** Only with ssp. */
+  staleness?: number;
   /** There under `local`: steps between two exchanges, and what the servers run on the differences. */
   local?: LocalOptions;
   seed: number;
-  /** HOST:PORT of the keeper. */
+  /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
+  /** A node with both roles. */
+  peer?: Peer;
   run: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
@@ -74,13 +80,18 @@ export interface TrainResult {
   rank: number;
   servers: number;
   workers: number;
-  /** Updates applied; under `local` this worker's own, in rounds that were applied. */
+  /**
+   * Updates applied: under ssp and asp each worker's steps are updates of their own; under `local` this worker's,
+   * in rounds that were applied.
+   */
   steps: number;
+  /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
   accuracy: number;
   loss: number;
   trainSeconds: number;
   phaseSeconds: Record<string, number>;
+  /** Of all workers. */
   bytesPushed: number;
   bytesPulled: number;
   weightsSha256: string;
@@ -91,7 +102,9 @@ const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'op
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { model, data, globalBatch, workers, epochs, seed, onEvent, signal } = options;
-  const tensors = tensorsOf(model);
+  const tensors = freezeGroups(tensorsOf(model), options.optimizer.groups);
+  const fault = groupsFault(options.optimizer, tensors);
+  if (fault) throw new UserError(`optimizer.groups: ${fault}`);
   const stepsPerEpoch = data.stepsPerEpoch(globalBatch);
   if (stepsPerEpoch < 1)
     throw new UserError(
@@ -107,6 +120,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
     optimizer: local ? outerOptimizer(local.outerLearningRate, local.outerMomentum) : options.optimizer,
     consistency: options.consistency,
+    ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec: options.codec,
     workers,
     globalBatch,
@@ -122,6 +136,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     {
       spec,
       join: options.join,
+      peer: options.peer,
+      onServing: (address) => onEvent({ event: 'serving', address }),
       run: options.run,
       label: `${hostname()}:${process.pid}`,
       peerDeadlineMs: options.peerDeadlineMs,
@@ -159,7 +175,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       (typeof PHASE_NAMES)[number],
       number
     >;
-    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, trainSeconds: 0 };
+    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
+    const clocked = isClocked(spec);
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
@@ -191,7 +208,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           phases,
         });
         const t3 = performance.now();
-        // Where the step was skipped these are the old ones: the forward pass has moved the model's state.
+        // Where the step was skipped these are the old ones: the forward pass has moved the model's state. With a
+        // clock of its own a worker then reads all the same, so that what it has is never too old.
         assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
@@ -215,12 +233,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         seconds.decode += round.decodeSeconds;
         totals.pushed += round.bytesPushed;
         totals.pulled += round.bytesPulled;
-        totals.steps += round.steps;
+        totals.elementsPushed += round.elementsPushed;
+        if (!clocked) totals.steps += round.steps;
         if (!round.skipped) totals.samples += round.samples;
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
         onEvent({
           event: 'step',
           ...at,
+          ...(clocked ? { worker: rank } : {}),
           samples: round.samples,
           loss: round.loss,
           accuracy: round.accuracy,
@@ -230,6 +250,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           seconds: elapsed,
           bytesPushed: totals.pushed,
           bytesPulled: totals.pulled,
+          elementsPushed: totals.elementsPushed,
         });
       }
       totals.trainSeconds += (performance.now() - epochStarted) / 1000;
@@ -238,9 +259,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const step = epoch * stepsPerEpoch;
       client.progress(step, 'evaluate');
       // Between evaluations nobody waits at the end of an epoch, so one version is to be had only at the last one.
+      // At an evaluation everybody does, also with clocks of their own: nobody goes on before all have given theirs.
       const isLast = epoch === epochs;
       if (data.hasTest || isLast) {
-        await client.pullMasters(step);
+        const { updates } = await client.pullMasters(step);
+        if (clocked) totals.steps = updates;
         assignTensors(tensors, (index) => client.masters(index));
       }
       const share = { records: 0, lossSum: 0, correct: 0 };
@@ -274,7 +297,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const values = client.masters(index);
       hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
-    await client.done();
+    const moved = await client.done({ bytesPushed: totals.pushed, bytesPulled: totals.pulled });
     const count = epochs * stepsPerEpoch;
     return {
       run,
@@ -282,7 +305,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       servers,
       workers,
       steps: totals.steps,
-      samples: totals.samples,
+      samples: clocked ? Math.round((totals.steps * globalBatch) / workers) : totals.samples,
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
@@ -292,8 +315,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           seconds[name] / count,
         ]),
       ),
-      bytesPushed: totals.pushed,
-      bytesPulled: totals.pulled,
+      ...moved,
       weightsSha256: hash.digest('hex'),
     };
   } finally {

@@ -7,6 +7,14 @@ export const Consistency = {
    */
   CONSISTENCY_BSP: 1,
   /**
+   * Each contribution is an update of its own; a worker is at most `staleness` steps ahead of the slowest.
+   */
+  CONSISTENCY_SSP: 2,
+  /**
+   * The same without a bound: nobody waits for anybody.
+   */
+  CONSISTENCY_ASP: 3,
+  /**
    * Workers take steps with an optimizer of their own and exchange what came of them once a round, as under BSP
    * (local SGD, DiLoCo): a step of the parameters service is then a round, a gradient the difference of a worker's
    * parameters before and after it.
@@ -22,6 +30,16 @@ export type Consistency =
    */
   | 'CONSISTENCY_BSP'
   | 1
+  /**
+   * Each contribution is an update of its own; a worker is at most `staleness` steps ahead of the slowest.
+   */
+  | 'CONSISTENCY_SSP'
+  | 2
+  /**
+   * The same without a bound: nobody waits for anybody.
+   */
+  | 'CONSISTENCY_ASP'
+  | 3
   /**
    * Workers take steps with an optimizer of their own and exchange what came of them once a round, as under BSP
    * (local SGD, DiLoCo): a step of the parameters service is then a round, a gradient the difference of a worker's

@@ -31,6 +31,10 @@ export interface RunSpec {
    */
   'dataFingerprint'?: (string);
   /**
+   * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
+   */
+  'staleness'?: (number);
+  /**
    * CONSISTENCY_LOCAL: steps of a round; one ends at the end of an epoch, too.
    */
   'localSteps'?: (number);
@@ -64,6 +68,10 @@ export interface RunSpec__Output {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint': (string);
+  /**
+   * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
+   */
+  'staleness': (number);
   /**
    * CONSISTENCY_LOCAL: steps of a round; one ends at the end of an epoch, too.
    */

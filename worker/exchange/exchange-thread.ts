@@ -1,0 +1,262 @@
+// The exchange thread: everything of a worker that talks. Membership, the exchange itself, the heartbeat with
+// the compute thread's progress, and the metrics. So a long computation delays no acknowledgement, and a slow
+// network no computation.
+import { performance } from 'node:perf_hooks';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Registry } from 'prom-client';
+import { Exchange } from '../../shared/client/exchange.js';
+import { joinRun, type Membership } from '../../shared/client/membership.js';
+import { EXIT, isExpected, RunError, sentence } from '../../shared/errors.js';
+import { loadKernels } from '../../shared/kernels/load.js';
+import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
+import { serveMetrics } from '../../shared/metrics/http.js';
+import { createMetrics } from '../../shared/metrics/metrics.js';
+import type { ParametersStreams } from '../../shared/rpc/in-process.js';
+import { isClocked, layoutOf } from '../../shared/run-spec.js';
+import { LocalSteps, type RoundSums } from '../local/local-steps.js';
+import { roundsOf } from '../local/rounds.js';
+import {
+  type Exchanged,
+  type FromThread,
+  PHASES,
+  type Stepped,
+  type ThreadData,
+  type ToThread,
+} from './messages.js';
+
+const port = parentPort as NonNullable<typeof parentPort>;
+const data = workerData as ThreadData;
+const { spec } = data;
+const say = (message: FromThread) => port.postMessage(message);
+
+/** What a node with both roles adds to the thread: its server runs here too. */
+export interface OwnServer {
+  /** Its registry is served beside the worker's. */
+  readonly registry: Registry;
+  /** The keeper's address. */
+  readonly join: string;
+  /** Streams to the shard of this process; undefined for the address of another. */
+  streamsTo(address: string): ParametersStreams | undefined;
+  close(): Promise<void>;
+}
+
+const layout = layoutOf(spec);
+const kernels = loadKernels({ memory: data.memory });
+const clock = new Float64Array(data.clock);
+const metrics = createMetrics('worker');
+const rounds = roundsOf(spec);
+const local = spec.local && new LocalSteps(layout, spec.local.optimizer, { kernels, ...data });
+
+let membership: Membership | undefined;
+let exchange: Exchange | undefined;
+let failed = false;
+let finished = false;
+let own: OwnServer | undefined;
+let stepsDone = 0;
+/** Since when this worker takes part in an exchange (ms, monotonic); undefined while it does not. */
+let exchangingSince: number | undefined;
+
+function fail(error: unknown): void {
+  if (failed) return;
+  failed = true;
+  if (!isExpected(error)) throw error;
+  say({ kind: 'failed', message: sentence(error), mistake: error.exitStatus === EXIT.mistake });
+}
+
+async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepped> {
+  const { samples, lossSum, correct, phases, epoch } = message;
+  metrics.epoch.set(epoch);
+  const started = performance.now();
+  const batch = { samples, lossSum, correct };
+  const applied = local?.step(batch) ?? true;
+  const isEnd = rounds.endsWith(stepsDone++);
+  const sums: RoundSums | undefined = !local
+    ? { ...batch, steps: 1, skipped: 0, usable: Number.isFinite(lossSum) }
+    : isEnd
+      ? local.contribution()
+      : undefined;
+  const optimizerSeconds = (performance.now() - started) / 1000;
+  const exchanged = sums && (await exchangeRound(sums));
+  const seconds = {
+    data: phases.dataSeconds,
+    compute: phases.computeSeconds,
+    ...(local && { optimizer: optimizerSeconds }),
+    ...(exchanged && {
+      encode: exchanged.encodeSeconds,
+      wait: exchanged.waitSeconds,
+      decode: exchanged.decodeSeconds,
+    }),
+  };
+  for (const [phase, value] of Object.entries(seconds))
+    metrics.stepPhaseSeconds.observe(value, { phase: phase as keyof typeof seconds });
+  const total = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+  metrics.stepPhaseSeconds.observe(total, { phase: 'step' });
+  return { ...(local && { local: { skipped: !applied, optimizerSeconds } }), exchanged };
+}
+
+/** Pushes the gradients of a step, or the differences of a round, and takes the new parameters. */
+async function exchangeRound({
+  samples,
+  lossSum,
+  correct,
+  steps,
+  skipped,
+  usable,
+}: RoundSums): Promise<Exchanged> {
+  const finite = (exchange as Exchange).measure();
+  exchangingSince = performance.now();
+  const result = await (exchange as Exchange).pushPull({
+    samples,
+    allFinite: finite && usable,
+    lossScale: 1,
+    lossSum: Number.isFinite(lossSum) ? lossSum : 0,
+    correct,
+  });
+  exchangingSince = undefined;
+  const { outcome } = result;
+  local?.end(outcome.skipped, finite);
+  const run = (membership as Membership).run;
+  // Only now is it known what has become of the steps of the round.
+  metrics.steps.add(outcome.skipped ? 0 : steps, { outcome: 'applied' });
+  metrics.steps.add(outcome.skipped ? steps + skipped : skipped, { outcome: 'skipped' });
+  count('sent', result.bytesPushed, result.elementsPushed);
+  count('received', result.bytesPulled, result.elementsPulled);
+  metrics.inFlightBytes.set((exchange as Exchange).inFlightBytes);
+  if (!outcome.skipped) {
+    metrics.samples.add(samples);
+    metrics.loss.set(outcome.loss, { run, split: 'train' });
+    metrics.accuracy.set(outcome.accuracy, { run, split: 'train' });
+  }
+  return {
+    steps: outcome.skipped ? 0 : steps,
+    skipped: outcome.skipped,
+    notFinite: outcome.notFinite,
+    samples: outcome.samples,
+    loss: outcome.loss,
+    accuracy: outcome.accuracy,
+    encodeSeconds: result.encodeSeconds,
+    waitSeconds: result.waitSeconds,
+    decodeSeconds: result.decodeSeconds,
+    bytesPushed: result.bytesPushed,
+    bytesPulled: result.bytesPulled,
+    elementsPushed: result.elementsPushed,
+  };
+}
+
+function count(direction: 'sent' | 'received', bytes: number, elements: number): void {
+  metrics.bytes.add(bytes, { direction, codec: spec.codec });
+  metrics.elements.add(elements, { direction });
+}
+
+async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'answer' }>['answer']> {
+  switch (message.kind) {
+    case 'initialize':
+      await exchange?.initialize();
+      return undefined;
+    case 'pull':
+    case 'masters': {
+      const masters = message.kind === 'masters';
+      const round = rounds.endedAfter(message.step);
+      const pulled = await (exchange as Exchange).fetch(
+        round,
+        masters ? 'fp32' : undefined,
+        masters ? data.gradients : data.parameters,
+      );
+      // Where workers have clocks of their own, others may be ahead of one that only begins.
+      const exact = masters || !isClocked(spec);
+      if (exact && (pulled.skew > 0 || pulled.step !== round))
+        throw new RunError(
+          `expected parameters of step ${round} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`,
+        );
+      if (!masters) local?.begin();
+      return { updates: pulled.updates };
+    }
+    case 'step':
+      return step(message);
+    case 'evaluation': {
+      const whole = await (membership as Membership).evaluate(message);
+      const run = (membership as Membership).run;
+      metrics.loss.set(whole.loss, { run, split: 'test' });
+      metrics.accuracy.set(whole.accuracy, { run, split: 'test' });
+      return { loss: whole.loss, accuracy: whole.accuracy, records: whole.records };
+    }
+    case 'cache':
+      metrics.cacheRequests.add(message.hits, { result: 'hit' });
+      metrics.cacheRequests.add(message.misses, { result: 'miss' });
+      return undefined;
+    case 'done':
+      exchange?.close();
+      finished = true;
+      return (membership as Membership).done(message);
+    case 'leave':
+      finished = true;
+      exchange?.close();
+      membership?.leave();
+      await own?.close();
+      return undefined;
+  }
+}
+
+async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>): Promise<void> {
+  // With its work done, a worker needs no keeper any more.
+  own = await serve?.((error) => void (finished || fail(error)));
+  const registries = own ? [metrics.registry, own.registry] : [metrics.registry];
+  const server = await serveMetrics(registries, data.metrics, () =>
+    exchange && !failed
+      ? { healthy: true }
+      : { healthy: false, reason: failed ? 'the run has failed' : 'the run has not started' },
+  );
+  say({ kind: 'ready', metrics: server.url });
+  membership = await joinRun({
+    address: own?.join ?? data.join,
+    run: data.run,
+    spec,
+    label: data.label,
+    peerDeadlineMs: data.peerDeadlineMs,
+    onWelcome: (welcome) => say({ kind: 'welcome', welcome }),
+    onLost: fail,
+  });
+  const { run, rank, view } = membership;
+  exchange = await Exchange.open({
+    run,
+    rank,
+    spec,
+    layout,
+    view,
+    memory: { kernels, gradients: data.gradients, parameters: data.parameters, scratch: data.scratch },
+    peerDeadlineMs: data.peerDeadlineMs,
+    streamsTo: own?.streamsTo,
+    onWaiting(waiting) {
+      if (!local) return say({ kind: 'waiting', ...waiting });
+      // Servers wait while the workers take their own steps; this one waits from its exchange on.
+      const waitedMs = exchangingSince === undefined ? 0 : performance.now() - exchangingSince;
+      if (waitedMs < WAITING_NOTICE_MS) return;
+      const seconds = Math.min(waiting.seconds, waitedMs / 1000);
+      say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
+    },
+  });
+  metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
+  metrics.viewNumber.set(view.number);
+  metrics.viewMembers.set(view.servers.length, { member: 'server' });
+  metrics.viewMembers.set(view.workers.length, { member: 'worker' });
+  setInterval(() => {
+    const [atStep, phase, since] = clock;
+    membership?.progress({
+      step: atStep,
+      phase: PHASES[phase],
+      secondsInPhase: Math.max(0, (Date.now() - since) / 1000),
+    });
+  }, HEARTBEAT_MS).unref();
+  say({ kind: 'started', run, rank, servers: view.servers.length, workers: view.workers.length });
+}
+
+/**
+ * Runs the exchange thread of this process; called once, by the module that the thread was started with.
+ * @param serve starts the server of a node with both roles
+ */
+export function runExchangeThread(serve?: (lost: (error: Error) => void) => Promise<OwnServer>): void {
+  port.on('message', (message: ToThread) => {
+    handle(message).then((answer) => say({ kind: 'answer', answer }), fail);
+  });
+  main(serve).catch(fail);
+}
