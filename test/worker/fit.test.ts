@@ -245,7 +245,7 @@ for (const [what, options, message] of [
     { consistency: 'local', localSteps: 2, outerLearningRate: 0 },
     /outerLearningRate above 0/,
   ],
-  ['a consistency that does not exist', { consistency: 'eventual' }, /bsp or local, got "eventual"/],
+  ['a consistency that does not exist', { consistency: 'eventual' }, /bsp, ssp, asp, local, got "eventual"/],
 ] as const)
   test.serial(`${what} is refused`, async (t) => {
     const { xs, ys } = data();
