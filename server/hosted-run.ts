@@ -5,7 +5,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecNames, codecs } from '../shared/codec/registry.js';
-import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
+import { OBSERVERS_MAX, PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
 import { frameBulk } from '../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
@@ -27,6 +27,8 @@ interface Queued {
   readonly block: number;
   readonly codec: CodecName;
   readonly fetched: boolean;
+  /** What was fetched, encoded before the block changed. */
+  kept?: Framed;
   /** ssp, asp: the clock that the worker enters with it. */
   step?: number;
 }
@@ -65,6 +67,8 @@ export class HostedRun {
   readonly #encoded = new Map<number, Framed>();
   readonly #frames = new FramePool();
   readonly #dirty = new Set<Writer>();
+  /** How many answers to fetches have still to be sent of a block, as it stood when they were asked. */
+  readonly #promised = new Map<number, number>();
   #waitingSince: number;
   /** ssp, asp: who waits for whom; under bsp all wait for the same. */
   readonly #waits: ClockedWaits | undefined;
@@ -108,6 +112,12 @@ export class HostedRun {
 
   /** @param rank the worker whose stream it is; undefined: an observer */
   attachReader(call: PullCall, rank?: number): Reader {
+    const observers = rank === undefined ? [...this.#readers].filter((each) => each.rank === undefined) : [];
+    if (observers.length >= OBSERVERS_MAX)
+      throw refuse(
+        'FULL',
+        `expected at most ${OBSERVERS_MAX} observers of a run, got one more; close another`,
+      );
     const reader: Reader = {
       call,
       rank,
@@ -124,7 +134,8 @@ export class HostedRun {
   }
 
   detachReader(reader: Reader): void {
-    this.#readers.delete(reader);
+    if (!this.#readers.delete(reader)) return;
+    for (const { fetched, block } of reader.queue) if (fetched) this.#keepPromise(block);
     for (const block of reader.queued.keys()) this.#forgetUnawaited(block);
   }
 
@@ -176,6 +187,7 @@ export class HostedRun {
     let effects: Effect[];
     if (contribution) {
       this.metrics.moved('received', contribution.codec, contribution.payload.byteLength);
+      if (this.#promised.has(contribution.block)) this.#copyForReaders(contribution.block);
       effects = this.shard.contribution(rank, contribution);
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
     } else if (header) {
@@ -228,6 +240,7 @@ export class HostedRun {
     this.#readers.clear();
     this.#dirty.clear();
     this.#encoded.clear();
+    this.#promised.clear();
   }
 
   #carryOut(effect: Effect): void {
@@ -319,8 +332,31 @@ export class HostedRun {
     const [fetch] = reader.fetches;
     if (!fetch || !this.shard.initialized || fetch.step > this.shard.step) return;
     reader.fetches.shift();
-    for (const block of fetch.blocks) reader.queue.push({ block, codec: fetch.codec, fetched: true });
+    for (const block of fetch.blocks) {
+      reader.queue.push({ block, codec: fetch.codec, fetched: true });
+      this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
+    }
     this.#send(reader);
+  }
+
+  /** A block is about to change: whoever fetched it before gets it as it is now, so that readers never stop training. */
+  #copyForReaders(block: number): void {
+    for (const reader of this.#readers)
+      for (const queued of reader.queue) {
+        if (!queued.fetched || queued.block !== block) continue;
+        try {
+          queued.kept ??= this.#encode(block, queued.codec, true);
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          this.#refuseReader(reader, error);
+        }
+      }
+  }
+
+  #keepPromise(block: number): void {
+    const left = (this.#promised.get(block) ?? 1) - 1;
+    if (left > 0) this.#promised.set(block, left);
+    else this.#promised.delete(block);
   }
 
   #send(reader: Reader): void {
@@ -329,8 +365,9 @@ export class HostedRun {
       if (!next) return;
       let message: Framed;
       try {
+        if (next.fetched) this.#keepPromise(next.block);
         message = next.fetched
-          ? this.#encode(next.block, next.codec, true)
+          ? (next.kept ?? this.#encode(next.block, next.codec, true))
           : next.step === undefined
             ? this.#shared(reader, next.block, next.codec)
             : this.#answer(reader, next, next.step);

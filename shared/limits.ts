@@ -31,6 +31,10 @@ export const UNREAD_MAX = 4096;
 export const WAITING_NOTICE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */
 export const DRAIN_MS = 3_000;
+/** How often an evaluator asks whether its run has begun. */
+export const RUN_POLL_MS = 500;
+/** Most steps from one evaluation of an evaluator to the next. */
+export const EVERY_STEPS_MAX = 1_000_000_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
 /** Bytes of a tf.data dataset that `fit` gathers in memory. */
@@ -51,6 +55,8 @@ export const TENSOR_RANK_MAX = 8;
 export const NAME_CHARACTERS_MAX = 256;
 /** Groups of parameters of one optimizer. */
 export const GROUPS_MAX = 64;
+/** Who reads a run on one server without being one of its workers; each may make it copy its shard once. */
+export const OBSERVERS_MAX = 16;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
 /** Steps that a worker may be ahead of the slowest under ssp; whoever wants more wants asp. */

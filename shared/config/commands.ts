@@ -11,7 +11,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
   OPTIONS;
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
-const { backend, seed, cache, out, summary, peers, serve, staleness } = OPTIONS;
+const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
@@ -207,6 +207,8 @@ export const WORKER = define({
   summary: 'Computes gradients of a job on its part of the data.',
   options: {
     join,
+    evaluate,
+    everySteps,
     serve,
     listen,
     advertise,
@@ -248,8 +250,18 @@ export const WORKER = define({
       line: 'gradloom-worker --serve --listen 10.0.0.1:50051 --workers 2 --insecure',
       does: 'the first of two peers, which holds half of the model and computes; the other adds --join',
     },
+    {
+      line: 'gradloom-worker --join 127.0.0.1:50051 --evaluate --every 50',
+      does: 'tells how good the model is while others train it, without slowing them',
+    },
   ],
   check(options, at, given) {
+    if (options.evaluate && options.serve)
+      throw new UserError(`${at('serve')}: an evaluator holds no part of the model; give one of the two`);
+    if (!options.evaluate && given('everySteps'))
+      throw new UserError(
+        `${at('everySteps')}: expected with --evaluate, got it without; add it, or leave this out`,
+      );
     if (options.serve) checkListening(options, at);
     else {
       if (options.join === undefined) throw missing(required(join), 'gradloom-worker');

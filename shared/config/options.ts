@@ -6,6 +6,7 @@ import { z } from 'zod';
 import {
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
+  EVERY_STEPS_MAX,
   LOCAL_STEPS_MAX,
   NAME_CHARACTERS_MAX,
   OPTION_CHARACTERS_MAX,
@@ -187,6 +188,19 @@ export const OPTIONS = {
       4,
     ),
   ),
+  evaluate: onOff({
+    flag: 'evaluate',
+    help: 'compute no gradients: pull the parameters now and then, and say how good they are on the test set',
+  }),
+  everySteps: defaulting(
+    whole(
+      { flag: 'every', help: 'with --evaluate: steps from one evaluation to the next, at least' },
+      1,
+      EVERY_STEPS_MAX,
+      50,
+    ),
+    100,
+  ),
   serve: onOff({ flag: 'serve', help: 'be a server of the mesh too, which holds its part of the model' }),
   job: defaulting(
     path(
@@ -234,7 +248,11 @@ export const OPTIONS = {
     example: 0.001,
   }),
   optimizer: optional(
-    oneOf({ flag: 'optimizer', help: 'what the servers run', fallback: "the job's" }, OPTIMIZERS, 'adam'),
+    oneOf(
+      { flag: 'optimizer', help: 'what the servers run, with local each worker', fallback: "the job's" },
+      OPTIMIZERS,
+      'adam',
+    ),
   ),
   weightDecay: optional(
     real(
@@ -337,7 +355,11 @@ export const OPTIONS = {
   ),
   codec: defaulting(oneOf({ flag: 'codec', help: 'how numbers travel, both ways' }, CODECS, 'fp16'), 'fp16'),
   consistency: defaulting(
-    oneOf({ flag: 'consistency', help: 'which workers a step waits for' }, CONSISTENCIES, 'bsp'),
+    oneOf(
+      { flag: 'consistency', help: 'which workers a step waits for, or local steps' },
+      CONSISTENCIES,
+      'bsp',
+    ),
     'bsp',
   ),
   staleness: optional(

@@ -73,6 +73,55 @@ test('a NaN at one worker costs its step alone, is counted and told, and the run
   t.is(sampleValue(exposition, 'gradloom_steps_total', { outcome: 'applied' }), 2);
 });
 
+test('two peers give the bits of servers and workers, and options of the optimizer go to the workers', async (t) => {
+  t.timeout(120_000);
+  const { flags, readSummary } = await tinyRun(t);
+  const rules = ['--optimizer=adamw', '--weight-decay=0.1', '--schedule=cosine', '--warmup-steps=4'];
+  const train = async (...more: string[]) => {
+    const { code, stderr } = await run(t, 'gradloom', ['up', ...flags, ...LOCAL, '--epochs=2', ...more]);
+    t.is(code, 0, stderr.join('\n'));
+    return readSummary();
+  };
+  const apart = await train('--servers=1', '--workers=2', ...rules);
+  const peers = await train('--peers=2', ...rules);
+  t.is(peers.weightsSha256, apart.weightsSha256);
+  t.like(peers, { servers: 2, workers: 2, steps: 16, samples: 512, bytesPushed: apart.bytesPushed / 2 });
+  const optimizer = JSON.parse(await readFile(join(peers.modelPath, '..', 'optimizer.json'), 'utf8'));
+  t.like(optimizer, {
+    ...{ kind: 'adamw', weightDecay: 0.1 },
+    schedule: { kind: 'cosine', warmupSteps: 4, decaySteps: 12, decayEnd: 0 },
+  });
+  const constant = await train('--servers=1', '--workers=2', ...rules.slice(0, 2));
+  t.not(constant.weightsSha256, apart.weightsSha256);
+});
+
+test('an evaluator counts in steps too, and says of them what the workers say', async (t) => {
+  t.timeout(120_000);
+  const { flags } = await tinyRun(t);
+  const server = start(t, 'gradloom-server', ['--listen=127.0.0.1:0', '--json']);
+  const { address } = await server.event('ready');
+  const args = [...flags, `--join=${address}`];
+  const evaluator = start(t, 'gradloom-worker', [...args, '--batch=32', '--evaluate', '--every=4']);
+  await evaluator.event('awaiting-run');
+  const worker = start(t, 'gradloom-worker', [...args, ...LOCAL, '--workers=1', '--epochs=3']);
+  for (const { ended } of [worker, evaluator]) {
+    const { code, stderr } = await ended;
+    t.is(code, 0, stderr.join('\n'));
+  }
+  const told = evaluator.events.filter(({ event }) => event === 'evaluation');
+  t.true(told.length > 0);
+  const epochs = worker.events.filter(({ event }) => event === 'epoch');
+  for (const { step, skew, accuracy } of told) {
+    t.is(skew, 0);
+    t.true(ROUNDS_END_AT.includes(Number(step)), `step ${step}`);
+    const same = epochs.find((epoch) => epoch.step === step);
+    if (same) t.is(accuracy, same.accuracy);
+  }
+  told.slice(1).forEach(({ step }, i) => {
+    t.true(Number(step) >= Number(told[i].step) + 4);
+  });
+});
+
 test('workers count their own steps, and a person is told of one that was skipped', async (t) => {
   const { flags } = await tinyRun(t, 'not-finite');
   const plain = flags.filter((flag) => flag !== '--json');

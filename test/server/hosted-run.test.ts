@@ -3,10 +3,11 @@
 import test from 'ava';
 import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
-import { UNREAD_MAX } from '../../shared/limits.js';
+import { OBSERVERS_MAX, UNREAD_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
+import { Refused } from '../../shared/rpc/refusal.js';
 import { layoutOf } from '../../shared/run-spec.js';
 import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
@@ -190,6 +191,50 @@ test('a stream that replaces another of its worker gets the acknowledgements', a
   train(0);
   await new Promise(setImmediate);
   t.is(fresh.written.filter(({ ack }) => ack).length, 1);
+});
+
+test('what was fetched is one version, however slowly it is read while training goes on', (t) => {
+  const { run, train } = hostedRun();
+  const call = fakeCall();
+  const reader = run.attachReader(call as unknown as PullCall);
+  train(0);
+  run.fetch(reader, { step: 1, codec: 1, blocks: [] });
+  for (let step = 1; step < 4; step++) train(step);
+  call.flush();
+  t.deepEqual(
+    call.blocks().map(([block, step]) => [block, step]),
+    layout.blocks.map(({ index }) => [index, 1]),
+  );
+  // The next fetch is of what stands now.
+  run.fetch(reader, { step: 4, codec: 1, blocks: [0] });
+  call.flush();
+  t.deepEqual(call.blocks().at(-1), [0, 4, 4]);
+});
+
+test('a reader that leaves before it has what it fetched makes nobody copy for it', (t) => {
+  const { run, train } = hostedRun();
+  const call = fakeCall();
+  const reader = run.attachReader(call as unknown as PullCall);
+  run.fetch(reader, { step: 0, codec: 1, blocks: [] });
+  run.detachReader(reader);
+  run.detachReader(reader);
+  train(0);
+  const other = fakeCall();
+  run.fetch(run.attachReader(other as unknown as PullCall), { step: 1, codec: 1, blocks: [] });
+  other.flush();
+  t.deepEqual(
+    other.blocks().map(([, step]) => step),
+    layout.blocks.map(() => 1),
+  );
+});
+
+test('observers are counted, and too many are refused', (t) => {
+  const { run } = hostedRun();
+  const readers = Array.from({ length: OBSERVERS_MAX }, () => run.attachReader(fakeCall() as never));
+  t.is(t.throws(() => run.attachReader(fakeCall() as never), { instanceOf: Refused })?.label, 'full');
+  t.notThrows(() => run.attachReader(fakeCall() as never, 0));
+  run.detachReader(readers[0]);
+  t.notThrows(() => run.attachReader(fakeCall() as never));
 });
 
 const clocked = makeSpec({ workers: 2, consistency: 'ssp', staleness: 1, globalBatch: 32 });

@@ -215,5 +215,27 @@ test('a spec of local SGD survives the wire, and another number of steps or inne
     ...spec,
     local: { ...local, optimizer: optimizerSpec('sgd', 0.003) },
   });
-  t.regex(inner?.message ?? '', /inner optimizer is .*adam.*, got .*sgd/);
+  t.regex(inner?.sentence ?? '', /inner optimizer is adam, got sgd/);
+});
+
+test('the inner optimizer has schedule and groups, the outer one none; a difference names its part', (t) => {
+  const inner: OptimizerSpec = {
+    ...optimizerSpec('adamw', 0.003),
+    l1: 0.5,
+    schedule: { kind: 'cosine', warmupSteps: 3, decaySteps: 9, decayEnd: 0 },
+    groups: [{ match: 'embedding', frozen: true }],
+  };
+  const local = { steps: 20, optimizer: inner };
+  const spec = makeSpec({ consistency: 'local', local, optimizer: outerOptimizer() });
+  t.deepEqual(overTheWire(spec), spec);
+  const other: OptimizerSpec = { ...inner, schedule: { kind: 'constant', warmupSteps: 4 } };
+  t.regex(
+    specDifference(spec, { ...spec, local: { ...local, optimizer: other } })?.sentence ?? '',
+    /inner optimizer's schedule.* got/,
+  );
+  const groups = [{ match: 'nothing', l2: 1 }];
+  t.throws(() => overTheWire({ ...spec, local: { ...local, optimizer: { ...inner, groups } } }), {
+    instanceOf: Refused,
+    message: /group 1 \('nothing'\)/,
+  });
 });

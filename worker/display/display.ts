@@ -87,6 +87,17 @@ export class Display {
             `step ${event.step} was skipped: the gradients of ${event.notFinite.map((rank) => `worker ${rank}`).join(', ')} were not finite`,
           );
         return this.#step(event);
+      case 'awaiting-run':
+        return this.#once('awaiting', `waits for a run at ${event.keeper}`);
+      case 'observing':
+        return this.#once('observing', `run     ${event.run}: evaluated every ${event.everySteps} steps`);
+      case 'evaluation':
+        return this.#line(
+          `step ${count(event.step)}  test accuracy ${percent(event.accuracy)}, loss ${event.loss.toFixed(4)} on ${count(event.records)} records` +
+            `${event.skew > 0 ? `, parameters up to ${event.skew} steps apart` : ''}  (${event.seconds.toFixed(1)} s)`,
+        );
+      case 'finished-observing':
+        return this.#line(`Done: run ${event.run} has ended.`);
       case 'epoch':
         this.#test = `test accuracy ${percent(event.accuracy)}, loss ${event.loss.toFixed(4)}`;
         return this.#line(

@@ -7,7 +7,9 @@ export interface Rounds {
   endsWith(step: number): boolean;
   /** Rounds that have ended after so many steps. */
   endedAfter(steps: number): number;
-  /** First step of a round (from 0). */
+  /** Rounds that have ended when at least so many steps are done. */
+  endedWith(steps: number): number;
+  /** First step of a round (from 0): the steps that are done when so many rounds have ended. */
   firstStep(round: number): number;
 }
 
@@ -20,10 +22,12 @@ export function roundsOf({ stepsPerEpoch, local }: Pick<RunSpec, 'stepsPerEpoch'
   const roundsPerEpoch = Math.ceil(stepsPerEpoch / length);
   const endedAfter = (steps: number) =>
     Math.floor(steps / stepsPerEpoch) * roundsPerEpoch + Math.floor((steps % stepsPerEpoch) / length);
+  const firstStep = (round: number) =>
+    Math.floor(round / roundsPerEpoch) * stepsPerEpoch + (round % roundsPerEpoch) * length;
   return {
     endsWith: (step) => endedAfter(step + 1) > endedAfter(step),
     endedAfter,
-    firstStep: (round) =>
-      Math.floor(round / roundsPerEpoch) * stepsPerEpoch + (round % roundsPerEpoch) * length,
+    endedWith: (steps) => endedAfter(steps) + (firstStep(endedAfter(steps)) < steps ? 1 : 0),
+    firstStep,
   };
 }

@@ -3,7 +3,21 @@
 export type TrainEvent =
   /** A node with both roles: others reach its server here. */
   | { event: 'serving'; address: string }
-  | { event: 'ready'; role: 'worker'; metrics: string }
+  | { event: 'ready'; role: 'worker' | 'evaluator'; metrics: string }
+  /** An evaluator: there is no such run yet. */
+  | { event: 'awaiting-run'; keeper: string; run: string }
+  | { event: 'observing'; run: string; label: string; everySteps: number }
+  /** Of the test set, on the masters after `step` steps; skew 0: the same on all servers. */
+  | {
+      event: 'evaluation';
+      step: number;
+      skew: number;
+      loss: number;
+      accuracy: number;
+      records: number;
+      seconds: number;
+    }
+  | { event: 'finished-observing'; run: string }
   | { event: 'backend'; backend: string; why: string }
   | { event: 'data'; name: string; warm: boolean; train: number; test: number; seconds: number }
   | { event: 'preparing'; done: number; total: number; phase: string }

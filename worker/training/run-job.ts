@@ -20,6 +20,7 @@ import { saveLayersModel } from '../results/layers-model.js';
 import { createRunFolder, type RunFolder, writeConfig, writeOptimizer } from '../results/run-folder.js';
 import { type Summary, writeSummary } from '../results/summary.js';
 import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
+import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
 import { type LocalOptions, train } from './train.js';
@@ -140,6 +141,20 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       if (event.event === 'epoch')
         curve?.append({ step, epoch, split: 'test', loss, accuracy, seconds: event.seconds });
     };
+    if (options.evaluate)
+      return await evaluate({
+        model,
+        loss: lossOf(job, options.job),
+        groups: optimizer.groups,
+        data,
+        join: options.join ? formatAddress(options.join) : '',
+        run: options.run ?? '',
+        everySteps: options.everySteps,
+        peerDeadlineMs: options.peerDeadlineMs,
+        metrics: metricsAddress({ metrics: options.metrics }),
+        onEvent,
+        signal,
+      });
     const result = await train({
       job: job.name,
       model,

@@ -22,6 +22,7 @@ test('a round ends after its steps, or with the epoch', (t) => {
           inRound = 0;
         }
         t.is(rounds.endedAfter(step + 1), round);
+        t.is(rounds.endedWith(step + 1), round + (inRound > 0 ? 1 : 0));
       }
     }),
     { seed: 20_271, numRuns: 60 },
@@ -33,6 +34,7 @@ test('without local every step is a round', (t) => {
   for (const step of [0, 1, 6, 7, 20]) {
     t.true(rounds.endsWith(step));
     t.is(rounds.endedAfter(step), step);
+    t.is(rounds.endedWith(step), step);
     t.is(rounds.firstStep(step), step);
   }
 });
