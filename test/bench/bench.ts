@@ -66,6 +66,12 @@ const BENCHES: readonly Bench[] = [
     peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
   },
   {
+    name: 'straggler',
+    summary: 'steps/s of three workers, one of them slow, under bsp, ssp and asp, and how stale they read',
+    repeats: 3,
+    peer: rate('rate', 'steps/s'),
+  },
+  {
     name: 'slow-link',
     summary: 'two hosts with a slow link between them: time of a step and to an accuracy, per codec',
     repeats: 1,

@@ -2,10 +2,17 @@
 // processes start. Prints `ready` when it has begun (a peer: its address, when it serves), `warm` after the first
 // rounds, and waits for a line on stdin before each series of rounds, of which it prints the means.
 import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { onParentGone, printEvent } from '../../shared/process.js';
-import { type OptimizerSpec, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { keyedRandom } from '../../shared/random.js';
+import {
+  type ConsistencyName,
+  type OptimizerSpec,
+  optimizerSpec,
+  type RunSpec,
+} from '../../shared/run-spec.js';
 import { ExchangeClient } from '../../worker/exchange/exchange-client.js';
 import { fillUniform } from './fill.js';
 
@@ -18,6 +25,11 @@ const { values } = parseArgs({
     codec: { type: 'string', default: 'fp32' },
     optimizer: { type: 'string', default: 'adam' },
     elements: { type: 'string', default: '0' },
+    consistency: { type: 'string', default: 'bsp' },
+    staleness: { type: 'string' },
+    /** A step takes this long on average, on the worker with the given key: exponentially distributed. */
+    'compute-ms': { type: 'string', default: '0' },
+    key: { type: 'string', default: '0' },
     rounds: { type: 'string', default: '1' },
     repeats: { type: 'string', default: '1' },
   },
@@ -25,10 +37,11 @@ const { values } = parseArgs({
 const WARM_UP_ROUNDS = 3;
 
 const spec: RunSpec = {
-  job: 'bench-peers',
+  job: 'bench',
   tensors: [{ name: 'weights', shape: [Number(values.elements)], kind: 'trainable' }],
   optimizer: optimizerSpec(values.optimizer as OptimizerSpec['kind'], 1e-4),
-  consistency: 'bsp',
+  consistency: values.consistency as ConsistencyName,
+  ...(values.staleness === undefined ? {} : { staleness: Number(values.staleness) }),
   codec: values.codec as CodecName,
   workers: Number(values.workers),
   globalBatch: Number(values.workers),
@@ -63,11 +76,15 @@ fillUniform(client.parameters(0), 1, 1);
 if (started.rank === 0) await client.initialize();
 await client.pull(0);
 
+const random = keyedRandom(1, 'compute', values.key);
+const meanMs = Number(values['compute-ms']);
+
 async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
   const begun = performance.now();
   const cpu = process.cpuUsage();
   let sentBytes = 0;
   for (let round = 0; round < count; round++) {
+    if (meanMs > 0) await pause(-meanMs * Math.log(1 - random.float()));
     fillUniform(client.gradients(0).subarray(0, 1024), 2 + started.rank, 1e-2);
     const { exchanged } = await client.step({
       epoch: 1,
