@@ -303,6 +303,9 @@ export class Coordinator {
     const last = Math.min(...run.workers.map(({ step }) => step));
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';
+    // Within a round of `local` each goes its own way: who waits is ahead, and in the exchange.
+    const someoneWaits = run.workers.some(({ step, phase }) => step > last && phase === 'exchange');
+    if (run.spec.local && !someoneWaits) return '';
     const lead = Math.max(...run.workers.map(({ step }) => step)) - last;
     // Whoever is within the bound goes on; only an evaluation waits for everybody.
     if (lead < stalenessOf(run.spec) && run.workers.every(({ phase }) => phase !== 'evaluate')) return '';

@@ -2,6 +2,7 @@
 // sized once: it never grows, and it goes when the run ends.
 import type { Block } from '../shared/blocks/blocks.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
+import { initialSlots, type OptimizerMemory } from '../shared/optimizer/apply.js';
 import { STAGE_SPARE_BYTES } from '../shared/rpc/frame.js';
 import type { OptimizerSpec } from '../shared/run-spec.js';
 
@@ -10,24 +11,6 @@ const ALIGN_BYTES = 64;
 const KERNELS_BYTES = 64 * 1024;
 /** Two payloads: the one that came in, the one that goes out. */
 const SCRATCH_BYTES = 2 * BLOCK_PAYLOAD_MAX_BYTES + ALIGN_BYTES;
-
-/** The slots of an optimizer, in their order, by the value that each starts with. */
-export function initialSlots(optimizer: OptimizerSpec): readonly number[] {
-  switch (optimizer.kind) {
-    case 'sgd':
-      return [];
-    case 'momentum':
-    case 'lion':
-      return [0];
-    case 'adagrad':
-      return [optimizer.initialAccumulator];
-    case 'adam':
-    case 'adamw':
-      return [0, 0];
-    case 'rmsprop':
-      return [0, ...(optimizer.momentum > 0 ? [0] : []), ...(optimizer.centered ? [0] : [])];
-  }
-}
 
 const aligned = (bytes: number) => Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
 
@@ -50,12 +33,8 @@ export function shardBytes(blocks: readonly Block[], optimizer: OptimizerSpec): 
 /** Bytes that every shard takes whatever it holds. */
 export const SHARD_FIXED_BYTES = KERNELS_BYTES + SCRATCH_BYTES;
 
-export interface BlockMemory {
-  /** Byte addresses of fp32 arrays; -1 where the block has none. */
-  readonly values: number;
-  readonly accumulator: number;
-  readonly slots: readonly number[];
-}
+/** Addresses are -1 where the block has no such array. */
+export type BlockMemory = OptimizerMemory;
 
 export interface ShardMemoryMap {
   readonly incoming: number;

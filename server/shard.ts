@@ -6,6 +6,7 @@ import { type Codec, type CodecName, NonFiniteError } from '../shared/codec/code
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
+import { applyOptimizer, initialSlots } from '../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
 import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
@@ -15,8 +16,7 @@ import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency } from './consistency/consistency.js';
 import type { Effect } from './effects.js';
-import { applyOptimizer } from './optimizer.js';
-import { type BlockMemory, initialSlots, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
+import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import type { Header } from './step-headers.js';
 
 export type { Effect } from './effects.js';

@@ -98,6 +98,8 @@ export const EPOCHS_MAX = 1_000_000;
 export const SCHEDULE_STEPS_MAX = 1_000_000_000;
 /** Samples of one global batch. */
 export const BATCH_MAX_SAMPLES = 1024 * KiB;
+/** Steps that workers may take by themselves between two exchanges; DiLoCo's most are 2000. */
+export const LOCAL_STEPS_MAX = 2000;
 /** Longest time that a silent peer may be waited for. */
 export const PEER_DEADLINE_MAX_SECONDS = 3600;
 
@@ -166,3 +168,4 @@ export const PREFETCH_BATCHES = 1;
 assert(CACHE_WAIT_NOTICE_MS % CACHE_POLL_MS === 0, 'the notice must fall on a poll');
 assert(RECORD_MAX_BYTES <= CACHE_CHUNK_MAX_BYTES, 'a chunk must hold one record');
 assert(IMAGE_FILE_MAX_BYTES <= IMAGES_IN_FLIGHT_MAX_BYTES, 'an image must be allowed in flight');
+assert(BATCH_MAX_SAMPLES * LOCAL_STEPS_MAX < 2 ** 32, 'the samples of a round must fit into its header');

@@ -9,7 +9,7 @@ import {
   type TensorSpec,
 } from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
-import { NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
+import { LOCAL_STEPS_MAX, NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
 import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
@@ -18,12 +18,13 @@ import { type Refused, refuse } from './rpc/refusal.js';
 export { type OptimizerSpec, optimizerSpec };
 
 /** Names of the consistencies, with the numbers they have on the wire (`Consistency` in the proto). */
-export const CONSISTENCY_IDS = { bsp: 1, ssp: 2, asp: 3 } as const;
+export const CONSISTENCY_IDS = { bsp: 1, ssp: 2, asp: 3, local: 4 } as const;
 export type ConsistencyName = keyof typeof CONSISTENCY_IDS;
 
 export interface RunSpec {
   readonly job: string;
   readonly tensors: readonly TensorSpec[];
+  /** What the servers run: under `local` on the differences that workers push. */
   readonly optimizer: OptimizerSpec;
   readonly consistency: ConsistencyName;
   /** ssp: steps that a read may lack of any worker's updates. Only there. */
@@ -37,9 +38,35 @@ export interface RunSpec {
   readonly stepsPerEpoch: number;
   readonly seed: number;
   readonly dataFingerprint: string;
+  /** There under `local`, and only there. */
+  readonly local?: LocalSpec;
+}
+
+/** Steps that each worker takes by itself between two exchanges. */
+export interface LocalSpec {
+  /** Steps of a round; one ends at the end of an epoch, too. */
+  readonly steps: number;
+  /** What each worker runs on its own parameters. */
+  readonly optimizer: OptimizerSpec;
 }
 
 const KINDS: readonly TensorKind[] = ['trainable', 'state', 'frozen'];
+
+export const OUTER_DEFAULTS = { learningRate: 0.7, momentum: 0.9 } as const;
+
+/**
+ * What the servers run under `local`: SGD with Nesterov momentum on the mean difference. Defaults of DiLoCo
+ * (Douillard et al., "DiLoCo: distributed low-communication training of language models", 2023, section 2); 1 and 0
+ * are plain averaging of parameters (Stich, "Local SGD converges fast and communicates little", ICLR 2019).
+ */
+export function outerOptimizer(
+  learningRate: number = OUTER_DEFAULTS.learningRate,
+  momentum: number = OUTER_DEFAULTS.momentum,
+): OptimizerSpec {
+  return momentum === 0
+    ? { kind: 'sgd', learningRate }
+    : { kind: 'momentum', learningRate, momentum, nesterov: true };
+}
 
 /** How a block travels: non-trainable state always exactly, the rest by the run's codec. */
 export function blockCodec(codec: CodecName, block: Pick<Block, 'kind'>): CodecName {
@@ -93,7 +120,33 @@ export function toWire(spec: RunSpec): WireSpec {
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
     staleness: spec.staleness ?? 0,
+    ...(spec.local && {
+      localSteps: spec.local.steps,
+      innerOptimizer: optimizerToWire(spec.local.optimizer),
+    }),
   };
+}
+
+/** Throws Refused where local steps stand beside another consistency, or lack beside `local`. */
+function localFromWire(
+  consistency: ConsistencyName,
+  { localSteps, innerOptimizer }: RunSpec__Output,
+  tensors: readonly TensorSpec[],
+): LocalSpec | undefined {
+  if (consistency !== 'local') {
+    if (localSteps !== 0 || innerOptimizer)
+      throw refuse(
+        'RUN_SPEC',
+        `expected local steps and an inner optimizer with consistency local alone, got them with ${consistency}`,
+      );
+    return undefined;
+  }
+  if (localSteps < 1 || localSteps > LOCAL_STEPS_MAX || !innerOptimizer)
+    throw refuse(
+      'RUN_SPEC',
+      `expected 1 to ${LOCAL_STEPS_MAX} local steps and an inner optimizer with consistency local, got ${localSteps} and ${innerOptimizer ? 'one' : 'none'}`,
+    );
+  return { steps: localSteps, optimizer: optimizerFromWire(innerOptimizer, tensors) };
 }
 
 /** Reads and checks a spec from the network. Throws Refused. */
@@ -139,6 +192,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     consistency === 'ssp' ? wire.staleness : wire.staleness || undefined,
   );
   if (bound) throw refuse('RUN_SPEC', bound);
+  const local = localFromWire(consistency, wire, tensors);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
@@ -154,8 +208,14 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     stepsPerEpoch: wire.stepsPerEpoch,
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
+    ...(local && { local }),
   };
 }
+
+const describeInner = (optimizer: OptimizerSpec) =>
+  Object.fromEntries(
+    Object.entries(describeOptimizer(optimizer)).map(([name, text]) => [`inner ${name}`, text]),
+  );
 
 /** Why a worker with `theirs` cannot join a run of `ours`: the first difference; undefined if it can. */
 export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefined {
@@ -177,6 +237,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     'steps per epoch': spec.stepsPerEpoch,
     seed: spec.seed,
     'data fingerprint': spec.dataFingerprint,
+    ...(spec.local && { 'local steps': spec.local.steps, ...describeInner(spec.local.optimizer) }),
   });
   const a = flat(ours);
   const b = flat(theirs);

@@ -6,13 +6,13 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
-import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES } from '../shared/limits.js';
+import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES, LOCAL_STEPS_MAX } from '../shared/limits.js';
 import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
 import { type ConsistencyName, consistencyFault } from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
-import { type TrainingData, train } from './training/train.js';
+import { type LocalOptions, type TrainingData, train } from './training/train.js';
 
 export { chooseBackend } from './backend/ladder.js';
 export type { Job, Loss } from './job.js';
@@ -42,10 +42,18 @@ export interface FitOptions {
   codec?: CodecName;
   /** In place of the one that the model was compiled with: for what TensorFlow.js does not have. */
   optimizer?: OptimizerSpec;
-  /** Which workers a step waits for. Default bsp: for all. */
+  /**
+   * Which workers a step waits for. Default bsp: for all. `local`: each worker takes `localSteps` steps with the
+   * optimizer between two exchanges.
+   */
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
   staleness?: number;
+  localSteps?: number;
+  /** With `local`: SGD with Nesterov momentum, which the servers run on the differences. Default 0.7. */
+  outerLearningRate?: number;
+  /** Default 0.9. */
+  outerMomentum?: number;
   seed?: number;
   /** Id of the run; by default any run of this job that waits for workers. */
   run?: string;
@@ -127,6 +135,27 @@ function optimizerOf(model: LayersModel): OptimizerSpec {
 /** What is a number: tf.js has null and undefined where it takes its default. */
 const pick = (numbers: Record<string, number | null | undefined>): object =>
   Object.fromEntries(Object.entries(numbers).filter(([, value]) => typeof value === 'number'));
+
+/** Throws UserError where options of `local` stand beside another consistency, lack, or are out of range. */
+function localOf(options: FitOptions): LocalOptions | undefined {
+  const { consistency = 'bsp', localSteps: steps, outerLearningRate, outerMomentum } = options;
+  if (consistency !== 'local') {
+    if (steps === undefined && outerLearningRate === undefined && outerMomentum === undefined)
+      return undefined;
+    throw new UserError(
+      "fit: expected localSteps, outerLearningRate and outerMomentum with consistency local alone; add consistency: 'local', or leave them out",
+    );
+  }
+  if (steps === undefined || !Number.isInteger(steps) || steps < 1 || steps > LOCAL_STEPS_MAX)
+    throw new UserError(
+      `fit: expected localSteps of 1 to ${LOCAL_STEPS_MAX} with consistency local, got ${steps}`,
+    );
+  if (outerLearningRate !== undefined && !(outerLearningRate > 0 && Number.isFinite(outerLearningRate)))
+    throw new UserError(`fit: expected an outerLearningRate above 0, got ${outerLearningRate}`);
+  if (outerMomentum !== undefined && !(outerMomentum >= 0 && outerMomentum < 1))
+    throw new UserError(`fit: expected an outerMomentum from 0 to below 1, got ${outerMomentum}`);
+  return { steps, outerLearningRate, outerMomentum };
+}
 
 async function gather(dataset: FitDataset): Promise<FitTensors> {
   const parts: FitTensors[] = [];
@@ -233,6 +262,7 @@ export async function fit(
       codec: options.codec ?? 'fp16',
       consistency,
       staleness: options.staleness,
+      local: localOf(options),
       seed,
       join: formatAddress(parseAddress(options.join)),
       run: options.run ?? '',
@@ -241,9 +271,9 @@ export async function fit(
       signal: options.signal,
       onEvent(event) {
         if (event.event === 'step' && !event.skipped) {
-          lossSum += event.loss * batchSize;
-          hits += event.accuracy * batchSize;
-          samples += batchSize;
+          lossSum += event.loss * event.samples;
+          hits += event.accuracy * event.samples;
+          samples += event.samples;
         } else if (event.event === 'epoch') {
           const logs: Record<string, number> = { loss: lossSum / samples, acc: hits / samples };
           if (validationData) Object.assign(logs, { val_loss: event.loss, val_acc: event.accuracy });

@@ -12,6 +12,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
+const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
 /** What goes with --optimizer; checked together in check-optimizer.ts. */
@@ -52,6 +53,25 @@ function checkStaleness(
       ? `${at('consistency')}: ssp expects a bound, got no --staleness; give for example --staleness 3, or asp for none`
       : `${at('staleness')}: expected only with --consistency ssp, got it with ${options.consistency}; leave it out, or give --consistency ssp`,
   );
+}
+
+const OF_LOCAL = ['localSteps', 'outerLearningRate', 'outerMomentum'] as const;
+
+function checkLocal(
+  options: { consistency: string } & { readonly [key in (typeof OF_LOCAL)[number]]: number | undefined },
+  at: (key: 'consistency' | (typeof OF_LOCAL)[number]) => string,
+): void {
+  if (options.consistency === 'local') {
+    if (options.localSteps !== undefined) return;
+    throw new UserError(
+      `${at('consistency')}: local needs the number of steps between two exchanges, got none; give for example --local-steps 20`,
+    );
+  }
+  for (const key of OF_LOCAL)
+    if (options[key] !== undefined)
+      throw new UserError(
+        `${at(key)}: expected consistency local beside it, got ${options.consistency}; add --consistency local, or leave it out`,
+      );
 }
 
 function checkSecure(address: Address | undefined, allowed: boolean, name: string, verb: string): void {
@@ -103,6 +123,9 @@ export const UP = define({
     codec,
     consistency,
     staleness,
+    localSteps,
+    outerLearningRate,
+    outerMomentum,
     backend,
     seed,
     summary,
@@ -135,6 +158,7 @@ export const UP = define({
     );
     checkOptimizer(options, at);
     checkStaleness(options, at);
+    checkLocal(options, at);
   },
 });
 
@@ -201,6 +225,9 @@ export const WORKER = define({
     codec,
     consistency,
     staleness,
+    localSteps,
+    outerLearningRate,
+    outerMomentum,
     backend,
     seed,
     cache,
@@ -245,6 +272,7 @@ export const WORKER = define({
     checkBatch(options, at, at('workers'));
     checkOptimizer(options, at);
     checkStaleness(options, at);
+    checkLocal(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

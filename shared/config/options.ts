@@ -7,6 +7,7 @@ import {
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
   EVERY_STEPS_MAX,
+  LOCAL_STEPS_MAX,
   NAME_CHARACTERS_MAX,
   OPTION_CHARACTERS_MAX,
   PEER_DEADLINE_MAX_SECONDS,
@@ -22,7 +23,7 @@ import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 
 export const CODECS = ['fp32', 'fp16', 'bf16'] as const;
-export const CONSISTENCIES = ['bsp', 'ssp', 'asp'] as const;
+export const CONSISTENCIES = ['bsp', 'ssp', 'asp', 'local'] as const;
 /** In the order in which they are probed where none is named. */
 export const BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -247,7 +248,11 @@ export const OPTIONS = {
     example: 0.001,
   }),
   optimizer: optional(
-    oneOf({ flag: 'optimizer', help: 'what the servers run', fallback: "the job's" }, OPTIMIZERS, 'adam'),
+    oneOf(
+      { flag: 'optimizer', help: 'what the servers run, with local each worker', fallback: "the job's" },
+      OPTIMIZERS,
+      'adam',
+    ),
   ),
   weightDecay: optional(
     real(
@@ -350,7 +355,11 @@ export const OPTIONS = {
   ),
   codec: defaulting(oneOf({ flag: 'codec', help: 'how numbers travel, both ways' }, CODECS, 'fp16'), 'fp16'),
   consistency: defaulting(
-    oneOf({ flag: 'consistency', help: 'which workers a step waits for' }, CONSISTENCIES, 'bsp'),
+    oneOf(
+      { flag: 'consistency', help: 'which workers a step waits for, or local steps' },
+      CONSISTENCIES,
+      'bsp',
+    ),
     'bsp',
   ),
   staleness: optional(
@@ -365,6 +374,38 @@ export const OPTIONS = {
       3,
     ),
   ),
+  localSteps: optional(
+    whole(
+      {
+        flag: 'local-steps',
+        help: 'with local: steps of a worker between two exchanges',
+        fallback: 'none',
+      },
+      1,
+      LOCAL_STEPS_MAX,
+      20,
+    ),
+  ),
+  outerLearningRate: optional({
+    flag: 'outer-learning-rate',
+    placeholder: 'X',
+    help: 'with local: step size of what the servers run on the differences',
+    fallback: '0.7',
+    kind: 'number',
+    schema: z.number().positive(),
+    expected: 'a number above 0',
+    example: 0.7,
+  }),
+  outerMomentum: optional({
+    flag: 'outer-momentum',
+    placeholder: 'X',
+    help: 'with local: Nesterov momentum of the same',
+    fallback: '0.9',
+    kind: 'number',
+    schema: z.number().min(0).lt(1),
+    expected: 'a number from 0 to below 1',
+    example: 0.9,
+  }),
   backend: optional(
     oneOf({ flag: 'backend', help: 'what computes', fallback: 'the first that works' }, BACKENDS, 'wasm'),
   ),

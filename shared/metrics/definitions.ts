@@ -52,7 +52,7 @@ export const METRICS = {
   },
   steps: {
     name: 'gradloom_steps_total',
-    help: 'Steps that ended: applied, or skipped because a gradient was not finite.',
+    help: 'Steps that ended: applied, or skipped because a gradient was not finite. Under local a server counts rounds.',
     type: 'counter',
     roles: BOTH,
     labels: { outcome: ['applied', 'skipped'] },
@@ -193,10 +193,10 @@ export const METRICS = {
   },
   stepPhaseSeconds: {
     name: 'gradloom_step_phase_seconds',
-    help: 'Time that one step took in each phase; step is the whole of it.',
+    help: 'Time that one step took in each phase; step is the whole of it. Under local the optimizer is a phase, and encode, wait and decode are those of a round, in its last step.',
     type: 'histogram',
     roles: ['worker'],
-    labels: { phase: ['data', 'compute', 'encode', 'wait', 'decode', 'step'] },
+    labels: { phase: ['data', 'compute', 'encode', 'wait', 'decode', 'step', 'optimizer'] },
     buckets: buckets(0.5e-3, 50),
   },
   epoch: {

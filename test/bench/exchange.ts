@@ -74,16 +74,16 @@ async function measureRounds({ codec, server, client }: Mesh, rounds: number, se
   const sums = { encode: 0, wait: 0, decode: 0 };
   const started = performance.now();
   for (let round = 0; round < rounds; round++) {
-    const stepped = await client.step({
+    const { exchanged } = await client.step({
       epoch: 1,
       samples: 1,
       lossSum: 1,
       correct: 0,
       phases: { dataSeconds: 0, computeSeconds: 0 },
     });
-    sums.encode += stepped.encodeSeconds * 1000;
-    sums.wait += stepped.waitSeconds * 1000;
-    sums.decode += stepped.decodeSeconds * 1000;
+    sums.encode += (exchanged?.encodeSeconds ?? 0) * 1000;
+    sums.wait += (exchanged?.waitSeconds ?? 0) * 1000;
+    sums.decode += (exchanged?.decodeSeconds ?? 0) * 1000;
   }
   const totalMs = performance.now() - started;
   const cpu = process.cpuUsage(cpuBefore);

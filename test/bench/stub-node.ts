@@ -86,7 +86,7 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
   for (let round = 0; round < count; round++) {
     if (meanMs > 0) await pause(-meanMs * Math.log(1 - random.float()));
     fillUniform(client.gradients(0).subarray(0, 1024), 2 + started.rank, 1e-2);
-    const { bytesPushed, bytesPulled } = await client.step({
+    const { exchanged } = await client.step({
       epoch: 1,
       samples: 1,
       lossSum: 1,
@@ -94,7 +94,7 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
       phases: { dataSeconds: 0, computeSeconds: 0 },
     });
     // Of two peers, each sends the other what the other's pull receives.
-    sentBytes += bytesPushed + bytesPulled;
+    sentBytes += (exchanged?.bytesPushed ?? 0) + (exchanged?.bytesPulled ?? 0);
   }
   const { user, system } = process.cpuUsage(cpu);
   const ms = (performance.now() - begun) / count;

@@ -99,70 +99,95 @@ const read = definition.requestDeserialize as (bytes: Buffer) => {
   hello: { spec: Parameters<typeof fromWire>[0] };
 };
 
-/** A spec as it comes off the wire, with some fields changed, each of a type that the wire can carry. */
-const wireSpec = fc
-  .record(
-    {
-      job: fc.string({ maxLength: 300 }),
-      consistency: fc.nat(9),
-      codec: fc.nat(12),
-      workers: oddNumber,
-      globalBatch: oddNumber,
-      epochs: oddNumber,
-      stepsPerEpoch: oddNumber,
-      seed: fc.maxSafeInteger(),
-      dataFingerprint: fc.string({ maxLength: 300 }),
-      optimizer: fc.record(
-        {
-          kind: fc.nat(12),
-          learningRate: oddFloat,
-          momentum: oddFloat,
-          nesterov: fc.boolean(),
-          beta1: oddFloat,
-          beta2: oddFloat,
-          epsilon: oddFloat,
-        },
-        { requiredKeys: [], noNullPrototype: true },
-      ),
-      manifest: fc.record(
-        {
-          tensors: fc.array(
-            fc.record(
-              {
-                name: fc.string({ maxLength: 300 }),
-                shape: fc.array(oddNumber, { maxLength: 10 }),
-                kind: fc.nat(5),
-              },
-              { noNullPrototype: true },
-            ),
-            { maxLength: 4 },
+/** Of a field that is not there the base's stands. */
+const ofConsistency = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({}) },
+  {
+    weight: 1,
+    arbitrary: fc.record(
+      {
+        staleness: oddNumber,
+        localSteps: oddNumber,
+        innerOptimizer: fc.record(
+          { kind: fc.nat(12), learningRate: oddFloat, momentum: oddFloat, epsilon: oddFloat },
+          { requiredKeys: [], noNullPrototype: true },
+        ),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
+  },
+);
+const base = fc.constantFrom(
+  spec,
+  makeSpec({ consistency: 'ssp', staleness: 3 }),
+  makeSpec({ consistency: 'local', local: { steps: 3, optimizer: spec.optimizer } }),
+);
+
+const changes = fc.record(
+  {
+    job: fc.string({ maxLength: 300 }),
+    consistency: fc.nat(9),
+    codec: fc.nat(12),
+    workers: oddNumber,
+    globalBatch: oddNumber,
+    epochs: oddNumber,
+    stepsPerEpoch: oddNumber,
+    seed: fc.maxSafeInteger(),
+    dataFingerprint: fc.string({ maxLength: 300 }),
+    optimizer: fc.record(
+      {
+        kind: fc.nat(12),
+        learningRate: oddFloat,
+        momentum: oddFloat,
+        nesterov: fc.boolean(),
+        beta1: oddFloat,
+        beta2: oddFloat,
+        epsilon: oddFloat,
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
+    manifest: fc.record(
+      {
+        tensors: fc.array(
+          fc.record(
+            {
+              name: fc.string({ maxLength: 300 }),
+              shape: fc.array(oddNumber, { maxLength: 10 }),
+              kind: fc.nat(5),
+            },
+            { noNullPrototype: true },
           ),
-          schemaHash: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
-        },
-        { noNullPrototype: true },
-      ),
-    },
-    { requiredKeys: [], noNullPrototype: true },
-  )
-  .map((changes) => {
-    const whole = toWire(spec);
-    const changed = { ...whole, ...changes, optimizer: { ...whole.optimizer, ...changes.optimizer } };
-    return read(write({ hello: { protocolVersion: PROTOCOL_VERSION, spec: changed } })).hello.spec;
-  });
+          { maxLength: 4 },
+        ),
+        schemaHash: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+      },
+      { noNullPrototype: true },
+    ),
+  },
+  { requiredKeys: [], noNullPrototype: true },
+);
+/** A spec as it comes off the wire, with some fields changed, each of a type that the wire can carry. */
+const wireSpec = fc.tuple(base, changes, ofConsistency).map(([base, changes, more]) => {
+  const whole = toWire(base);
+  const changed = { ...whole, ...changes, ...more, optimizer: { ...whole.optimizer, ...changes.optimizer } };
+  return read(write({ hello: { protocolVersion: PROTOCOL_VERSION, spec: changed } })).hello.spec;
+});
 
 test('a spec from the wire is refused, or is one that goes back and forth unchanged', (t) => {
   let taken = 0;
+  let takenLocal = 0;
   fc.assert(
     fc.property(wireSpec, (wire) => {
       let found: ReturnType<typeof fromWire> | undefined;
       if (refused(() => (found = fromWire(wire))) || !found) return true;
       taken++;
+      if (found.local) takenLocal++;
       const again = read(write({ hello: { spec: toWire(found) } })).hello.spec;
       return JSON.stringify(fromWire(again)) === JSON.stringify(found);
     }),
-    fuzzed(0.5),
+    fuzzed(2),
   );
-  t.true(taken > 10, `${taken} taken`);
+  t.true(taken > 10 && takenLocal > 2, `${taken} taken, ${takenLocal} of them local`);
 });
 
 const connection = fc.nat(4);

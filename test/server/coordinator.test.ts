@@ -459,6 +459,16 @@ test('whoever holds a run up is named', (t) => {
   t.is(text(asp), running);
 });
 
+test('within a round of local nobody is held up by one who has taken fewer steps', (t) => {
+  const local = { steps: 5, optimizer: optimizerSpec('sgd', 0.1) };
+  const keeper = keeperIn('running', makeSpec({ consistency: 'local', local }));
+  const [run] = keeper.runs.values();
+  t.is(keeper.waiting(run), '');
+  keeper.workerProgress(1, { step: 6, phase: 'compute', secondsInPhase: 1 });
+  keeper.workerProgress(0, { step: 9, phase: 'exchange', secondsInPhase: 1 });
+  t.is(keeper.waiting(run), 'waits at step 6 for worker 1 (worker-1), in compute for 1.0 s');
+});
+
 test('a keeper that is stopped ends every run with the reason', (t) => {
   const keeper = keeperIn('running');
   t.deepEqual(reasons(keeper.shutDown('stopped by SIGTERM')).slice(0, 2), [

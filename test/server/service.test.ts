@@ -311,7 +311,7 @@ const refusals: [
       [
         'an unknown consistency',
         'run_spec',
-        /consistency of bsp, ssp, asp.*, got number 77/,
+        /consistency of bsp, ssp, asp, local, got number 77/,
         { consistency: 77 },
       ],
       ['a staleness under bsp', 'run_spec', /only with ssp, got it with bsp/, { staleness: 1 }],
@@ -320,6 +320,20 @@ const refusals: [
         'run_spec',
         /from 0 to 10000 with ssp, got 10001/,
         { consistency: 2, staleness: 10_001 },
+      ],
+      [
+        'a staleness under local',
+        'run_spec',
+        /only with ssp, got it with local/,
+        { consistency: 4, staleness: 1, localSteps: 3, innerOptimizer: { kind: 1, learningRate: 1 } },
+      ],
+      ['local without its steps', 'run_spec', /1 to 2000 local steps .* got 0 and none/, { consistency: 4 }],
+      ['local steps beside bsp', 'run_spec', /consistency local alone/, { localSteps: 3 }],
+      [
+        'an inner optimizer that cannot be',
+        'run_spec',
+        /learning rate above 0/,
+        { consistency: 4, localSteps: 3, innerOptimizer: { kind: 1, learningRate: 0 } },
       ],
       ['a job name without end', 'malformed', /at most 256 characters/, { job: 'j'.repeat(5000) }],
       [

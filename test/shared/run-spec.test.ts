@@ -8,6 +8,7 @@ import {
   CONSISTENCY_IDS,
   fromWire,
   optimizerSpec,
+  outerOptimizer,
   type RunSpec,
   specDifference,
   toWire,
@@ -199,4 +200,42 @@ test('the consistencies of the options, the spec and the proto are the same', (t
     Object.fromEntries(type.value.slice(1).map(({ name, number }) => [name, number])),
     Object.fromEntries(Object.entries(ids).map(([name, id]) => [`CONSISTENCY_${name.toUpperCase()}`, id])),
   );
+});
+
+test('a spec of local SGD survives the wire, and another number of steps or inner optimizer is a difference', (t) => {
+  const local = { steps: 20, optimizer: optimizerSpec('adam', 0.003) };
+  const spec = makeSpec({ consistency: 'local', local, optimizer: outerOptimizer(0.5, 0.8) });
+  const { requestSerialize, requestDeserialize } = membershipService.Work;
+  const report = requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never));
+  t.deepEqual(fromWire(report.hello?.spec ?? null), spec);
+  t.is(specDifference(spec, { ...spec }), undefined);
+  const steps = specDifference(spec, { ...spec, local: { ...local, steps: 10 } });
+  t.regex(steps?.message ?? '', /local steps is 20, got 10/);
+  const inner = specDifference(spec, {
+    ...spec,
+    local: { ...local, optimizer: optimizerSpec('sgd', 0.003) },
+  });
+  t.regex(inner?.sentence ?? '', /inner optimizer is adam, got sgd/);
+});
+
+test('the inner optimizer has schedule and groups, the outer one none; a difference names its part', (t) => {
+  const inner: OptimizerSpec = {
+    ...optimizerSpec('adamw', 0.003),
+    l1: 0.5,
+    schedule: { kind: 'cosine', warmupSteps: 3, decaySteps: 9, decayEnd: 0 },
+    groups: [{ match: 'embedding', frozen: true }],
+  };
+  const local = { steps: 20, optimizer: inner };
+  const spec = makeSpec({ consistency: 'local', local, optimizer: outerOptimizer() });
+  t.deepEqual(overTheWire(spec), spec);
+  const other: OptimizerSpec = { ...inner, schedule: { kind: 'constant', warmupSteps: 4 } };
+  t.regex(
+    specDifference(spec, { ...spec, local: { ...local, optimizer: other } })?.sentence ?? '',
+    /inner optimizer's schedule.* got/,
+  );
+  const groups = [{ match: 'nothing', l2: 1 }];
+  t.throws(() => overTheWire({ ...spec, local: { ...local, optimizer: { ...inner, groups } } }), {
+    instanceOf: Refused,
+    message: /group 1 \('nothing'\)/,
+  });
 });

@@ -139,6 +139,124 @@ test.serial(
   },
 );
 
+test.serial('one worker whose differences are taken as they are trains locally as with bsp', async (t) => {
+  const server = await startTestServer(t);
+  const { xs, ys } = data();
+  const run = async (name: string, options: object) => {
+    const made = model(name);
+    made.compile({ optimizer: tf.train.adam(0.01), loss: 'categoricalCrossentropy' });
+    const before = tf.memory().numTensors;
+    const { history } = await fitOnMesh(
+      made,
+      { xs, ys },
+      {
+        ...{ join: server.address, epochs: EPOCHS, batchSize: BATCH, seed: SEED, codec: 'fp32' as const },
+        ...options,
+      },
+    );
+    t.is(tf.memory().numTensors, before, 'nothing is left over');
+    return { values: await values(made), history };
+  };
+  const bsp = await run('bsp', {});
+  // Three steps an epoch: a round of two and one of one.
+  const local = await run('local', {
+    ...{ consistency: 'local', localSteps: 2, outerLearningRate: 1, outerMomentum: 0 },
+  });
+  for (const [index, found] of local.values.entries())
+    for (const [at, value] of found.entries())
+      t.true(
+        Math.abs(value - bsp.values[index][at]) < 1e-4 * (1 + Math.abs(bsp.values[index][at])),
+        `weight ${index}[${at}]: ${value}, bsp ${bsp.values[index][at]}`,
+      );
+  for (const [epoch, loss] of local.history.loss.entries())
+    t.true(Math.abs(loss - bsp.history.loss[epoch]) < 1e-4, 'the loss is the mean over all samples');
+});
+
+test.serial('two workers train locally to the same bits, and learn', async (t) => {
+  const keeper = await startTestServer(t);
+  await startTestServer(t, { join: keeper.address });
+  const { xs, ys } = data();
+  const both = await Promise.all(
+    [0, 1].map(async () => {
+      const made = model('two');
+      made.compile({ optimizer: tf.train.adam(0.01), loss: 'categoricalCrossentropy' });
+      const { history } = await fitOnMesh(
+        made,
+        { xs, ys },
+        {
+          ...{ join: keeper.address, epochs: 8, batchSize: BATCH, seed: SEED, workers: 2 },
+          ...{ consistency: 'local', localSteps: 3 },
+        },
+      );
+      return { values: await values(made), history };
+    }),
+  );
+  t.deepEqual(both[0], both[1]);
+  const { loss } = both[0].history;
+  t.true(loss[7] < 0.8 * loss[0], `${loss}`);
+});
+
+for (const [consistency, options, told] of [
+  ['bsp', {}, 'step'],
+  ['local', { consistency: 'local', localSteps: 2 }, 'local-step'],
+] as const)
+  test.serial(
+    `under ${consistency} a batch that is not finite leaves nothing in BatchNorm's state`,
+    async (t) => {
+      const server = await startTestServer(t);
+      const { xs, ys } = data();
+      const bad = tf.tidy(() => {
+        const values = xs.dataSync().slice();
+        values[7] = Number.NaN;
+        return tf.tensor2d(values as Float32Array, [RECORDS, 6]);
+      });
+      const made = model(`bad-${consistency}`);
+      made.compile({ optimizer: tf.train.sgd(0.1), loss: 'categoricalCrossentropy' });
+      const skipped: boolean[] = [];
+      await fitOnMesh(
+        made,
+        { xs: bad, ys },
+        {
+          ...{ join: server.address, epochs: EPOCHS, batchSize: BATCH, seed: SEED, codec: 'fp32' },
+          ...options,
+          onEvent(event) {
+            if (event.event === told) skipped.push((event as { skipped: boolean }).skipped);
+          },
+        },
+      );
+      t.is(skipped.filter(Boolean).length, EPOCHS, 'one batch of each epoch');
+      t.is(skipped.length, EPOCHS * 3);
+      t.true((await values(made)).flat().every(Number.isFinite));
+    },
+  );
+
+for (const [what, options, message] of [
+  ['local without its steps', { consistency: 'local' }, /localSteps of 1 to 2000 .* got undefined/],
+  ['half a step', { consistency: 'local', localSteps: 1.5 }, /got 1.5/],
+  ['local steps with bsp', { localSteps: 2 }, /consistency local alone/],
+  ['an outer momentum with bsp', { consistency: 'bsp', outerMomentum: 0.9 }, /consistency local alone/],
+  [
+    'an outer momentum of 1',
+    { consistency: 'local', localSteps: 2, outerMomentum: 1 },
+    /outerMomentum from 0/,
+  ],
+  [
+    'an outer learning rate of 0',
+    { consistency: 'local', localSteps: 2, outerLearningRate: 0 },
+    /outerLearningRate above 0/,
+  ],
+  ['a consistency that does not exist', { consistency: 'eventual' }, /bsp, ssp, asp, local, got "eventual"/],
+] as const)
+  test.serial(`${what} is refused`, async (t) => {
+    const { xs, ys } = data();
+    const made = model('refused');
+    made.compile({ optimizer: tf.train.sgd(0.1), loss: 'categoricalCrossentropy' });
+    await t.throwsAsync(fitOnMesh(made, { xs, ys }, { join: '127.0.0.1:1', ...(options as object) }), {
+      instanceOf: UserError,
+      message,
+    });
+  });
+
 test.serial(
   'a model that was not compiled, or with an optimizer that servers do not have, is refused',
   async (t) => {

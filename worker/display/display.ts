@@ -10,6 +10,7 @@ const PLAIN_LINE_MS = 5_000;
 const WAITING_SHOWN_SECONDS = 2;
 
 type StepEvent = Extract<TrainEvent, { event: 'step' }>;
+type LocalStepEvent = Extract<TrainEvent, { event: 'local-step' }>;
 type StartEvent = Extract<TrainEvent, { event: 'start' }>;
 
 export class Display {
@@ -20,6 +21,7 @@ export class Display {
   #savesResults = false;
   #test = '';
   #waiting = '';
+  #rates = '';
   #shownAt = 0;
   readonly #said = new Set<string>();
 
@@ -72,6 +74,12 @@ export class Display {
         if (event.seconds < WAITING_SHOWN_SECONDS) return;
         this.#waiting = `waits at step ${event.step} for ${event.workers.join(', ')} for ${event.seconds.toFixed(0)} s`;
         return this.#progress(this.#waiting, false);
+      case 'local-step':
+        if (event.skipped)
+          return this.#line(
+            `step ${event.step} was skipped by worker ${event.worker}: its gradients were not finite`,
+          );
+        return this.#localStep(event);
       case 'step':
         this.#waiting = '';
         if (event.skipped)
@@ -112,6 +120,14 @@ export class Display {
     this.#live?.done();
   }
 
+  /** Within a round a worker speaks of itself alone; the rates are those of whole rounds. */
+  #localStep({ worker, epoch, step, steps, loss, accuracy }: LocalStepEvent): void {
+    const at = `epoch ${epoch}/${this.#start?.epochs}  step ${count(step)}/${count(steps)}`;
+    const own = `worker ${worker}: loss ${loss?.toFixed(4)}  accuracy ${percent(accuracy)}`;
+    if (!this.#live) return this.#progress(`${at}  ${own}`, false);
+    this.#live([`${bar(step / steps)} ${percent(step / steps)}  ${at}`, own, this.#rates].join('\n'));
+  }
+
   #step(event: StepEvent): void {
     const start = this.#start;
     if (!start) return;
@@ -124,11 +140,12 @@ export class Display {
       `epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  loss${whose} ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}  ` +
       `${count(event.samplesPerSecond)} samples/s${whose}  wire ${size(perSecond)}/s, ${smaller.toFixed(1)}× smaller than fp32  ETA ${duration((event.steps - event.step) * rate)}`;
     if (!this.#live) return this.#progress(line, event.step === event.steps);
+    this.#rates = `${count(event.samplesPerSecond)} samples/s${whose}  on the wire ${size(perSecond)}/s a worker, ${smaller.toFixed(1)}× smaller than fp32`;
     this.#live(
       [
         `${bar(event.step / event.steps)} ${percent(event.step / event.steps)}  epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  ETA ${duration((event.steps - event.step) * rate)}`,
         `loss${whose} ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}${this.#test ? `  (${this.#test})` : ''}`,
-        `${count(event.samplesPerSecond)} samples/s${whose}  on the wire ${size(perSecond)}/s a worker, ${smaller.toFixed(1)}× smaller than fp32`,
+        this.#rates,
       ].join('\n'),
     );
   }

@@ -11,6 +11,7 @@ import { BLOCK_PAYLOAD_MAX_BYTES, DRAIN_MS, EXCHANGE_YOUNG_MAX_MIB } from '../..
 import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
+import { localBytes } from '../local/local-steps.js';
 import {
   type FromThread,
   PHASES,
@@ -74,12 +75,15 @@ export class ExchangeClient {
     this.layout = layoutBlocks(options.spec.tensors);
     this.#started = started;
     const modelBytes = this.layout.elementsPadded * 4;
-    const kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + 4096 });
+    const { local } = options.spec;
+    const ownBytes = local ? localBytes(this.layout, local.optimizer) : 0;
+    const kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + ownBytes + 4096 });
     const arena = new Arena(kernels);
     const addresses = {
       gradients: arena.alloc(modelBytes),
       parameters: arena.alloc(modelBytes),
       scratch: arena.alloc(SCRATCH_BYTES),
+      own: local ? arena.alloc(ownBytes) : 0,
     };
     const clock = new SharedArrayBuffer(3 * 8);
     this.#addresses = addresses;
@@ -140,7 +144,7 @@ export class ExchangeClient {
     return this.#view(this.#addresses.gradients, index);
   }
 
-  /** New parameters of tensor i, valid until the next step. */
+  /** Parameters of tensor i as they stand after a step, applied or skipped; valid until the next one. */
   parameters(index: number): Float32Array {
     return this.#view(this.#addresses.parameters, index);
   }

@@ -1,18 +1,28 @@
 // The exchange thread: everything of a worker that talks. Membership, the exchange itself, the heartbeat with
 // the compute thread's progress, and the metrics. So a long computation delays no acknowledgement, and a slow
 // network no computation.
+import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Registry } from 'prom-client';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
 import { EXIT, isExpected, RunError, sentence } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
-import { HEARTBEAT_MS } from '../../shared/limits.js';
+import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf } from '../../shared/run-spec.js';
-import { type FromThread, PHASES, type Stepped, type ThreadData, type ToThread } from './messages.js';
+import { LocalSteps, type RoundSums } from '../local/local-steps.js';
+import { roundsOf } from '../local/rounds.js';
+import {
+  type Exchanged,
+  type FromThread,
+  PHASES,
+  type Stepped,
+  type ThreadData,
+  type ToThread,
+} from './messages.js';
 
 const port = parentPort as NonNullable<typeof parentPort>;
 const data = workerData as ThreadData;
@@ -34,12 +44,17 @@ const layout = layoutOf(spec);
 const kernels = loadKernels({ memory: data.memory });
 const clock = new Float64Array(data.clock);
 const metrics = createMetrics('worker');
+const rounds = roundsOf(spec);
+const local = spec.local && new LocalSteps(layout, spec.local.optimizer, { kernels, ...data });
 
 let membership: Membership | undefined;
 let exchange: Exchange | undefined;
 let failed = false;
 let finished = false;
 let own: OwnServer | undefined;
+let stepsDone = 0;
+/** Since when this worker takes part in an exchange (ms, monotonic); undefined while it does not. */
+let exchangingSince: number | undefined;
 
 function fail(error: unknown): void {
   if (failed) return;
@@ -50,31 +65,60 @@ function fail(error: unknown): void {
 
 async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepped> {
   const { samples, lossSum, correct, phases, epoch } = message;
-  const at = (exchange as Exchange).step;
-  const allFinite = (exchange as Exchange).measure() && Number.isFinite(lossSum);
+  metrics.epoch.set(epoch);
+  const started = performance.now();
+  const batch = { samples, lossSum, correct };
+  const applied = local?.step(batch) ?? true;
+  const isEnd = rounds.endsWith(stepsDone++);
+  const sums: RoundSums | undefined = !local
+    ? { ...batch, steps: 1, skipped: 0, usable: Number.isFinite(lossSum) }
+    : isEnd
+      ? local.contribution()
+      : undefined;
+  const optimizerSeconds = (performance.now() - started) / 1000;
+  const exchanged = sums && (await exchangeRound(sums));
+  const seconds = {
+    data: phases.dataSeconds,
+    compute: phases.computeSeconds,
+    ...(local && { optimizer: optimizerSeconds }),
+    ...(exchanged && {
+      encode: exchanged.encodeSeconds,
+      wait: exchanged.waitSeconds,
+      decode: exchanged.decodeSeconds,
+    }),
+  };
+  for (const [phase, value] of Object.entries(seconds))
+    metrics.stepPhaseSeconds.observe(value, { phase: phase as keyof typeof seconds });
+  const total = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+  metrics.stepPhaseSeconds.observe(total, { phase: 'step' });
+  return { ...(local && { local: { skipped: !applied, optimizerSeconds } }), exchanged };
+}
+
+/** Pushes the gradients of a step, or the differences of a round, and takes the new parameters. */
+async function exchangeRound({
+  samples,
+  lossSum,
+  correct,
+  steps,
+  skipped,
+  usable,
+}: RoundSums): Promise<Exchanged> {
+  const finite = (exchange as Exchange).measure();
+  exchangingSince = performance.now();
   const result = await (exchange as Exchange).pushPull({
     samples,
-    allFinite,
+    allFinite: finite && usable,
     lossScale: 1,
     lossSum: Number.isFinite(lossSum) ? lossSum : 0,
     correct,
   });
+  exchangingSince = undefined;
   const { outcome } = result;
+  local?.end(outcome.skipped, finite);
   const run = (membership as Membership).run;
-  const total =
-    phases.dataSeconds +
-    phases.computeSeconds +
-    result.encodeSeconds +
-    result.waitSeconds +
-    result.decodeSeconds;
-  metrics.stepPhaseSeconds.observe(phases.dataSeconds, { phase: 'data' });
-  metrics.stepPhaseSeconds.observe(phases.computeSeconds, { phase: 'compute' });
-  metrics.stepPhaseSeconds.observe(result.encodeSeconds, { phase: 'encode' });
-  metrics.stepPhaseSeconds.observe(result.waitSeconds, { phase: 'wait' });
-  metrics.stepPhaseSeconds.observe(result.decodeSeconds, { phase: 'decode' });
-  metrics.stepPhaseSeconds.observe(total, { phase: 'step' });
-  metrics.steps.add(1, { outcome: outcome.skipped ? 'skipped' : 'applied' });
-  metrics.epoch.set(epoch);
+  // Only now is it known what has become of the steps of the round.
+  metrics.steps.add(outcome.skipped ? 0 : steps, { outcome: 'applied' });
+  metrics.steps.add(outcome.skipped ? steps + skipped : skipped, { outcome: 'skipped' });
   count('sent', result.bytesPushed, result.elementsPushed);
   count('received', result.bytesPulled, result.elementsPulled);
   metrics.inFlightBytes.set((exchange as Exchange).inFlightBytes);
@@ -84,7 +128,7 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
     metrics.accuracy.set(outcome.accuracy, { run, split: 'train' });
   }
   return {
-    step: at,
+    steps: outcome.skipped ? 0 : steps,
     skipped: outcome.skipped,
     notFinite: outcome.notFinite,
     samples: outcome.samples,
@@ -112,17 +156,19 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
     case 'pull':
     case 'masters': {
       const masters = message.kind === 'masters';
+      const round = rounds.endedAfter(message.step);
       const pulled = await (exchange as Exchange).fetch(
-        message.step,
+        round,
         masters ? 'fp32' : undefined,
         masters ? data.gradients : data.parameters,
       );
       // Where workers have clocks of their own, others may be ahead of one that only begins.
       const exact = masters || !isClocked(spec);
-      if (exact && (pulled.skew > 0 || pulled.step !== message.step))
+      if (exact && (pulled.skew > 0 || pulled.step !== round))
         throw new RunError(
-          `expected parameters of step ${message.step} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`,
+          `expected parameters of step ${round} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`,
         );
+      if (!masters) local?.begin();
       return { updates: pulled.updates };
     }
     case 'step':
@@ -180,7 +226,14 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     memory: { kernels, gradients: data.gradients, parameters: data.parameters, scratch: data.scratch },
     peerDeadlineMs: data.peerDeadlineMs,
     streamsTo: own?.streamsTo,
-    onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
+    onWaiting(waiting) {
+      if (!local) return say({ kind: 'waiting', ...waiting });
+      // Servers wait while the workers take their own steps; this one waits from its exchange on.
+      const waitedMs = exchangingSince === undefined ? 0 : performance.now() - exchangingSince;
+      if (waitedMs < WAITING_NOTICE_MS) return;
+      const seconds = Math.min(waiting.seconds, waitedMs / 1000);
+      say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
+    },
   });
   metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
   metrics.viewNumber.set(view.number);

@@ -17,6 +17,8 @@ export interface ThreadData {
   gradients: number;
   parameters: number;
   scratch: number;
+  /** Under `local`: see LocalMemory; else 0. */
+  own: number;
   /** The compute thread's progress: step, phase (index into PHASES), and since when (ms since the epoch, halves). */
   clock: SharedArrayBuffer;
   spec: RunSpec;
@@ -56,7 +58,15 @@ export type ToThread =
   | { kind: 'leave' };
 
 export interface Stepped {
-  step: number;
+  /** Under `local`: what came of this worker's own step. */
+  local?: { skipped: boolean; optimizerSeconds: number };
+  /** What came of the exchange; undefined within a round of `local`. */
+  exchanged?: Exchanged;
+}
+
+export interface Exchanged {
+  /** This worker's steps of the round, skipped ones not counted; 1 but for `local`. */
+  steps: number;
   skipped: boolean;
   notFinite: number[];
   samples: number;

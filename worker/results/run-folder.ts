@@ -63,7 +63,7 @@ export async function writeConfig(
   await writeFileAtomic(folder.config, [`${JSON.stringify(plain, null, 2)}\n`]);
 }
 
-/** Writes the run's optimizer as the servers have it. */
+/** Writes the run's optimizer as the servers have it, under `local` the workers. */
 export async function writeOptimizer(folder: RunFolder, optimizer: OptimizerSpec): Promise<void> {
   await writeFileAtomic(folder.optimizer, [`${JSON.stringify(optimizer, null, 2)}\n`]);
 }

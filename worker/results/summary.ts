@@ -16,7 +16,10 @@ export interface Summary {
   consistency: string;
   codec: string;
   epochs: number;
-  /** Optimizer updates, skipped ones not counted; under ssp and asp each worker's steps are updates of their own. */
+  /**
+   * Optimizer updates, skipped ones not counted; under ssp and asp each worker's steps are updates of their own,
+   * under `local` those of worker 0 count, in rounds that were applied.
+   */
   steps: number;
   /** Training samples that contributed, over all workers. */
   samples: number;
@@ -27,7 +30,7 @@ export interface Summary {
   trainSeconds: number;
   /** samples / trainSeconds. */
   samplesPerSecond: number;
-  /** Mean seconds of a step in each phase: data, compute, encode, wait, decode, … */
+  /** Mean seconds of a step in each phase: data, compute, encode, wait, decode, …, under `local` optimizer. */
   phaseSeconds: Record<string, number>;
   /** Encoded payload from workers to servers, first sendings only. */
   bytesPushed: number;

@@ -18,6 +18,7 @@ import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
 import { fromWire, layoutOf, type OptimizerSpec } from '../../shared/run-spec.js';
 import type { Loss } from '../job.js';
+import { roundsOf } from '../local/rounds.js';
 import { Compute } from '../model/compute.js';
 import { assignTensors, tensorsOf } from '../model/model-tensors.js';
 import type { TrainEvent } from './events.js';
@@ -80,6 +81,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
     );
 
   const layout = layoutOf(spec);
+  const rounds = roundsOf(spec);
   const modelBytes = 4 * layout.elementsPadded;
   const scratchBytes = BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES;
   const kernels = loadKernels({ bytes: modelBytes + scratchBytes + 4096 });
@@ -109,7 +111,8 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
     let next = begun.step + begun.skew + 1;
     for (;;) {
       const started = performance.now();
-      const { step, skew } = await exchange.fetch(next, 'fp32', parameters);
+      const { step: round, skew } = await exchange.fetch(next, 'fp32', parameters);
+      const step = rounds.firstStep(round);
       assignTensors(tensors, (index) =>
         kernels.f32(parameters + 4 * layout.tensorOffsets[index], elementsOf(tensors[index].shape)),
       );
@@ -130,7 +133,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
       metrics.accuracy.set(accuracy, { run, split: 'test' });
       const seconds = (performance.now() - started) / 1000;
       onEvent({ event: 'evaluation', step, skew, loss, accuracy, records: sums.records, seconds });
-      next = step + skew + options.everySteps;
+      next = rounds.endedWith(rounds.firstStep(round + skew) + options.everySteps);
     }
   } catch (error) {
     signal?.throwIfAborted();

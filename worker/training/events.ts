@@ -41,6 +41,21 @@ export type TrainEvent =
       parameters: number;
     }
   | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  /** Under `local`: a step of this worker on its own parameters; the round's end says `step` for all workers. */
+  | {
+      event: 'local-step';
+      /** Its rank. */
+      worker: number;
+      epoch: number;
+      /** Steps done. */
+      step: number;
+      steps: number;
+      /** Of this worker's batch; null where it was not finite. */
+      loss: number | null;
+      accuracy: number;
+      skipped: boolean;
+    }
+  /** A step of all workers; under `local` a round of steps. */
   | {
       event: 'step';
       epoch: number;
@@ -49,6 +64,8 @@ export type TrainEvent =
       steps: number;
       /** Under ssp and asp: the rank whose own step this is; loss, accuracy and samplesPerSecond are then its own. */
       worker?: number;
+      /** Behind loss and accuracy, over all workers; under ssp and asp this worker's own. */
+      samples: number;
       loss: number;
       accuracy: number;
       skipped: boolean;

@@ -5,6 +5,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
+import { OUTER_DEFAULTS } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
@@ -22,7 +23,7 @@ import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
 import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
-import { train } from './train.js';
+import { type LocalOptions, train } from './train.js';
 
 export interface RunJobOptions {
   options: WorkerOptions;
@@ -57,6 +58,12 @@ function buildModel(job: Job, options: WorkerOptions, { shape, classes }: DataSh
       `--job: expected a LayersModel from the model() of ${options.job}, got something else; return what sequential() or model() of @tensorflow/tfjs-layers makes`,
     );
   return model;
+}
+
+/** The consistency with the number that belongs to it, for the title of the curve. */
+function consistencyLabel({ consistency, staleness, localSteps }: WorkerOptions): string {
+  if (staleness !== undefined) return `${consistency} (staleness ${staleness})`;
+  return localSteps === undefined ? consistency : `${consistency} (${localSteps} steps)`;
 }
 
 /** The job's loss; what its own code throws is told as the job's. */
@@ -96,6 +103,9 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
     seconds,
   });
 
+  const { localSteps, outerLearningRate, outerMomentum } = options;
+  const local: LocalOptions | undefined =
+    localSteps === undefined ? undefined : { steps: localSteps, outerLearningRate, outerMomentum };
   const epochs = options.epochs ?? job.epochs;
   const model = buildModel(job, options, dataset);
   const data = imageData(dataset, options.batch, options.seed);
@@ -108,7 +118,12 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       if (event.event === 'start') rank = event.rank;
       if (rank !== 0) {
         // Among JSON lines, one of all workers tells of the run's steps; a display of its own shows them.
-        if (!options.json || (event.event !== 'step' && event.event !== 'epoch')) onEvent(event);
+        // Of a step that one worker alone has skipped nobody else knows.
+        const isToldByRank0 =
+          event.event === 'step' ||
+          event.event === 'epoch' ||
+          (event.event === 'local-step' && !event.skipped);
+        if (!options.json || !isToldByRank0) onEvent(event);
         return;
       }
       onEvent(event);
@@ -152,6 +167,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       codec: options.codec,
       consistency: options.consistency,
       staleness: options.staleness,
+      local,
       seed: options.seed,
       join: options.join ? formatAddress(options.join) : '',
       peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
@@ -170,6 +186,10 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
           ...plain,
           epochs,
           ...optimizerFlags(optimizer),
+          ...(local && {
+            'outer-learning-rate': outerLearningRate ?? OUTER_DEFAULTS.learningRate,
+            'outer-momentum': outerMomentum ?? OUTER_DEFAULTS.momentum,
+          }),
           backend: backend.name,
         });
         await writeOptimizer(folder, optimizer);
@@ -197,7 +217,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       folder.curveCsv,
       folder.curveSvg,
       `${job.name}: loss and accuracy`,
-      `${result.servers} servers, ${result.workers} workers, ${options.consistency}${options.staleness === undefined ? '' : ` (staleness ${options.staleness})`}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+      `${result.servers} servers, ${result.workers} workers, ${consistencyLabel(options)}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
     );
     const summary: Summary = {
       run: result.run,

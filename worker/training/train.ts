@@ -7,9 +7,16 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
 import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
-import { type ConsistencyName, isClocked, type OptimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import {
+  type ConsistencyName,
+  isClocked,
+  type OptimizerSpec,
+  outerOptimizer,
+  type RunSpec,
+} from '../../shared/run-spec.js';
 import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
+import { roundsOf } from '../local/rounds.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
 import type { TrainEvent } from './events.js';
@@ -30,10 +37,18 @@ export interface TrainingData {
   close?(): void;
 }
 
+export interface LocalOptions {
+  steps: number;
+  /** Undefined: DiLoCo's. */
+  outerLearningRate?: number;
+  outerMomentum?: number;
+}
+
 export interface TrainOptions {
   job: string;
   model: LayersModel;
   loss: Loss;
+  /** The servers'; under `local` each worker's own. */
   optimizer: OptimizerSpec;
   data: TrainingData;
   epochs: number;
@@ -43,6 +58,8 @@ export interface TrainOptions {
   consistency: ConsistencyName;
   /** Only with ssp. */
   staleness?: number;
+  /** There under `local`: steps between two exchanges, and what the servers run on the differences. */
+  local?: LocalOptions;
   seed: number;
   /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
@@ -63,7 +80,10 @@ export interface TrainResult {
   rank: number;
   servers: number;
   workers: number;
-  /** Updates applied: under ssp and asp each worker's steps are updates of their own. */
+  /**
+   * Updates applied: under ssp and asp each worker's steps are updates of their own; under `local` this worker's,
+   * in rounds that were applied.
+   */
   steps: number;
   /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
@@ -77,7 +97,7 @@ export interface TrainResult {
   weightsSha256: string;
 }
 
-const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply'] as const;
+const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'optimizer'] as const;
 
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -94,10 +114,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     throw new UserError(
       `expected a batch of at least ${workers} samples for ${workers} workers, got ${globalBatch}; use a larger --batch`,
     );
+  const { local } = options;
   const spec: RunSpec = {
     job: options.job,
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
-    optimizer: options.optimizer,
+    optimizer: local ? outerOptimizer(local.outerLearningRate, local.outerMomentum) : options.optimizer,
     consistency: options.consistency,
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec: options.codec,
@@ -107,7 +128,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     stepsPerEpoch,
     seed,
     dataFingerprint: data.fingerprint,
+    ...(local && { local: { steps: local.steps, optimizer: options.optimizer } }),
   };
+  const rounds = roundsOf(spec);
   const compute = new Compute(model, tensors, options.loss);
   const { client, started } = await ExchangeClient.start(
     {
@@ -174,7 +197,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           (tensor) => client.gradients(tensor),
           ({ kind }) => kind === 'state',
         );
-        client.progress(step, 'exchange');
+        if (rounds.endsWith(step)) client.progress(step, 'exchange');
         const t2 = performance.now();
         const phases = { dataSeconds: (t1 - t0) / 1000, computeSeconds: (t2 - t1) / 1000 };
         const stepped = await client.step({
@@ -185,33 +208,44 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           phases,
         });
         const t3 = performance.now();
-        // With a clock of its own a worker reads after every step, so that what it has is never too old.
-        if (!stepped.skipped || clocked)
-          assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
+        // Where the step was skipped these are the old ones: the forward pass has moved the model's state. With a
+        // clock of its own a worker then reads all the same, so that what it has is never too old.
+        assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
-        seconds.encode += stepped.encodeSeconds;
-        seconds.wait += stepped.waitSeconds;
-        seconds.decode += stepped.decodeSeconds;
         seconds.apply += (performance.now() - t3) / 1000;
-        totals.pushed += stepped.bytesPushed;
-        totals.pulled += stepped.bytesPulled;
-        totals.elementsPushed += stepped.elementsPushed;
-        if (!stepped.skipped) {
-          if (!clocked) totals.steps++;
-          totals.samples += stepped.samples;
+        const at = { epoch, step: step + 1, steps: epochs * stepsPerEpoch };
+        if (stepped.local) {
+          seconds.optimizer += stepped.local.optimizerSeconds;
+          onEvent({
+            event: 'local-step',
+            ...at,
+            worker: rank,
+            loss: Number.isFinite(result.loss) ? result.loss : null,
+            accuracy: result.correct / samples,
+            skipped: stepped.local.skipped,
+          });
         }
+        const round = stepped.exchanged;
+        if (!round) continue;
+        seconds.encode += round.encodeSeconds;
+        seconds.wait += round.waitSeconds;
+        seconds.decode += round.decodeSeconds;
+        totals.pushed += round.bytesPushed;
+        totals.pulled += round.bytesPulled;
+        totals.elementsPushed += round.elementsPushed;
+        if (!clocked) totals.steps += round.steps;
+        if (!round.skipped) totals.samples += round.samples;
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
         onEvent({
           event: 'step',
-          epoch,
-          step: step + 1,
-          steps: epochs * stepsPerEpoch,
-          loss: stepped.loss,
-          accuracy: stepped.accuracy,
+          ...at,
           ...(clocked ? { worker: rank } : {}),
-          skipped: stepped.skipped,
-          notFinite: stepped.notFinite,
+          samples: round.samples,
+          loss: round.loss,
+          accuracy: round.accuracy,
+          skipped: round.skipped,
+          notFinite: round.notFinite,
           samplesPerSecond: totals.samples / elapsed,
           seconds: elapsed,
           bytesPushed: totals.pushed,
@@ -275,7 +309,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
-      phaseSeconds: Object.fromEntries(PHASE_NAMES.map((name) => [name, seconds[name] / count])),
+      phaseSeconds: Object.fromEntries(
+        PHASE_NAMES.filter((name) => local || name !== 'optimizer').map((name) => [
+          name,
+          seconds[name] / count,
+        ]),
+      ),
       ...moved,
       weightsSha256: hash.digest('hex'),
     };

@@ -14,6 +14,12 @@ export const Consistency = {
    * The same without a bound: nobody waits for anybody.
    */
   CONSISTENCY_ASP: 3,
+  /**
+   * Workers take steps with an optimizer of their own and exchange what came of them once a round, as under BSP
+   * (local SGD, DiLoCo): a step of the parameters service is then a round, a gradient the difference of a worker's
+   * parameters before and after it.
+   */
+  CONSISTENCY_LOCAL: 4,
 } as const;
 
 export type Consistency =
@@ -34,5 +40,12 @@ export type Consistency =
    */
   | 'CONSISTENCY_ASP'
   | 3
+  /**
+   * Workers take steps with an optimizer of their own and exchange what came of them once a round, as under BSP
+   * (local SGD, DiLoCo): a step of the parameters service is then a round, a gradient the difference of a worker's
+   * parameters before and after it.
+   */
+  | 'CONSISTENCY_LOCAL'
+  | 4
 
 export type Consistency__Output = typeof Consistency[keyof typeof Consistency]

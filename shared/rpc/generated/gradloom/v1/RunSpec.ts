@@ -34,6 +34,14 @@ export interface RunSpec {
    * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
    */
   'staleness'?: (number);
+  /**
+   * CONSISTENCY_LOCAL: steps of a round; one ends at the end of an epoch, too.
+   */
+  'localSteps'?: (number);
+  /**
+   * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
+   */
+  'innerOptimizer'?: (_gradloom_v1_Optimizer | null);
 }
 
 /**
@@ -64,4 +72,12 @@ export interface RunSpec__Output {
    * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
    */
   'staleness': (number);
+  /**
+   * CONSISTENCY_LOCAL: steps of a round; one ends at the end of an epoch, too.
+   */
+  'localSteps': (number);
+  /**
+   * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
+   */
+  'innerOptimizer': (_gradloom_v1_Optimizer__Output | null);
 }

@@ -1,15 +1,39 @@
-// One optimizer update of one block, from the sum of the workers' gradients. The scalars (learning rate of the
-// step, bias corrections) are computed here, once, in float64. Where the gradient is clipped or regularized, a pass
-// before makes it the mean. Definitions as in TensorFlow.js; Adam: Kingma & Ba, ICLR 2015; AdamW: Loshchilov &
-// Hutter, ICLR 2019; Lion: Chen et al., 2023.
-import { adamScalars, type Kernels } from '../shared/kernels/kernels.js';
-import type { TensorRule } from '../shared/optimizer/groups.js';
-import { learningRateAt } from '../shared/optimizer/schedule.js';
-import type { OptimizerSpec } from '../shared/run-spec.js';
-import type { BlockMemory } from './shard-memory.js';
+// One optimizer update of one block, from a sum of gradients: on the servers from that of the workers, under
+// `local` on a worker from its own. The scalars (learning rate of the step, bias corrections) are computed here,
+// once, in float64. Where the gradient is clipped or regularized, a pass before makes it the mean. Definitions as in
+// TensorFlow.js; Adam: Kingma & Ba, ICLR 2015; AdamW: Loshchilov & Hutter, ICLR 2019; Lion: Chen et al., 2023.
+import { adamScalars, type Kernels } from '../kernels/kernels.js';
+import type { TensorRule } from './groups.js';
+import { learningRateAt } from './schedule.js';
+import type { OptimizerSpec } from './spec.js';
+
+/** Optimizer slots (fp32 arrays of state beside a block's values), in their order, by the value each starts with. */
+export function initialSlots(optimizer: OptimizerSpec): readonly number[] {
+  switch (optimizer.kind) {
+    case 'sgd':
+      return [];
+    case 'momentum':
+    case 'lion':
+      return [0];
+    case 'adagrad':
+      return [optimizer.initialAccumulator];
+    case 'adam':
+    case 'adamw':
+      return [0, 0];
+    case 'rmsprop':
+      return [0, ...(optimizer.momentum > 0 ? [0] : []), ...(optimizer.centered ? [0] : [])];
+  }
+}
+
+/** Byte addresses of a block's fp32 arrays in the kernels' memory. */
+export interface OptimizerMemory {
+  readonly values: number;
+  readonly accumulator: number;
+  readonly slots: readonly number[];
+}
 
 export interface Update {
-  memory: BlockMemory;
+  memory: OptimizerMemory;
   elements: number;
   /** One over the total weight of the sum in the accumulator. */
   gradientScale: number;
