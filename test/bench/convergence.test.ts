@@ -13,7 +13,7 @@ test('bench convergence trains each case and compares it with exact gradients', 
     results.find((result) => result.case === name && result.metric === metric)?.median as number;
   const [exact, half] = ['bsp-fp32', 'bsp-fp16'].map((name) => find(name, 'accuracy'));
   t.is(find('bsp-fp16', 'behind'), exact - half);
-  t.is(find('bsp-fp32', 'behind'), undefined);
+  t.false(results.some((result) => result.case === 'bsp-fp32' && result.metric === 'behind'));
   t.true(find('bsp-fp32', 'pushed') > 1.9 * find('bsp-fp16', 'pushed'));
   t.true(find('bsp-fp16', 'pushed') > find('local-20', 'pushed'));
   await t.throwsAsync(run({ ...options, cases: 'fp8' }), { message: /got "fp8"/ });
