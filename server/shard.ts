@@ -8,7 +8,7 @@ import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
 import { applyOptimizer, initialSlots } from '../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
-import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
+import type { Bulk } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockCodec, isClocked, type RunSpec, stalenessOf } from '../shared/run-spec.js';
@@ -52,6 +52,7 @@ export interface Encoded {
   clockMax?: number;
   codec: number;
   scale: number;
+  checksum: number;
   payload: Uint8Array;
 }
 
@@ -207,6 +208,7 @@ export class Shard {
       ...(isClocked(this.#spec) ? { clockMin: min, clockMax: max } : {}),
       codec: codec.id,
       scale,
+      checksum: this.#kernels.xxh64(this.#map.outgoing, codec.payloadBytes(elements)),
       payload: this.#kernels.u8(this.#map.outgoing, codec.payloadBytes(elements)),
     };
   }
@@ -237,9 +239,9 @@ export class Shard {
       );
     const fault = checkPayload(codec, state.block.elements, bulk.payload.byteLength, bulk.scale);
     if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
-    if (!checksumMatches(bulk))
-      throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
     const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
+    if (this.#kernels.xxh64(address, bulk.payload.byteLength) !== bulk.checksum)
+      throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
     if (!codec.payloadFinite(this.#kernels, address, state.block.elements))
       throw refuse(
         'NOT_FINITE',

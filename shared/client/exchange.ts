@@ -344,7 +344,8 @@ export class Exchange {
             absmax[block.index],
           );
           const payload = memory.kernels.u8(memory.scratch, payloadBytes);
-          const fields = { step, block: block.index, codec: codec.id, scale };
+          const checksum = memory.kernels.xxh64(memory.scratch, payloadBytes);
+          const fields = { step, block: block.index, codec: codec.id, scale, checksum };
           const message = frameBulk(field, fields, payload, this.#frames);
           encodeSeconds += (performance.now() - started) / 1000;
           link.send(message, payloadBytes);
@@ -429,9 +430,16 @@ export class Exchange {
     const fault = payloadFault(bulk, block.elements, expected);
     if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
     const started = performance.now();
+    const address = stagePayload(memory.kernels, bulk.payload, memory.scratch);
+    if (memory.kernels.xxh64(address, bulk.payload.byteLength) !== bulk.checksum)
+      return this.#fail(
+        new RunError(
+          `${from} sent a bad block ${bulk.block}: the payload is not the one whose checksum was sent`,
+        ),
+      );
     expected.decode(
       memory.kernels,
-      stagePayload(memory.kernels, bulk.payload, memory.scratch),
+      address,
       block.elements,
       bulk.scale,
       pending.target + 4 * blockOffset(layout, block),

@@ -111,6 +111,8 @@ export interface Kernels {
   allFinite(src: number, elements: number): boolean;
   allFiniteF16(src: number, elements: number): boolean;
   allFiniteBf16(src: number, elements: number): boolean;
+  /** The low 32 bits of the XXH64 (seed 0) of some bytes: the checksum of a payload. */
+  xxh64(src: number, bytes: number): number;
   /** In float64, in an order that depends on `elements` alone. */
   sumOfSquares(src: number, elements: number): number;
 

@@ -82,6 +82,7 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
     allFiniteF16: (src, elements) => kernels.halvesBelow(src, elements, INFINITY_F16) === 1,
     allFiniteBf16: (src, elements) => kernels.halvesBelow(src, elements, INFINITY_BF16) === 1,
     sumOfSquares: kernels.sumOfSquares,
+    xxh64: (src, bytes) => kernels.xxh64(src, bytes) >>> 0,
     sgd: (s) => fromBits(kernels.sgd(s.param, s.gradient, s.elements, s.gradientScale, s.learningRate)),
     momentum: (s) =>
       fromBits(

@@ -51,7 +51,7 @@ const said = fc.oneof(
         {
           codec: fc.oneof(fc.constantFrom(...codecNames.map((name) => codecs[name].id)), oddNumber),
           scale: oddFloat,
-          crc32: oddNumber,
+          checksum: oddNumber,
           payload: fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes)),
         },
         { requiredKeys: [], noNullPrototype: true },

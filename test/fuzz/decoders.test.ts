@@ -1,6 +1,6 @@
 // Whatever bytes come, a decoder gives a message or refuses them with an error that gRPC turns into a status, and what
 // passes the checks of a payload is decoded to finite numbers, within its block.
-import { crc32 } from 'node:zlib';
+
 import type { MethodDefinition } from '@grpc/grpc-js';
 import test from 'ava';
 import fc from 'fast-check';
@@ -8,6 +8,7 @@ import { payloadFault } from '../../shared/client/payload-fault.js';
 import { codecById, codecNames, codecs } from '../../shared/codec/registry.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
+import { checksumOf } from '../../shared/rpc/checksum.js';
 import {
   deserializePull,
   deserializePush,
@@ -177,7 +178,7 @@ test('whatever payload passes the checks is decoded to finite numbers within its
       (bulk, payload = bulk.payload, elements, scale = bulk.scale, id = bulk.codec) => {
         const codec = codecById(id);
         if (!codec) return true;
-        const given = { ...bulk, codec: id, scale, payload, crc32: crc32(payload) };
+        const given = { ...bulk, codec: id, scale, payload, checksum: checksumOf(payload) };
         if (payloadFault(given, elements, codec) !== undefined) return true;
         kernels.u8(source, payload.length).set(payload);
         if (!codec.payloadFinite(kernels, source, elements)) return true;

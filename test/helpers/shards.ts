@@ -1,6 +1,6 @@
 // Shards driven by hand: a small run, gradients from a seed, payloads as a worker would encode them, and what a
 // shard holds, to the bit.
-import { crc32 } from 'node:zlib';
+
 import { Shard } from '../../server/shard.js';
 import { blockBytes } from '../../server/shard-memory.js';
 import type { Header } from '../../server/step-headers.js';
@@ -11,6 +11,7 @@ import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
 import { keyedRandom } from '../../shared/random.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
+import { checksumOf } from '../../shared/rpc/checksum.js';
 import { blockCodec, layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
 
 /** A run of a small model with every kind of tensor. */
@@ -60,7 +61,7 @@ export function bulkOf(step: number, block: number, codec: CodecName, values: Fl
     block,
     codec: codecs[codec].id,
     scale,
-    crc32: crc32(payload),
+    checksum: checksumOf(payload),
     version: 0,
     fetched: false,
     clockMin: 0,
@@ -71,7 +72,7 @@ export function bulkOf(step: number, block: number, codec: CodecName, values: Fl
 
 /** A payload's bytes changed by hand, with the checksum that fits. */
 export function withPayload(bulk: Bulk, payload: Buffer): Bulk {
-  return { ...bulk, payload, crc32: crc32(payload) };
+  return { ...bulk, payload, checksum: checksumOf(payload) };
 }
 
 /** A block's values on a shard, exact. */

@@ -5,6 +5,7 @@
 
 export { addBf16, addF16, addF32, copyBytes, scaleF32 } from './accumulate';
 export { adagrad, rmsprop } from './adaptive';
+export { xxh64 } from './checksum';
 export { packBf16, packF16, unpackBf16, unpackF16 } from './convert';
 export { adamw, lambDirection, lion } from './decoupled';
 export { adam, momentum, sgd } from './optimize';
