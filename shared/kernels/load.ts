@@ -112,6 +112,20 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
           s.epsilon,
         ),
       ),
+    sumF32: kernels.sumF32,
+    absmaxOfSum: (a, b, elements, factor) => fromBits(kernels.absmaxOfSumBits(a, b, elements, factor)),
+    packI8: (s) =>
+      kernels.packI8(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),
+    unpackI8: kernels.unpackI8,
+    addI8: kernels.addI8,
+    packSign: (s) =>
+      kernels.packSign(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),
+    unpackSign: kernels.unpackSign,
+    addSign: kernels.addSign,
+    packTopK: (c, elements, k, scale, dst, work) =>
+      kernels.packTopK(c, elements, k, scale, 1 / scale, dst, work),
+    addTopK: kernels.addTopK,
+    faultTopK: kernels.faultTopK,
     f32: (pointer, elements) => new Float32Array(buffer, pointer, elements),
     u16: (pointer, elements) => new Uint16Array(buffer, pointer, elements),
     u8: (pointer, bytes) => new Uint8Array(buffer, pointer, bytes),
