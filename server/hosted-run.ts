@@ -3,8 +3,8 @@
 // bytes, and are encoded once however many subscribers there are, when the first of them has room.
 import type * as grpc from '@grpc/grpc-js';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
-import type { CodecName } from '../shared/codec/codec.js';
-import { codecNames, codecs } from '../shared/codec/registry.js';
+import type { DirectCodecName } from '../shared/codec/codec.js';
+import { codecs, directCodecNames } from '../shared/codec/registry.js';
 import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
 import { frameBulk } from '../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../shared/rpc/frame.js';
@@ -27,7 +27,7 @@ interface Reader {
   readonly call: PullCall;
   subscribed: boolean;
   /** Blocks to send, in order; a block waits here at most once. */
-  readonly queue: { block: number; codec: CodecName; fetched: boolean }[];
+  readonly queue: { block: number; fetched: DirectCodecName | undefined }[];
   /** Blocks of the subscription that stand in the queue; what is late is sent as it is then. */
   readonly queued: Set<number>;
   /** Messages handed to the stream that it has not flushed. */
@@ -35,7 +35,7 @@ interface Reader {
   /** Small messages that the stream has not flushed. */
   unread: number;
   /** Fetches that wait for a step. */
-  readonly fetches: { step: number; codec: CodecName; blocks: readonly number[] }[];
+  readonly fetches: { step: number; codec: DirectCodecName; blocks: readonly number[] }[];
 }
 
 interface Writer {
@@ -117,15 +117,23 @@ export class HostedRun {
         'RUN_SPEC',
         `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
       );
+    if (expected.lossy && this.shard.step > 0)
+      throw refuse(
+        'NOT_NOW',
+        `expected a subscription in ${expected.name}, which brings differences, before the first step, got it at step ${this.shard.step}; fetch the parameters instead`,
+      );
     reader.subscribed = true;
     reader.call.write({ ready: { step: this.shard.step } });
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
   fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
-    const codec = codecNames.find((name) => codecs[name].id === request.codec);
+    const codec = directCodecNames.find((name) => codecs[name].id === request.codec);
     if (!codec)
-      throw refuse('PAYLOAD', `expected a codec of ${codecNames.join(', ')}, got number ${request.codec}`);
+      throw refuse(
+        'PAYLOAD',
+        `expected a codec of ${directCodecNames.join(', ')}, got number ${request.codec}`,
+      );
     const own = new Set(this.shard.blockIndices);
     for (const block of request.blocks)
       if (!own.has(block))
@@ -151,7 +159,7 @@ export class HostedRun {
     };
     let effects: Effect[];
     if (contribution) {
-      this.metrics.moved('received', contribution.codec, contribution.payload.byteLength);
+      this.#received(contribution);
       effects = this.shard.contribution(rank, contribution);
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
     } else if (header) {
@@ -162,13 +170,17 @@ export class HostedRun {
       if (!first && effects.some(({ kind }) => kind === 'outcome'))
         this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
-      this.metrics.moved('received', initial.codec, initial.payload.byteLength);
+      this.#received(initial);
       effects = this.shard.initial(rank, initial);
     } else {
       throw refuse('MALFORMED', 'expected a header, a contribution or initial values, got an empty message');
     }
     this.metrics.held(this.shard.heldBytes);
     for (const effect of effects) this.#carryOut(effect);
+  }
+
+  #received({ block, codec, payload }: Parameters<Shard['contribution']>[1]): void {
+    this.metrics.moved('received', codec, payload.byteLength, this.layout.blocks[block]?.elements ?? 0);
   }
 
   /** Ranks that the oldest open step waits for, and for how long (ms). */
@@ -222,7 +234,7 @@ export class HostedRun {
         for (const reader of this.#readers) {
           if (!reader.subscribed || reader.queued.has(effect.block)) continue;
           reader.queued.add(effect.block);
-          reader.queue.push({ block: effect.block, codec: this.shard.codecOf(effect.block), fetched: false });
+          reader.queue.push({ block: effect.block, fetched: undefined });
         }
         for (const reader of this.#readers) this.#send(reader);
         return;
@@ -266,7 +278,7 @@ export class HostedRun {
     const [fetch] = reader.fetches;
     if (!fetch || !this.shard.initialized || fetch.step > this.shard.step) return;
     reader.fetches.shift();
-    for (const block of fetch.blocks) reader.queue.push({ block, codec: fetch.codec, fetched: true });
+    for (const block of fetch.blocks) reader.queue.push({ block, fetched: fetch.codec });
     this.#send(reader);
   }
 
@@ -276,9 +288,7 @@ export class HostedRun {
       if (!next) return;
       let message: Framed;
       try {
-        message = next.fetched
-          ? this.#encode(next.block, next.codec, true)
-          : this.#shared(reader, next.block, next.codec);
+        message = next.fetched ? this.#encode(next.block, next.fetched) : this.#shared(reader, next.block);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         this.#refuseReader(reader, error);
@@ -290,20 +300,18 @@ export class HostedRun {
         message.release();
         if (this.#readers.has(reader)) this.#send(reader);
       });
-      this.metrics.moved(
-        'sent',
-        codecs[next.codec].id,
-        codecs[next.codec].payloadBytes(this.layout.blocks[next.block].elements),
-      );
+      const codec = next.fetched ? codecs[next.fetched] : this.shard.codecOf(next.block);
+      const { elements } = this.layout.blocks[next.block];
+      this.metrics.moved('sent', codec.id, codec.payloadBytes(elements), elements);
     }
   }
 
   /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
-  #shared(reader: Reader, block: number, codec: CodecName): Framed {
+  #shared(reader: Reader, block: number): Framed {
     reader.queued.delete(block);
     let message = this.#encoded.get(block);
     if (!message) {
-      message = this.#encode(block, codec, false);
+      message = this.#encode(block);
       // Each of those who wait for it releases it once; one who leaves before does not, and its buffer is not reused.
       message.share([...this.#readers].filter(({ queued }) => queued.has(block)).length);
       this.#encoded.set(block, message);
@@ -317,9 +325,16 @@ export class HostedRun {
     this.#encoded.delete(block);
   }
 
-  #encode(block: number, codec: CodecName, fetched: boolean): Framed {
-    const { payload, ...fields } = this.shard.encode(block, codec);
-    return frameBulk(FIELD.block, { block, fetched, ...fields }, payload, this.#frames);
+  #encode(block: number, fetched?: DirectCodecName): Framed {
+    const { payload, ...fields } = fetched
+      ? this.shard.encode(block, fetched)
+      : this.shard.encodeUpdate(block);
+    return frameBulk(
+      FIELD.block,
+      { block, fetched: fetched !== undefined, ...fields },
+      payload,
+      this.#frames,
+    );
   }
 
   #flushSoon(writer: Writer): void {

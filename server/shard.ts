@@ -3,7 +3,7 @@
 // a contribution that comes before its turn is held as it came. Verdicts are taken on the step's headers,
 // before any block is applied; each block is applied as soon as its sum is complete.
 import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
-import { type Codec, type CodecName, NonFiniteError } from '../shared/codec/codec.js';
+import { type Codec, type DirectCodecName, NonFiniteError } from '../shared/codec/codec.js';
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
@@ -12,7 +12,7 @@ import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { recycle } from '../shared/rpc/receive.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { blockCodec, type RunSpec } from '../shared/run-spec.js';
+import { codecsOf, type RunSpec } from '../shared/run-spec.js';
 import { applyOptimizer } from './optimizer.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import { type Header, type Outcome, StepHeaders } from './step-headers.js';
@@ -96,13 +96,14 @@ export class Shard {
   ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
-    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer) });
-    this.#map = mapShard(blocks, spec.optimizer, this.#kernels.firstFreeByte);
-    for (const block of blocks) {
+    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec) });
+    this.#map = mapShard(blocks, spec.optimizer, spec.codec, this.#kernels.firstFreeByte);
+    const blockCodecs = codecsOf(spec, blocks);
+    for (const [position, block] of blocks.entries()) {
       this.#blocks.set(block.index, {
         block,
         memory: this.#map.blocks.get(block.index) as BlockMemory,
-        codec: codecs[blockCodec(spec.codec, block)],
+        codec: blockCodecs[position],
         initialized: false,
         absmax: undefined,
         version: 0,
@@ -168,6 +169,9 @@ export class Shard {
     ];
     if (state.initialized) return ack;
     codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
+    // Every worker begins with these very values: what is sent from now on are differences to them.
+    if (state.codec.lossy)
+      codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.held);
     for (const slot of state.memory.slots) this.#kernels.f32(slot, state.block.elements).fill(0);
     state.initialized = true;
     this.#uninitialized--;
@@ -246,14 +250,54 @@ export class Shard {
   }
 
   /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
-  encode(block: number, codecName: CodecName): Encoded {
+  encode(block: number, codecName: DirectCodecName): Encoded {
     const state = this.#state(block);
     const codec = codecs[codecName];
+    return this.#encoded(state, codec, () =>
+      codec.encode(
+        this.#kernels,
+        state.memory.values,
+        state.block.elements,
+        this.#map.outgoing,
+        state.absmax,
+      ),
+    );
+  }
+
+  /**
+   * What subscribers are sent of a block, in memory that the next call overwrites: its values, or with a lossy codec
+   * the difference to what the workers hold. They are then taken to hold it, so this is called once an update; what
+   * the codec left out is in the next difference. Throws Refused.
+   */
+  encodeUpdate(block: number): Encoded {
+    const state = this.#state(block);
+    const { codec } = state;
+    if (!codec.lossy) return this.encode(block, codec.name);
+    const kernels = this.#kernels;
     const { elements } = state.block;
+    const { values, held } = state.memory;
+    return this.#encoded(state, codec, () => {
+      const scale = codec.encode(kernels, {
+        gradient: values,
+        residual: held,
+        elements,
+        lossScale: -1,
+        absmax: kernels.absmaxOfSum(values, held, elements, -1),
+        dst: this.#map.outgoing,
+        next: this.#map.incoming,
+      });
+      // The workers do the same with the same bytes, and so hold the same bits.
+      codec.accumulate(kernels, this.#map.outgoing, elements, scale, 1, held, false);
+      return scale;
+    });
+  }
+
+  #encoded(state: BlockState, codec: Codec, encode: () => number): Encoded {
+    const { index: block, elements } = state.block;
     const started = this.probe.now();
     let scale: number;
     try {
-      scale = codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
+      scale = encode();
     } catch (error) {
       if (!(error instanceof NonFiniteError)) throw error;
       throw refuse(
@@ -273,8 +317,8 @@ export class Shard {
   }
 
   /** The codec in which a block travels to subscribers. */
-  codecOf(block: number): CodecName {
-    return this.#state(block).codec.name;
+  codecOf(block: number): Codec {
+    return this.#state(block).codec;
   }
 
   #state(block: number): BlockState {
@@ -296,12 +340,14 @@ export class Shard {
         'PAYLOAD',
         `${where}: expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`,
       );
-    const fault = checkPayload(codec, state.block.elements, bulk.payload.byteLength, bulk.scale);
+    const fault = checkPayload(expected, state.block.elements, bulk.payload.byteLength, bulk.scale);
     if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
     if (!checksumMatches(bulk))
       throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
     const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
-    if (!codec.payloadFinite(this.#kernels, address, state.block.elements))
+    const inside = expected.lossy && expected.payloadFault(this.#kernels, address, state.block.elements);
+    if (inside) throw refuse('PAYLOAD', `${where}: ${inside}`);
+    if (!expected.payloadFinite(this.#kernels, address, state.block.elements))
       throw refuse(
         'NOT_FINITE',
         `${where}: expected finite numbers, got NaN or infinity; say all_finite = false in the step header`,

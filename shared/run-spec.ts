@@ -8,8 +8,11 @@ import {
   type TensorKind,
   type TensorSpec,
 } from './blocks/manifest.js';
-import { CODEC_IDS, type CodecName } from './codec/codec.js';
-import { NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
+import { pairFault } from './codec/allowed-pairs.js';
+import { CODEC_IDS, type Codec, type CodecName } from './codec/codec.js';
+import { codecs } from './codec/registry.js';
+import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX, topk } from './codec/topk.js';
+import { LOSSY_BLOCK_ELEMENTS_MIN, NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
@@ -35,6 +38,8 @@ export interface RunSpec {
   readonly optimizer: OptimizerSpec;
   readonly consistency: 'bsp';
   readonly codec: CodecName;
+  /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
+  readonly topKPercent?: number;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -55,9 +60,25 @@ export function optimizerSpec(kind: OptimizerSpec['kind'], learningRate: number)
   return { kind, learningRate };
 }
 
-/** How a block travels: non-trainable state always exactly, the rest by the run's codec. */
-export function blockCodec(codec: CodecName, block: Pick<Block, 'kind'>): CodecName {
-  return block.kind === 'trainable' ? codec : 'fp32';
+/**
+ * How a block travels: by the run's codec, but exactly where it is non-trainable state, or too small for a lossy
+ * codec to be worth its loss.
+ */
+export function blockCodec(codec: CodecName, block: Pick<Block, 'kind' | 'elements'>): CodecName {
+  if (block.kind !== 'trainable') return 'fp32';
+  return codecs[codec].lossy && block.elements < LOSSY_BLOCK_ELEMENTS_MIN ? 'fp32' : codec;
+}
+
+/** The codec of each block, in canonical order. */
+export function codecsOf(
+  spec: Pick<RunSpec, 'codec' | 'topKPercent'>,
+  blocks: readonly Pick<Block, 'kind' | 'elements'>[],
+): Codec[] {
+  const own = spec.codec === 'topk' ? topk(spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : codecs[spec.codec];
+  return blocks.map((block) => {
+    const name = blockCodec(spec.codec, block);
+    return name === spec.codec ? own : codecs[name];
+  });
 }
 
 export function toWire(spec: RunSpec): WireSpec {
@@ -80,6 +101,7 @@ export function toWire(spec: RunSpec): WireSpec {
     stepsPerEpoch: spec.stepsPerEpoch,
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
+    ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
   };
 }
 
@@ -128,6 +150,14 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`,
     );
+  const pair = pairFault(codec, kind, 'bsp');
+  if (pair) throw refuse('CODEC_PAIR', pair);
+  const { topKPercent } = wire;
+  if (codec === 'topk' && !(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
+    throw refuse(
+      'RUN_SPEC',
+      `expected a top-k percentage above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
+    );
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   const optimizer: OptimizerSpec =
@@ -148,6 +178,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     stepsPerEpoch: wire.stepsPerEpoch,
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
+    ...(codec === 'topk' ? { topKPercent } : {}),
   };
 }
 
@@ -164,6 +195,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     optimizer: JSON.stringify(spec.optimizer),
     consistency: spec.consistency,
     codec: spec.codec,
+    'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
     workers: spec.workers,
     batch: spec.globalBatch,
     epochs: spec.epochs,

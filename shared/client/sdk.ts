@@ -4,8 +4,10 @@
 import { hostname } from 'node:os';
 import { type BlockLayout, layoutBlocks } from '../blocks/blocks.js';
 import { elementsOf, manifestFault, type TensorSpec } from '../blocks/manifest.js';
-import type { CodecName } from '../codec/codec.js';
-import { codecNames } from '../codec/registry.js';
+import { pairFault } from '../codec/allowed-pairs.js';
+import type { CodecName, DirectCodecName } from '../codec/codec.js';
+import { codecNames, directCodecNames } from '../codec/registry.js';
+import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import { formatAddress, parseAddress } from '../config/address.js';
 import { UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
@@ -15,6 +17,7 @@ import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
 import { fromWire, type OptimizerSpec, optimizerSpec, type RunSpec } from '../run-spec.js';
 import { Exchange } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';
+import { residualBytes } from './residuals.js';
 
 /** Values by tensor name: fp32, row-major. */
 export type Tensors = Record<string, Float32Array>;
@@ -31,6 +34,8 @@ export interface ConnectOptions {
   optimizer?: OptimizerSpec['kind'];
   learningRate?: number;
   codec?: CodecName;
+  /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
+  topKPercent?: number;
   /** Workers that the run waits for; `connect` resolves when all are there. */
   workers?: number;
   /** Silence after which a server is given up, in milliseconds. */
@@ -76,7 +81,7 @@ export interface Client {
   /** Resolves when a step is decided on all servers. Throws RunError where a server is lost. */
   wait(step: number): Promise<Outcome>;
   /** Parameters at one version: all, or those named; in the run's codec, or exactly with `codec: 'fp32'`. */
-  pull(names?: readonly string[], options?: { codec?: CodecName }): Promise<Pulled>;
+  pull(names?: readonly string[], options?: { codec?: DirectCodecName }): Promise<Pulled>;
   /** `push`, `wait` and the new parameters, in one exchange. */
   pushPull(gradients: Tensors, options?: PushOptions): Promise<Pulled & { outcome: Outcome }>;
   /** Ends this client's part. A worker's resolves when all workers of the run have closed. */
@@ -133,6 +138,14 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   const codec = options.codec ?? 'fp16';
   if (!codecNames.includes(codec))
     throw new UserError(`codec: expected one of ${codecNames.join(', ')}, got "${codec}"`);
+  const optimizer = options.optimizer ?? 'adam';
+  const pair = pairFault(codec, optimizer, 'bsp');
+  if (pair) throw new UserError(pair);
+  const { topKPercent = TOPK_PERCENT_DEFAULT } = options;
+  if (!(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
+    throw new UserError(
+      `topKPercent: expected a number above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
+    );
   const workers = options.workers ?? 1;
   if (!Number.isInteger(workers) || workers < 1)
     throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
@@ -142,9 +155,10 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   return {
     job: options.job ?? 'sdk',
     tensors,
-    optimizer: optimizerSpec(options.optimizer ?? 'adam', learningRate),
+    optimizer: optimizerSpec(optimizer, learningRate),
     consistency: 'bsp',
     codec,
+    ...(codec === 'topk' ? { topKPercent } : {}),
     workers,
     globalBatch: 0,
     epochs: 0,
@@ -155,7 +169,7 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
 }
 
 class MeshClient implements Client {
-  readonly #addresses: { gradients: number; parameters: number; scratch: number };
+  readonly #addresses: { gradients: number; parameters: number; scratch: number; residuals: number };
   readonly #kernels;
   readonly #layout: BlockLayout;
   #exchange: Exchange | undefined;
@@ -170,12 +184,14 @@ class MeshClient implements Client {
   ) {
     this.#layout = layoutBlocks(spec.tensors);
     const modelBytes = this.#layout.elementsPadded * 4;
-    this.#kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + 4096 });
+    const residuals = residualBytes(spec, this.#layout);
+    this.#kernels = loadKernels({ bytes: 2 * modelBytes + residuals + SCRATCH_BYTES + 4096 });
     const arena = new Arena(this.#kernels);
     this.#addresses = {
       gradients: arena.alloc(modelBytes),
       parameters: arena.alloc(modelBytes),
       scratch: arena.alloc(SCRATCH_BYTES),
+      residuals: arena.alloc(residuals),
     };
   }
 
@@ -268,9 +284,9 @@ class MeshClient implements Client {
     return outcome;
   }
 
-  async pull(names?: readonly string[], { codec }: { codec?: CodecName } = {}): Promise<Pulled> {
-    if (codec !== undefined && !codecNames.includes(codec))
-      throw new UserError(`pull: expected a codec of ${codecNames.join(', ')}, got "${codec}"`);
+  async pull(names?: readonly string[], { codec }: { codec?: DirectCodecName } = {}): Promise<Pulled> {
+    if (codec !== undefined && !directCodecNames.includes(codec))
+      throw new UserError(`pull: expected a codec of ${directCodecNames.join(', ')}, got "${codec}"`);
     this.#checkNames('pull', names ?? []);
     const wanted = new Set(names ?? this.spec.tensors.map(({ name }) => name));
     const blocks = this.#layout.blocks.filter(({ tensor }) => wanted.has(this.spec.tensors[tensor].name));
@@ -278,16 +294,19 @@ class MeshClient implements Client {
       const { step, skew } = await this.#open.fetch(
         this.#open.step,
         codec,
-        this.#addresses.parameters,
+        // Not to the parameters: under a lossy codec they must stay what the servers take this worker to hold.
+        this.#addresses.gradients,
         blocks,
       );
-      return { step, skew, values: this.#copy(wanted) };
+      return { step, skew, values: this.#copy(wanted, this.#addresses.gradients) };
     });
   }
 
   async pushPull(gradients: Tensors, options: PushOptions = {}): Promise<Pulled & { outcome: Outcome }> {
     const step = this.push(gradients, options);
-    const read = this.#enqueue(async () => this.#copy(new Set(this.spec.tensors.map(({ name }) => name))));
+    const read = this.#enqueue(async () =>
+      this.#copy(new Set(this.spec.tensors.map(({ name }) => name)), this.#addresses.parameters),
+    );
     read.catch(() => undefined);
     const outcome = await this.wait(step);
     return { outcome, step: step + 1, skew: 0, values: await read };
@@ -328,10 +347,10 @@ class MeshClient implements Client {
     );
   }
 
-  #copy(wanted: ReadonlySet<string>): Tensors {
+  #copy(wanted: ReadonlySet<string>, from: number): Tensors {
     return Object.fromEntries(
       this.spec.tensors.flatMap(({ name }, index) =>
-        wanted.has(name) ? [[name, new Float32Array(this.#view(this.#addresses.parameters, index))]] : [],
+        wanted.has(name) ? [[name, new Float32Array(this.#view(from, index))]] : [],
       ),
     );
   }

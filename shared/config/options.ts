@@ -16,7 +16,7 @@ import {
 import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 
-export const CODECS = ['fp32', 'fp16', 'bf16'] as const;
+export const CODECS = ['fp32', 'fp16', 'bf16', 'int8', 'topk', 'sign'] as const;
 export const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
 export const CONSISTENCIES = ['bsp'] as const;
 /** In the order in which they are probed where none is named. */

@@ -114,8 +114,7 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
       ),
     sumF32: kernels.sumF32,
     absmaxOfSum: (a, b, elements, factor) => fromBits(kernels.absmaxOfSumBits(a, b, elements, factor)),
-    packI8: (s) =>
-      kernels.packI8(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),
+    packI8: (s) => kernels.packI8(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),
     unpackI8: kernels.unpackI8,
     addI8: kernels.addI8,
     packSign: (s) =>

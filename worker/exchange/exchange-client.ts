@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads';
 import { type BlockLayout, layoutBlocks } from '../../shared/blocks/blocks.js';
 import { elementsOf } from '../../shared/blocks/manifest.js';
+import { residualBytes } from '../../shared/client/residuals.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
@@ -62,12 +63,14 @@ export class ExchangeClient {
     this.layout = layoutBlocks(options.spec.tensors);
     this.#started = started;
     const modelBytes = this.layout.elementsPadded * 4;
-    const kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + 4096 });
+    const residuals = residualBytes(options.spec, this.layout);
+    const kernels = loadKernels({ bytes: 2 * modelBytes + residuals + SCRATCH_BYTES + 4096 });
     const arena = new Arena(kernels);
     const addresses = {
       gradients: arena.alloc(modelBytes),
       parameters: arena.alloc(modelBytes),
       scratch: arena.alloc(SCRATCH_BYTES),
+      residuals: arena.alloc(residuals),
     };
     const clock = new SharedArrayBuffer(3 * 8);
     this.#addresses = addresses;

@@ -16,6 +16,7 @@ export interface ThreadData {
   gradients: number;
   parameters: number;
   scratch: number;
+  residuals: number;
   /** The compute thread's progress: step, phase (index into PHASES), and since when (ms since the epoch, halves). */
   clock: SharedArrayBuffer;
   spec: RunSpec;

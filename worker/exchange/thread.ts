@@ -159,7 +159,13 @@ async function main(): Promise<void> {
     spec,
     layout,
     view,
-    memory: { kernels, gradients: data.gradients, parameters: data.parameters, scratch: data.scratch },
+    memory: {
+      kernels,
+      gradients: data.gradients,
+      parameters: data.parameters,
+      scratch: data.scratch,
+      residuals: data.residuals,
+    },
     peerDeadlineMs: data.peerDeadlineMs,
     onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
   });

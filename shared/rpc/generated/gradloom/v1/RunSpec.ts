@@ -30,6 +30,10 @@ export interface RunSpec {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint'?: (string);
+  /**
+   * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
+   */
+  'topKPercent'?: (number | string);
 }
 
 /**
@@ -56,4 +60,8 @@ export interface RunSpec__Output {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint': (string);
+  /**
+   * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
+   */
+  'topKPercent': (number);
 }
