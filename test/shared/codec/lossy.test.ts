@@ -152,8 +152,8 @@ for (const codec of [codecs.int8, codecs.topk, topk(TOPK_PERCENT_MAX), codecs.si
       }
     }
     for (let i = 0; i < n; i++) t.true(Math.abs(given[i] - sent[i] - residual[i]) < 1e-2);
-    // What is still to be sent does not grow with the number of steps: a hundred are enough for 1 %.
-    t.true(absmax(residual) < 200, `${absmax(residual)}`);
+    // What is still to be sent is a small part of it, also of the elements that are sent last.
+    t.true(absmax(residual) < absmax(Float32Array.from(given)) / 3, `${absmax(residual)}`);
   });
 
   test(`${title}: refuses what is not finite or too large`, (t) => {
@@ -223,7 +223,6 @@ test('faults of a top-k payload are told apart', (t) => {
   );
   t.regex(changed((payload) => payload.set([11], 0)) ?? '', /says that it holds another number/);
   t.regex(changed((payload) => payload.set([payload[5] | 0x80], 5)) ?? '', /names another number/);
-  t.regex(changed((payload) => payload.set([0], 4)) ?? '', /names another number/);
   t.regex(changed((payload) => payload.set([payload[lowAt + 1]], lowAt)) ?? '', /do not ascend/);
   t.regex(changed((payload) => payload.set([0xe8], lowAt + k - 1)) ?? '', /beyond the block/);
   encode(codec, gradient);
