@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { pairFault } from '../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
@@ -39,6 +40,8 @@ export interface FitOptions {
   /** Evaluated after each epoch, divided over the workers. */
   validationData?: FitTensors;
   codec?: CodecName;
+  /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
+  topKPercent?: number;
   seed?: number;
   /** Id of the run; by default any run of this job that waits for workers. */
   run?: string;
@@ -176,6 +179,8 @@ export async function fit(
 ): Promise<FitHistory> {
   const { epochs = 1, batchSize = 32, workers = 1, seed = 1, validationData } = options;
   const optimizer = optimizerOf(model);
+  const pair = pairFault(options.codec ?? 'fp16', optimizer.kind, 'bsp');
+  if (pair) throw new UserError(`fit: ${pair}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
     throw new UserError(
@@ -208,6 +213,7 @@ export async function fit(
       globalBatch: batchSize,
       workers,
       codec: options.codec ?? 'fp16',
+      topKPercent: options.topKPercent,
       consistency: 'bsp',
       seed,
       join: formatAddress(parseAddress(options.join)),

@@ -1,5 +1,7 @@
 // The commands and what each takes from the table of options, with the contradictions that it refuses.
 // Defaults that depend on another option are resolved by the small functions at the end.
+import { pairFault } from '../codec/allowed-pairs.js';
+import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { OPTIONS, required } from './options.js';
@@ -10,7 +12,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
   OPTIONS;
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
-const { backend, seed, cache, out, summary } = OPTIONS;
+const { backend, seed, cache, out, summary, topKPercent } = OPTIONS;
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
@@ -23,6 +25,25 @@ function checkBatch(
     `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
       `give ${options.workers} or more, or fewer with ${at('workers')}`,
   );
+}
+
+/** Whether codec, optimizer and consistency go together; of the job's own optimizer the worker asks again. */
+function checkCodec(
+  options: {
+    codec: CodecName;
+    optimizer: string | undefined;
+    consistency: string;
+    topKPercent: number | undefined;
+  },
+  at: (key: 'codec' | 'topKPercent') => string,
+): void {
+  if (options.topKPercent !== undefined && options.codec !== 'topk')
+    throw new UserError(
+      `${at('topKPercent')}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
+    );
+  // Every codec goes with sgd: without an optimizer only the consistency is asked about.
+  const fault = pairFault(options.codec, options.optimizer ?? 'sgd', options.consistency);
+  if (fault) throw new UserError(`${at('codec')}: ${fault}`);
 }
 
 function checkSecure(address: Address | undefined, allowed: boolean, name: string, verb: string): void {
@@ -46,6 +67,7 @@ export const UP = define({
     learningRate,
     optimizer,
     codec,
+    topKPercent,
     consistency,
     backend,
     seed,
@@ -64,7 +86,10 @@ export const UP = define({
       does: 'events as JSON lines, for scripts',
     },
   ],
-  check: checkBatch,
+  check(options, at) {
+    checkBatch(options, at);
+    checkCodec(options, at);
+  },
 });
 
 export const STATUS = define({
@@ -134,6 +159,7 @@ export const WORKER = define({
     learningRate,
     optimizer,
     codec,
+    topKPercent,
     consistency,
     backend,
     seed,
@@ -156,6 +182,7 @@ export const WORKER = define({
   ],
   check(options, at) {
     checkBatch(options, at);
+    checkCodec(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

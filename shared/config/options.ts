@@ -3,6 +3,7 @@
 // the type of the compiled value all follow from the entry here. Sizes and times are compiled to bytes and
 // milliseconds, and get the unit in their name.
 import { z } from 'zod';
+import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import {
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
@@ -211,6 +212,16 @@ export const OPTIONS = {
     oneOf({ flag: 'optimizer', help: 'what the servers run', fallback: "the job's" }, OPTIMIZERS, 'adam'),
   ),
   codec: defaulting(oneOf({ flag: 'codec', help: 'how numbers travel, both ways' }, CODECS, 'fp16'), 'fp16'),
+  topKPercent: optional({
+    flag: 'top-k',
+    placeholder: 'PERCENT',
+    help: "codec topk: elements of a block that travel, in percent of the block's",
+    fallback: String(TOPK_PERCENT_DEFAULT),
+    kind: 'number',
+    schema: z.number().positive().max(TOPK_PERCENT_MAX),
+    expected: `a percentage above 0 and at most ${TOPK_PERCENT_MAX}`,
+    example: 1,
+  }),
   consistency: defaulting(
     oneOf({ flag: 'consistency', help: 'which workers a step waits for' }, CONSISTENCIES, 'bsp'),
     'bsp',

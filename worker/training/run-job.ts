@@ -2,6 +2,7 @@
 // binary does between its options and its exit status.
 import { setBackend } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
@@ -62,6 +63,8 @@ function lossOf({ loss }: Job, name: string): Loss {
 /** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJobOptions): Promise<void> {
   const job = await loadJob(options.job);
+  const fault = pairFault(options.codec, options.optimizer ?? job.optimizer.kind, options.consistency);
+  if (fault) throw new UserError(`--codec: ${fault}`);
   const backend = await chooseBackend(options.backend);
   await setBackend(backend.name === 'cuda' ? 'tensorflow' : backend.name);
   onEvent({ event: 'backend', backend: backend.name, why: backend.why });
@@ -126,6 +129,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       globalBatch: options.batch,
       workers: options.workers,
       codec: options.codec,
+      topKPercent: options.topKPercent,
       consistency: options.consistency,
       seed: options.seed,
       join: formatAddress(options.join),

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
+import { TOPK_PERCENT_DEFAULT } from '../../shared/codec/topk.js';
 import { UserError } from '../../shared/errors.js';
 import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
 import { ExchangeClient } from '../exchange/exchange-client.js';
@@ -39,6 +40,8 @@ export interface TrainOptions {
   globalBatch: number;
   workers: number;
   codec: CodecName;
+  /** Codec topk: percentage of each block's elements that travel. */
+  topKPercent?: number;
   consistency: 'bsp';
   seed: number;
   /** HOST:PORT of the keeper. */
@@ -91,6 +94,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     optimizer: options.optimizer,
     consistency: options.consistency,
     codec: options.codec,
+    ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     workers,
     globalBatch,
     epochs,

@@ -1,0 +1,84 @@
+// The table of codecs, optimizers and consistencies: what it allows, and that the README shows it as it is.
+import { readFile } from 'node:fs/promises';
+import test from 'ava';
+import { pairFault, pairTable } from '../../../shared/codec/allowed-pairs.js';
+import { codecNames, directCodecNames, lossyCodecNames } from '../../../shared/codec/registry.js';
+import { OPTIMIZERS } from '../../../shared/config/options.js';
+import { membershipService } from '../../../shared/rpc/proto.js';
+import { Refused } from '../../../shared/rpc/refusal.js';
+import { blockCodec, fromWire, optimizerSpec, type RunSpec, toWire } from '../../../shared/run-spec.js';
+import { makeSpec } from '../../helpers/shards.js';
+
+/** A spec as a server reads it off the wire. */
+function received(spec: RunSpec): RunSpec {
+  const { requestSerialize, requestDeserialize } = membershipService.Work;
+  const report = requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never));
+  return fromWire(report.hello?.spec ?? null);
+}
+
+test('codecs that round each element by itself go with everything', (t) => {
+  for (const codec of directCodecNames)
+    for (const optimizer of [...OPTIMIZERS, 'another'])
+      for (const consistency of ['bsp', 'ssp', 'asp', 'local'])
+        t.is(pairFault(codec, optimizer, consistency), undefined);
+});
+
+test('int8 goes with every optimizer, top-k and sign with those that are linear in the gradient', (t) => {
+  for (const optimizer of OPTIMIZERS) t.is(pairFault('int8', optimizer, 'bsp'), undefined);
+  for (const codec of ['topk', 'sign'] as const) {
+    for (const optimizer of ['sgd', 'momentum']) t.is(pairFault(codec, optimizer, 'bsp'), undefined);
+    t.regex(
+      pairFault(codec, 'adam', 'bsp') ?? '',
+      new RegExp(
+        `^codec ${codec} expects optimizer sgd or momentum, got adam: .* second moment.*; take one of them`,
+      ),
+    );
+  }
+});
+
+test('lossy codecs go with bsp alone', (t) => {
+  for (const codec of lossyCodecNames)
+    for (const consistency of ['ssp', 'asp', 'local'])
+      t.regex(pairFault(codec, 'sgd', consistency) ?? '', /expects consistency bsp, got .*: new parameters/);
+});
+
+test('a spec with a pair that is not allowed is refused with a code of its own', (t) => {
+  for (const codec of ['topk', 'sign'] as const) {
+    const spec = makeSpec({ codec, optimizer: optimizerSpec('adam', 0.1) });
+    const error = t.throws(() => received(spec), { instanceOf: Refused });
+    t.is(error.label, 'codec_pair');
+  }
+});
+
+test('a top-k percentage that cannot be is refused', (t) => {
+  for (const topKPercent of [0, -1, 25.1, Number.NaN]) {
+    const spec: RunSpec = makeSpec({ codec: 'topk', optimizer: optimizerSpec('sgd', 0.1), topKPercent });
+    const error = t.throws(() => received(spec), { instanceOf: Refused });
+    t.regex(error.message, /percentage above 0 and at most 25, got/);
+  }
+});
+
+test('small blocks, state and frozen tensors are exact whatever the codec', (t) => {
+  for (const codec of codecNames) {
+    t.is(blockCodec(codec, { kind: 'state', elements: 100_000 }), 'fp32');
+    t.is(blockCodec(codec, { kind: 'frozen', elements: 100_000 }), 'fp32');
+    t.is(blockCodec(codec, { kind: 'trainable', elements: 1024 }), codec);
+  }
+  for (const codec of lossyCodecNames) t.is(blockCodec(codec, { kind: 'trainable', elements: 1023 }), 'fp32');
+  for (const codec of directCodecNames) t.is(blockCodec(codec, { kind: 'trainable', elements: 1 }), codec);
+});
+
+test('the README shows the table', async (t) => {
+  const readme = await readFile(new URL('../../../../README.md', import.meta.url), 'utf8');
+  const [, after] = readme.split('<!-- codec pairs -->\n\n');
+  const shown = after
+    .slice(0, after.indexOf('\n\n'))
+    .split('\n')
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  t.deepEqual([shown[0], ...shown.slice(2)], pairTable(codecNames));
+});
