@@ -1,7 +1,7 @@
 // What a codec is: how a block of fp32 becomes the payload of a contribution (or of new parameters) and comes
 // back. Encoding stands at the end of a worker's step and of a server's, decoding at the start of the sum over
 // workers. All of it works on addresses in the kernels' memory, without a copy.
-import type { Kernels } from '../kernels/kernels.js';
+import type { Kernels, RoundingKey } from '../kernels/kernels.js';
 
 /** Names of the codecs, with the numbers they have on the wire (`Codec` in the proto). */
 export const CODEC_IDS = { fp32: 1, fp16: 2, bf16: 3, int8: 4, topk: 5, sign: 6 } as const;
@@ -70,6 +70,8 @@ export interface LossyEncoding {
   dst: number;
   /** Becomes the residual once the contribution counts; neither of the other two, which stay as they are. */
   next: number;
+  /** int8 alone: rounds by chance, with bits that depend on this key; else to nearest. */
+  rounding?: RoundingKey;
 }
 
 export interface LossyCodec extends Decoder {

@@ -17,9 +17,10 @@ export const int8: LossyCodec = {
   scaled: false,
   magnitudeLimit: LOSSY_MAGNITUDE_LIMIT,
   payloadBytes: (elements) => 4 * groupsOf(elements) + elements,
-  encode(kernels, { lossScale, absmax, ...step }) {
+  encode(kernels, { lossScale, absmax, rounding, ...step }) {
     encodableAbsmax(int8, absmax);
-    kernels.packI8({ ...step, factor: lossScale });
+    if (rounding) kernels.packRandomI8({ ...step, factor: lossScale }, rounding);
+    else kernels.packI8({ ...step, factor: lossScale });
     return 1;
   },
   decode: (kernels, src, elements, _scale, dst) => kernels.unpackI8(src, elements, 1, dst),

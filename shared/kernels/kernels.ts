@@ -46,6 +46,14 @@ export interface LossyStep {
   next: number;
 }
 
+/** What the random bits of stochastic rounding depend on, and nothing else. */
+export interface RoundingKey {
+  seed: number;
+  worker: number;
+  step: number;
+  block: number;
+}
+
 /** Room that `packTopK` counts in. */
 export const TOPK_WORK_BYTES = 8 * 1024 + 64;
 
@@ -95,6 +103,8 @@ export interface Kernels {
   absmaxOfSum(a: number, b: number, elements: number, factor: number): number;
   /** dst = int8(gradient + residual · factor), a scale a group; what that leaves, divided by factor, is next. */
   packI8(step: LossyStep): void;
+  /** The same, rounded up or down by chance; 255 bytes behind the payload are overwritten. */
+  packRandomI8(step: LossyStep, key: RoundingKey): void;
   /** dst = fp32(src) · factor, from int8. */
   unpackI8(src: number, elements: number, factor: number, dst: number): void;
   /** acc += fp32(src) · factor, from int8. */

@@ -115,6 +115,21 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
     sumF32: kernels.sumF32,
     absmaxOfSum: (a, b, elements, factor) => fromBits(kernels.absmaxOfSumBits(a, b, elements, factor)),
     packI8: (s) => kernels.packI8(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),
+    packRandomI8: (s, { seed, worker, step, block }) =>
+      kernels.packRandomI8(
+        s.gradient,
+        s.residual,
+        s.elements,
+        s.factor,
+        1 / s.factor,
+        s.dst,
+        s.next,
+        block,
+        step,
+        worker,
+        seed,
+        Math.floor(seed / 2 ** 32),
+      ),
     unpackI8: kernels.unpackI8,
     addI8: kernels.addI8,
     packSign: (s) =>

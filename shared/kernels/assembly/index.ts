@@ -7,7 +7,7 @@ export { addBf16, addF16, addF32, copyBytes, scaleF32 } from './accumulate';
 export { packBf16, packF16, unpackBf16, unpackF16 } from './convert';
 export { adam, momentum, sgd } from './optimize';
 export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
-export { absmaxOfSumBits, addI8, packI8, sumF32, unpackI8 } from './int8';
+export { absmaxOfSumBits, addI8, packI8, packRandomI8, sumF32, unpackI8 } from './int8';
 export { addSign, packSign, unpackSign } from './sign';
 export { addTopK, faultTopK, packTopK } from './topk';
 

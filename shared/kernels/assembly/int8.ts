@@ -73,12 +73,72 @@ function groupSum(gradient: usize, residual: usize, count: i32, factor: f32, nex
   return largestLane(i32x4.max_s(largest, other));
 }
 
+/** What is added before rounding to nearest, so that it is stochastic: four random bytes as (byte - 127.5) / 256. */
+// @ts-ignore: decorator
+@inline
+function offsets(bytes: v128): v128 {
+  return f32x4.sub(f32x4.mul(f32x4.convert_i32x4_s(bytes), f32x4.splat(0.00390625)), f32x4.splat(0.498046875));
+}
+
 /**
- * Encodes c = gradient + residual * factor; next = (c - decoded) * inverse, where inverse is one over factor.
- * `next` may be neither gradient nor residual if the call is to be repeatable.
+ * 256 random bytes of a group by Philox4x32-10, four counters at a time (Salmon et al., "Parallel random numbers: as
+ * easy as 1, 2, 3", SC 2011): counter (16 * group + i, block, step, worker), i from 0; word w of counters 4j to
+ * 4j + 3 are bytes 64j + 16w to 64j + 16w + 15.
+ */
+function randomBytes(dst: usize, group: i32, block: i32, step: i32, worker: i32, key0: i32, key1: i32): void {
+  const m0 = i32x4.splat(0xd2511f53);
+  const m1 = i32x4.splat(0xcd9e8d57);
+  for (let chunk = 0; chunk < 4; chunk++, dst += 64) {
+    let c0 = i32x4.add(i32x4.splat((group << 4) + (chunk << 2)), i32x4(0, 1, 2, 3));
+    let c1 = i32x4.splat(block);
+    let c2 = i32x4.splat(step);
+    let c3 = i32x4.splat(worker);
+    let k0 = key0;
+    let k1 = key1;
+    for (let round = 0; round < 10; round++, k0 += 0x9e3779b9, k1 += 0xbb67ae85) {
+      const a = i64x2.extmul_low_i32x4_u(c0, m0);
+      const b = i64x2.extmul_high_i32x4_u(c0, m0);
+      const c = i64x2.extmul_low_i32x4_u(c2, m1);
+      const d = i64x2.extmul_high_i32x4_u(c2, m1);
+      const high0 = i8x16.shuffle(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+      const high1 = i8x16.shuffle(c, d, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+      const next1 = i8x16.shuffle(c, d, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+      const next3 = i8x16.shuffle(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+      c0 = v128.xor(v128.xor(high1, c1), i32x4.splat(k0));
+      c2 = v128.xor(v128.xor(high0, c3), i32x4.splat(k1));
+      c1 = next1;
+      c3 = next3;
+    }
+    v128.store(dst, c0);
+    v128.store(dst, c1, 16);
+    v128.store(dst, c2, 32);
+    v128.store(dst, c3, 48);
+  }
+}
+
+/**
+ * Encodes c = gradient + residual * factor, rounded to nearest; next = (c - decoded) * inverse, where inverse is one
+ * over factor. `next` may be neither gradient nor residual if the call is to be repeatable.
  */
 export function packI8(
   gradient: usize, residual: usize, n: i32, factor: f32, inverse: f32, dst: usize, next: usize,
+): void {
+  pack(gradient, residual, n, factor, inverse, dst, next, false, 0, 0, 0, 0, 0);
+}
+
+/** The same, rounded up or down by chance, so that the mean is right. Up to 255 bytes behind the payload are used. */
+export function packRandomI8(
+  gradient: usize, residual: usize, n: i32, factor: f32, inverse: f32, dst: usize, next: usize,
+  block: i32, step: i32, worker: i32, key0: i32, key1: i32,
+): void {
+  pack(gradient, residual, n, factor, inverse, dst, next, true, block, step, worker, key0, key1);
+}
+
+// @ts-ignore: decorator
+@inline
+function pack(
+  gradient: usize, residual: usize, n: i32, factor: f32, inverse: f32, dst: usize, next: usize,
+  random: bool, block: i32, step: i32, worker: i32, key0: i32, key1: i32,
 ): void {
   let scales = dst;
   let bytes = dst + (((n + GROUP - 1) / GROUP) << 2);
@@ -93,6 +153,8 @@ export function packI8(
     store<f32>(scales, scale);
     const s = f32x4.splat(scale);
     const m = f32x4.splat(multiplier);
+    // The random bytes of an element lie where its own byte is going to be.
+    if (random) randomBytes(bytes, start / GROUP, block, step, worker, key0, key1);
     const whole = count & ~15;
     let i = 0;
     for (; i < whole; i += 16, bytes += 16, next += 64) {
@@ -100,10 +162,23 @@ export function packI8(
       const c1 = v128.load(next, 16);
       const c2 = v128.load(next, 32);
       const c3 = v128.load(next, 48);
-      const r0 = f32x4.add(f32x4.mul(c0, m), magic);
-      const r1 = f32x4.add(f32x4.mul(c1, m), magic);
-      const r2 = f32x4.add(f32x4.mul(c2, m), magic);
-      const r3 = f32x4.add(f32x4.mul(c3, m), magic);
+      let x0 = f32x4.mul(c0, m);
+      let x1 = f32x4.mul(c1, m);
+      let x2 = f32x4.mul(c2, m);
+      let x3 = f32x4.mul(c3, m);
+      if (random) {
+        const drawn = v128.load(bytes);
+        const low = i16x8.extend_low_i8x16_u(drawn);
+        const high = i16x8.extend_high_i8x16_u(drawn);
+        x0 = f32x4.add(x0, offsets(i32x4.extend_low_i16x8_u(low)));
+        x1 = f32x4.add(x1, offsets(i32x4.extend_high_i16x8_u(low)));
+        x2 = f32x4.add(x2, offsets(i32x4.extend_low_i16x8_u(high)));
+        x3 = f32x4.add(x3, offsets(i32x4.extend_high_i16x8_u(high)));
+      }
+      const r0 = f32x4.add(x0, magic);
+      const r1 = f32x4.add(x1, magic);
+      const r2 = f32x4.add(x2, magic);
+      const r3 = f32x4.add(x3, magic);
       // The low bits of what was rounded are the whole number itself, in two's complement.
       v128.store(
         bytes,
@@ -120,7 +195,9 @@ export function packI8(
     }
     for (; i < count; i++, bytes++, next += 4) {
       const c = load<f32>(next);
-      const rounded = c * multiplier + ROUND;
+      let x = c * multiplier;
+      if (random) x += f32(load<u8>(bytes)) * 0.00390625 - 0.498046875;
+      const rounded = x + ROUND;
       store<u8>(bytes, u8(reinterpret<i32>(rounded)));
       store<f32>(next, (c - (rounded - ROUND) * scale) * inverse);
     }

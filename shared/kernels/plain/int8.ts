@@ -1,5 +1,8 @@
 // Plain twins of assembly/int8.ts: int8 with a scale for every 256 elements, and the residual that it leaves.
 
+import { philox } from '../../random.js';
+import type { RoundingKey } from '../kernels.js';
+
 export const INT8_GROUP_ELEMENTS = 256;
 /** Groups below this magnitude are sent as zeros. */
 const SMALLEST = 2 ** -100;
@@ -11,7 +14,24 @@ export function sumF32(a: Float32Array, b: Float32Array, factor: number, dst: Fl
   for (let i = 0; i < a.length; i++) dst[i] = a[i] + Math.fround(b[i] * f);
 }
 
-/** Encodes gradient + residual · factor; fills the scales, the bytes and the next residual. */
+/** The 256 random bytes of a group. */
+function randomBytes(group: number, { seed, worker, step, block }: RoundingKey): Uint8Array {
+  const bytes = new Uint8Array(INT8_GROUP_ELEMENTS);
+  const words = new DataView(bytes.buffer);
+  const counter = new Uint32Array(4);
+  for (let i = 0; i < 16; i++) {
+    counter.set([16 * group + i, block, step, worker]);
+    philox(counter, seed, Math.floor(seed / 2 ** 32));
+    for (let word = 0; word < 4; word++)
+      words.setUint32(64 * (i >> 2) + 16 * word + 4 * (i & 3), counter[word], true);
+  }
+  return bytes;
+}
+
+/**
+ * Encodes gradient + residual · factor; fills the scales, the bytes and the next residual. With a key it rounds by
+ * chance instead of to nearest.
+ */
 export function packI8(
   gradient: Float32Array,
   residual: Float32Array,
@@ -19,6 +39,7 @@ export function packI8(
   scales: Float32Array,
   bytes: Int8Array,
   next: Float32Array,
+  key?: RoundingKey,
 ): void {
   const inverse = Math.fround(1 / factor);
   sumF32(gradient, residual, factor, next);
@@ -30,8 +51,11 @@ export function packI8(
     const scale = absmax < SMALLEST ? 0 : Math.fround(absmax / 127);
     const multiplier = absmax < SMALLEST ? 0 : Math.fround(127 / absmax);
     scales[group] = scale;
+    const random = key && randomBytes(group, key);
     for (let i = start; i < end; i++) {
-      const rounded = Math.fround(Math.fround(Math.fround(next[i] * multiplier) + ROUND) - ROUND);
+      let x = Math.fround(next[i] * multiplier);
+      if (random) x = Math.fround(x + (random[i - start] - 127.5) / 256);
+      const rounded = Math.fround(Math.fround(x + ROUND) - ROUND);
       bytes[i] = rounded;
       next[i] = Math.fround(next[i] - Math.fround(rounded * scale)) * inverse;
     }

@@ -52,6 +52,48 @@ test('packI8, unpackI8 and addI8 give the bits of their twins', (t) => {
   );
 });
 
+test('packRandomI8 gives the bits of its twin for any key', (t) => {
+  const keys = fc.record({
+    seed: fc.maxSafeInteger(),
+    worker: fc.nat({ max: 1023 }),
+    step: fc.nat(),
+    block: fc.nat({ max: 65_535 }),
+  });
+  fc.assert(
+    fc.property(pair, factors, anyShift, keys, ({ gradient, residual }, factor, shift, key) => {
+      const n = gradient.length;
+      const groups = Math.ceil(n / int8.INT8_GROUP_ELEMENTS);
+      const scales = new Float32Array(groups);
+      const bytes = new Int8Array(n);
+      const next = new Float32Array(n);
+      int8.packI8(gradient, residual, factor, scales, bytes, next, key);
+      const [g, r, nextAt, dst] = place(shift, gradient, residual, next, new Float32Array(2 * n + 256));
+      kernels.packRandomI8({ gradient: g, residual: r, elements: n, factor, dst, next: nextAt }, key);
+      t.deepEqual(bitsOf(read(dst, scales)), bitsOf(scales));
+      t.deepEqual([...new Int8Array(kernels.u8(dst + 4 * groups, n).slice().buffer)], [...bytes]);
+      t.deepEqual(bitsOf(read(nextAt, next)), bitsOf(next));
+    }),
+    { ...run, numRuns: 60 },
+  );
+});
+
+test('stochastic rounding is right in the mean, where rounding to nearest is not', (t) => {
+  const n = 256;
+  const gradient = Float32Array.from({ length: n }, (_, i) => (i === 0 ? 127 : (i - 128) / 512));
+  const sum = new Float64Array(n);
+  const [scales, bytes, next] = [new Float32Array(1), new Int8Array(n), new Float32Array(n)];
+  const rounds = 2000;
+  for (let step = 0; step < rounds; step++) {
+    const key = { seed: 1, worker: 0, step, block: 3 };
+    int8.packI8(gradient, new Float32Array(n), 1, scales, bytes, next, key);
+    for (let i = 0; i < n; i++) sum[i] += bytes[i];
+  }
+  // The deviation of a mean of 2,000 draws of 0 and 1 is at most 0.5 / √2000 = 0.011.
+  for (let i = 0; i < n; i++) t.true(Math.abs(sum[i] / rounds - gradient[i]) < 0.055, `${i}`);
+  int8.packI8(gradient, new Float32Array(n), 1, scales, bytes, next);
+  t.true(bytes.subarray(1).every((byte) => byte === 0));
+});
+
 test('packSign, unpackSign and addSign give the bits of their twins', (t) => {
   fc.assert(
     fc.property(pair, factors, anyShift, ({ gradient, residual }, factor, shift) => {
