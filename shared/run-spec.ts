@@ -40,6 +40,8 @@ export interface RunSpec {
   readonly codec: CodecName;
   /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
   readonly topKPercent?: number;
+  /** Codec int8 alone: contributions are rounded by chance; else, and with it left out, to nearest. */
+  readonly stochasticRounding?: boolean;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -102,6 +104,7 @@ export function toWire(spec: RunSpec): WireSpec {
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
     ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
+    ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
   };
 }
 
@@ -158,6 +161,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected a top-k percentage above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
     );
+  if (wire.stochasticRounding && codec !== 'int8')
+    throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   const optimizer: OptimizerSpec =
@@ -179,6 +184,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
     ...(codec === 'topk' ? { topKPercent } : {}),
+    ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
   };
 }
 
@@ -196,6 +202,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     consistency: spec.consistency,
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
+    rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
     workers: spec.workers,
     batch: spec.globalBatch,
     epochs: spec.epochs,

@@ -322,13 +322,16 @@ export class Exchange {
 
   /** A block's contribution, to `dst`; returns its scale. */
   #encode(block: Block, lossScale: number, dst: number): number {
-    const { layout, memory } = this.#options;
+    const { layout, memory, spec, rank } = this.#options;
     const { kernels } = memory;
     const codec = this.#codecs[block.index];
     const gradient = memory.gradients + 4 * blockOffset(layout, block);
     const absmax = this.#absmax[block.index];
     if (!codec.lossy) return codec.encode(kernels, gradient, block.elements, dst, absmax);
-    return this.#residuals.encode(codec, block, gradient, lossScale, dst, absmax);
+    const rounding = spec.stochasticRounding
+      ? { seed: spec.seed, worker: rank as number, step: this.#step, block: block.index }
+      : undefined;
+    return this.#residuals.encode(codec, block, gradient, lossScale, dst, absmax, rounding);
   }
 
   async #sendAll(

@@ -5,7 +5,7 @@
 // no element is ever lost, and eight more bytes of memory for each parameter would buy nothing.
 import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
 import type { Codec, LossyCodec } from '../codec/codec.js';
-import type { Kernels } from '../kernels/kernels.js';
+import type { Kernels, RoundingKey } from '../kernels/kernels.js';
 import { codecsOf, type RunSpec } from '../run-spec.js';
 
 /** Bytes that the residuals of a run take on each worker: two models' worth with a lossy codec, else none. */
@@ -54,6 +54,7 @@ export class Residuals {
     lossScale: number,
     dst: number,
     absmax = this.absmax(block, gradient, lossScale),
+    rounding?: RoundingKey,
   ): number {
     const current = this.#current[block.index];
     const scale = codec.encode(this.#kernels, {
@@ -64,6 +65,7 @@ export class Residuals {
       absmax,
       dst,
       next: this.#at(block, current === 0 ? 1 : 0),
+      rounding,
     });
     this.#encoded.add(block.index);
     return scale;

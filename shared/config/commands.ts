@@ -12,7 +12,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
   OPTIONS;
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
-const { backend, seed, cache, out, summary, topKPercent } = OPTIONS;
+const { backend, seed, cache, out, summary, topKPercent, rounding } = OPTIONS;
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
@@ -34,12 +34,17 @@ function checkCodec(
     optimizer: string | undefined;
     consistency: string;
     topKPercent: number | undefined;
+    rounding: string | undefined;
   },
-  at: (key: 'codec' | 'topKPercent') => string,
+  at: (key: 'codec' | 'topKPercent' | 'rounding') => string,
 ): void {
   if (options.topKPercent !== undefined && options.codec !== 'topk')
     throw new UserError(
       `${at('topKPercent')}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
+    );
+  if (options.rounding !== undefined && options.codec !== 'int8')
+    throw new UserError(
+      `${at('rounding')}: expected codec int8 with it, got ${options.codec}; add --codec int8, or leave it out`,
     );
   // Every codec goes with sgd: without an optimizer only the consistency is asked about.
   const fault = pairFault(options.codec, options.optimizer ?? 'sgd', options.consistency);
@@ -68,6 +73,7 @@ export const UP = define({
     optimizer,
     codec,
     topKPercent,
+    rounding,
     consistency,
     backend,
     seed,
@@ -160,6 +166,7 @@ export const WORKER = define({
     optimizer,
     codec,
     topKPercent,
+    rounding,
     consistency,
     backend,
     seed,

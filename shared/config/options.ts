@@ -18,6 +18,7 @@ import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 
 export const CODECS = ['fp32', 'fp16', 'bf16', 'int8', 'topk', 'sign'] as const;
+export const ROUNDINGS = ['nearest', 'stochastic'] as const;
 export const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
 export const CONSISTENCIES = ['bsp'] as const;
 /** In the order in which they are probed where none is named. */
@@ -222,6 +223,13 @@ export const OPTIONS = {
     expected: `a percentage above 0 and at most ${TOPK_PERCENT_MAX}`,
     example: 1,
   }),
+  rounding: optional(
+    oneOf(
+      { flag: 'rounding', help: 'codec int8: how contributions are rounded', fallback: 'nearest' },
+      ROUNDINGS,
+      'stochastic',
+    ),
+  ),
   consistency: defaulting(
     oneOf({ flag: 'consistency', help: 'which workers a step waits for' }, CONSISTENCIES, 'bsp'),
     'bsp',

@@ -38,9 +38,15 @@ function lossySpec(codec: LossyCodecName, changes: Partial<RunSpec> = {}): RunSp
   });
 }
 
-for (const codec of lossyCodecNames) {
-  test(`${codec} gives the same bits on 1, 2 and 3 servers, and every worker holds the same`, async (t) => {
-    const spec = lossySpec(codec);
+for (const [codec, changes] of [
+  ['int8', {}],
+  ['int8', { stochasticRounding: true }],
+  ['topk', {}],
+  ['sign', {}],
+] as const) {
+  const title = `${codec}${'stochasticRounding' in changes ? ' rounded by chance' : ''}`;
+  test(`${title} gives the same bits on 1, 2 and 3 servers, and every worker holds the same`, async (t) => {
+    const spec = lossySpec(codec, changes);
     const results = [];
     for (const servers of [1, 2, 3]) {
       const [{ address }] = await openMesh(t, servers);
@@ -80,7 +86,9 @@ for (const codec of lossyCodecNames) {
     t.deepEqual(results[1], results[0]);
     t.deepEqual(results[2], results[0]);
   });
+}
 
+for (const codec of lossyCodecNames) {
   test(`${codec}: a step that is skipped leaves no trace in residuals and parameters`, async (t) => {
     const elements = 2000;
     const tensors = [{ name: 'w', shape: [elements], values: normals(elements, 'start') }];

@@ -7,6 +7,7 @@ import { makeSpec } from '../helpers/shards.js';
 test('a spec over a lossy codec survives the wire, with the percentage of top-k', (t) => {
   for (const changes of [
     { codec: 'int8' },
+    { codec: 'int8', stochasticRounding: true },
     { codec: 'topk', topKPercent: 0.1, optimizer: optimizerSpec('sgd', 0.1) },
     { codec: 'sign', optimizer: optimizerSpec('momentum', 0.1) },
   ] as const) {

@@ -130,6 +130,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       workers: options.workers,
       codec: options.codec,
       topKPercent: options.topKPercent,
+      rounding: options.rounding,
       consistency: options.consistency,
       seed: options.seed,
       join: formatAddress(options.join),

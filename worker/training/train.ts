@@ -42,6 +42,8 @@ export interface TrainOptions {
   codec: CodecName;
   /** Codec topk: percentage of each block's elements that travel. */
   topKPercent?: number;
+  /** Codec int8: how contributions are rounded; to nearest by default. */
+  rounding?: 'nearest' | 'stochastic';
   consistency: 'bsp';
   seed: number;
   /** HOST:PORT of the keeper. */
@@ -95,6 +97,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     consistency: options.consistency,
     codec: options.codec,
     ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
+    ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
     workers,
     globalBatch,
     epochs,

@@ -253,6 +253,13 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     '--top-k: expected codec topk with it, got fp16; add --codec topk, or leave it out',
   ],
   [
+    'a rounding of a codec that has none',
+    UP,
+    ['--rounding', 'stochastic'],
+    {},
+    '--rounding: expected codec int8 with it, got fp16; add --codec int8, or leave it out',
+  ],
+  [
     'a percentage that is more than int8 takes',
     UP,
     ['--codec', 'topk', '--top-k', '26'],

@@ -34,6 +34,10 @@ export interface RunSpec {
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */
   'topKPercent'?: (number | string);
+  /**
+   * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
+   */
+  'stochasticRounding'?: (boolean);
 }
 
 /**
@@ -64,4 +68,8 @@ export interface RunSpec__Output {
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */
   'topKPercent': (number);
+  /**
+   * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
+   */
+  'stochasticRounding': (boolean);
 }
