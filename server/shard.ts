@@ -42,7 +42,10 @@ interface Held {
 interface BlockState {
   readonly block: Block;
   readonly memory: BlockMemory;
+  /** Of contributions. */
   readonly codec: Codec;
+  /** Of new values. */
+  readonly updateCodec: Codec;
   initialized: boolean;
   /** Largest magnitude of the values, where the last update told; the scale of the way down needs it. */
   absmax: number | undefined;
@@ -99,11 +102,13 @@ export class Shard {
     this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec) });
     this.#map = mapShard(blocks, spec.optimizer, spec.codec, this.#kernels.firstFreeByte);
     const blockCodecs = codecsOf(spec, blocks);
+    const updateCodecs = codecsOf(spec, blocks, 'down');
     for (const [position, block] of blocks.entries()) {
       this.#blocks.set(block.index, {
         block,
         memory: this.#map.blocks.get(block.index) as BlockMemory,
         codec: blockCodecs[position],
+        updateCodec: updateCodecs[position],
         initialized: false,
         absmax: undefined,
         version: 0,
@@ -271,7 +276,7 @@ export class Shard {
    */
   encodeUpdate(block: number): Encoded {
     const state = this.#state(block);
-    const { codec } = state;
+    const codec = state.updateCodec;
     if (!codec.lossy) return this.encode(block, codec.name);
     const kernels = this.#kernels;
     const { elements } = state.block;
@@ -318,7 +323,7 @@ export class Shard {
 
   /** The codec in which a block travels to subscribers. */
   codecOf(block: number): Codec {
-    return this.#state(block).codec;
+    return this.#state(block).updateCodec;
   }
 
   #state(block: number): BlockState {

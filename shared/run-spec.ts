@@ -71,12 +71,17 @@ export function blockCodec(codec: CodecName, block: Pick<Block, 'kind' | 'elemen
   return codecs[codec].lossy && block.elements < LOSSY_BLOCK_ELEMENTS_MIN ? 'fp32' : codec;
 }
 
-/** The codec of each block, in canonical order. */
+/**
+ * The codec of each block, in canonical order, for one way. Top-k sends as much down as all workers together have sent
+ * up: then what they sent comes back whole in the next step, instead of a second wait on the way down.
+ */
 export function codecsOf(
-  spec: Pick<RunSpec, 'codec' | 'topKPercent'>,
+  spec: Pick<RunSpec, 'codec' | 'topKPercent' | 'workers'>,
   blocks: readonly Pick<Block, 'kind' | 'elements'>[],
+  way: 'up' | 'down' = 'up',
 ): Codec[] {
-  const own = spec.codec === 'topk' ? topk(spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : codecs[spec.codec];
+  const percent = (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) * (way === 'down' ? spec.workers : 1);
+  const own = spec.codec === 'topk' ? topk(Math.min(percent, TOPK_PERCENT_MAX)) : codecs[spec.codec];
   return blocks.map((block) => {
     const name = blockCodec(spec.codec, block);
     return name === spec.codec ? own : codecs[name];

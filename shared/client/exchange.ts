@@ -90,8 +90,9 @@ export class Exchange {
   #step = 0;
   /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
-  /** How each block travels in training. */
+  /** How each block travels in training: its contributions, and its new values. */
   readonly #codecs: readonly Codec[];
+  readonly #updateCodecs: readonly Codec[];
   readonly #residuals: Residuals;
   /** Blocks whose new values come as differences to the parameters' memory, as long as that has no first values. */
   #baseless: readonly Block[];
@@ -100,6 +101,7 @@ export class Exchange {
     this.#options = options;
     const { spec, layout, memory } = options;
     this.#codecs = codecsOf(spec, layout.blocks);
+    this.#updateCodecs = codecsOf(spec, layout.blocks, 'down');
     this.#residuals = new Residuals(memory.kernels, layout, this.#codecs, memory.residuals);
     this.#baseless = layout.blocks.filter(({ index }) => this.#codecs[index].lossy);
   }
@@ -427,7 +429,7 @@ export class Exchange {
           `${from} sent block ${bulk.block} of step ${bulk.step}, step ${pending.step} was expected`,
         ),
       );
-    const expected = pending.codec ? codecs[pending.codec] : this.#codecs[block.index];
+    const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecs[block.index];
     const fault = payloadFault(bulk, block.elements, expected);
     if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
     const started = performance.now();
