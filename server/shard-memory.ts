@@ -5,7 +5,7 @@ import type { CodecName } from '../shared/codec/codec.js';
 import { codecs } from '../shared/codec/registry.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
 import { STAGE_SPARE_BYTES } from '../shared/rpc/frame.js';
-import { blockCodec, type OptimizerSpec } from '../shared/run-spec.js';
+import { blockCodec, blockOptimizer, type OptimizerSpec } from '../shared/run-spec.js';
 
 const ALIGN_BYTES = 64;
 /** What the kernels keep for themselves at the bottom, generously. */
@@ -26,7 +26,8 @@ const isHeld = (block: Block, codec: CodecName): boolean => codecs[blockCodec(co
  */
 function arraysOf(block: Block, optimizer: OptimizerSpec, codec: CodecName): number {
   if (block.kind === 'frozen') return 1;
-  return block.kind === 'state' ? 2 : 2 + SLOTS[optimizer.kind] + (isHeld(block, codec) ? 1 : 0);
+  if (block.kind === 'state') return 2;
+  return 2 + SLOTS[blockOptimizer(optimizer, codec, block).kind] + (isHeld(block, codec) ? 1 : 0);
 }
 
 /** Bytes that one block takes on the server that owns it. */

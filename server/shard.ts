@@ -12,7 +12,7 @@ import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { recycle } from '../shared/rpc/receive.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { codecsOf, type RunSpec } from '../shared/run-spec.js';
+import { blockOptimizer, codecsOf, type RunSpec } from '../shared/run-spec.js';
 import { applyOptimizer } from './optimizer.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import { type Header, type Outcome, StepHeaders } from './step-headers.js';
@@ -383,12 +383,16 @@ export class Shard {
     if (block.kind === 'state')
       this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
     else
-      state.absmax = applyOptimizer(this.#kernels, this.#spec.optimizer, {
-        memory,
-        elements: block.elements,
-        gradientScale,
-        version: state.version,
-      });
+      state.absmax = applyOptimizer(
+        this.#kernels,
+        blockOptimizer(this.#spec.optimizer, this.#spec.codec, block),
+        {
+          memory,
+          elements: block.elements,
+          gradientScale,
+          version: state.version,
+        },
+      );
     this.probe.phase('optimizer', started);
     state.version++;
     state.applied = true;

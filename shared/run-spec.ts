@@ -63,6 +63,27 @@ export function optimizerSpec(kind: OptimizerSpec['kind'], learningRate: number)
 }
 
 /**
+ * Momentum that workers apply before top-k selects, in place of the server, where it would smear each of the rare
+ * elements over many steps (see MomentumCorrection); undefined where the server does it.
+ */
+export function workerMomentum({
+  codec,
+  optimizer,
+}: Pick<RunSpec, 'codec' | 'optimizer'>): number | undefined {
+  return codec === 'topk' && optimizer.kind === 'momentum' ? optimizer.momentum : undefined;
+}
+
+/** The optimizer that the server runs on a block: plain sgd where workers apply the momentum. */
+export function blockOptimizer(
+  optimizer: OptimizerSpec,
+  codec: CodecName,
+  block: Pick<Block, 'kind' | 'elements'>,
+): OptimizerSpec {
+  const atWorkers = workerMomentum({ codec, optimizer }) !== undefined && blockCodec(codec, block) === codec;
+  return atWorkers ? { kind: 'sgd', learningRate: optimizer.learningRate } : optimizer;
+}
+
+/**
  * How a block travels: by the run's codec, but exactly where it is non-trainable state, or too small for a lossy
  * codec to be worth its loss.
  */
@@ -160,6 +181,11 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     );
   const pair = pairFault(codec, kind, 'bsp');
   if (pair) throw refuse('CODEC_PAIR', pair);
+  if (codec === 'topk' && kind === 'momentum' && wire.optimizer.nesterov)
+    throw refuse(
+      'CODEC_PAIR',
+      'codec topk expects momentum without Nesterov, which it would apply twice; switch nesterov off, or take another codec',
+    );
   const { topKPercent } = wire;
   if (codec === 'topk' && !(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
     throw refuse(

@@ -14,7 +14,7 @@ import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutco
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
 import { recycle } from '../rpc/receive.js';
-import { codecsOf, type RunSpec } from '../run-spec.js';
+import { codecsOf, type RunSpec, workerMomentum } from '../run-spec.js';
 import { payloadFault } from './payload-fault.js';
 import { Residuals } from './residuals.js';
 import { ServerLink } from './server-link.js';
@@ -102,7 +102,13 @@ export class Exchange {
     const { spec, layout, memory } = options;
     this.#codecs = codecsOf(spec, layout.blocks);
     this.#updateCodecs = codecsOf(spec, layout.blocks, 'down');
-    this.#residuals = new Residuals(memory.kernels, layout, this.#codecs, memory.residuals);
+    this.#residuals = new Residuals(
+      memory.kernels,
+      layout,
+      this.#codecs,
+      memory.residuals,
+      workerMomentum(spec),
+    );
     this.#baseless = layout.blocks.filter(({ index }) => this.#codecs[index].lossy);
   }
 

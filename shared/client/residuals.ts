@@ -6,30 +6,45 @@
 import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
 import type { Codec, LossyCodec } from '../codec/codec.js';
 import type { Kernels, RoundingKey } from '../kernels/kernels.js';
-import { codecsOf, type RunSpec } from '../run-spec.js';
+import { codecsOf, type RunSpec, workerMomentum } from '../run-spec.js';
 
-/** Bytes that the residuals of a run take on each worker: two models' worth with a lossy codec, else none. */
+/**
+ * Bytes that the residuals of a run take on each worker: two models' worth with a lossy codec, four where the worker
+ * applies the momentum, else none.
+ */
 export function residualBytes(spec: RunSpec, layout: BlockLayout): number {
-  return codecsOf(spec, layout.blocks).some(({ lossy }) => lossy) ? 2 * 4 * layout.elementsPadded : 0;
+  if (!codecsOf(spec, layout.blocks).some(({ lossy }) => lossy)) return 0;
+  return (workerMomentum(spec) === undefined ? 2 : 4) * 4 * layout.elementsPadded;
 }
 
 export class Residuals {
   readonly #kernels: Kernels;
   readonly #layout: BlockLayout;
-  /** Byte addresses of two fp32 arrays laid out as the model. */
-  readonly #arrays: readonly [number, number];
+  /** Byte address of fp32 arrays laid out as the model: two of residuals, then two of velocities where there are any. */
+  readonly #memory: number;
+  readonly #momentum: number | undefined;
   /** Which of the two counts, by block. */
   readonly #current: (0 | 1)[];
   /** Blocks encoded in the step under way. */
   readonly #encoded = new Set<number>();
 
-  /** @param memory byte address of `residualBytes(...)` zeros */
-  constructor(kernels: Kernels, layout: BlockLayout, codecs: readonly Codec[], memory: number | undefined) {
+  /**
+   * @param memory byte address of `residualBytes(...)` zeros
+   * @param momentum `workerMomentum(...)` of the run
+   */
+  constructor(
+    kernels: Kernels,
+    layout: BlockLayout,
+    codecs: readonly Codec[],
+    memory: number | undefined,
+    momentum: number | undefined,
+  ) {
     if (memory === undefined && codecs.some(({ lossy }) => lossy))
       throw new Error('a lossy codec needs memory for residuals');
     this.#kernels = kernels;
     this.#layout = layout;
-    this.#arrays = [memory ?? 0, (memory ?? 0) + 4 * layout.elementsPadded];
+    this.#memory = memory ?? 0;
+    this.#momentum = momentum;
     this.#current = codecs.map(() => 0);
   }
 
@@ -57,6 +72,7 @@ export class Residuals {
     rounding?: RoundingKey,
   ): number {
     const current = this.#current[block.index];
+    const other = current === 0 ? 1 : 0;
     const scale = codec.encode(this.#kernels, {
       gradient,
       residual: this.#at(block, current),
@@ -64,8 +80,16 @@ export class Residuals {
       lossScale,
       absmax,
       dst,
-      next: this.#at(block, current === 0 ? 1 : 0),
+      next: this.#at(block, other),
       rounding,
+      correction:
+        this.#momentum === undefined
+          ? undefined
+          : {
+              momentum: this.#momentum,
+              velocity: this.#at(block, current, 2),
+              nextVelocity: this.#at(block, other, 2),
+            },
     });
     this.#encoded.add(block.index);
     return scale;
@@ -77,7 +101,8 @@ export class Residuals {
     this.#encoded.clear();
   }
 
-  #at(block: Block, which: 0 | 1): number {
-    return this.#arrays[which] + 4 * blockOffset(this.#layout, block);
+  #at(block: Block, which: 0 | 1, first: 0 | 2 = 0): number {
+    const { elementsPadded } = this.#layout;
+    return this.#memory + 4 * ((first + which) * elementsPadded + blockOffset(this.#layout, block));
   }
 }

@@ -72,6 +72,20 @@ export interface LossyEncoding {
   next: number;
   /** int8 alone: rounds by chance, with bits that depend on this key; else to nearest. */
   rounding?: RoundingKey;
+  /** topk alone, with momentum at the server: what makes up for it. */
+  correction?: MomentumCorrection;
+}
+
+/**
+ * Momentum at the worker, before the selection: velocity = momentum · velocity + gradient is what is sent or kept, and
+ * where an element is sent its velocity begins again. The residual then holds momentum · velocity too, so that what
+ * is encoded is still gradient + residual. Lin et al., "Deep gradient compression", ICLR 2018, section 3.
+ */
+export interface MomentumCorrection {
+  momentum: number;
+  /** Addresses of fp32 arrays, unscaled as the residual: the one that counts, and the next. */
+  velocity: number;
+  nextVelocity: number;
 }
 
 export interface LossyCodec extends Decoder {

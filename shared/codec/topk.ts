@@ -2,7 +2,7 @@
 // power-of-two scale; what is left out, rounding included, is the residual. At 1 % a block takes a 100th of fp32's
 // bytes: about 9.4 bits of position and 16 of value for each element that travels.
 // Aji and Heafield, "Sparse communication for distributed gradient descent", EMNLP 2017; Lin et al., "Deep
-// gradient compression", ICLR 2018 (without its momentum correction and warm-up).
+// gradient compression", ICLR 2018, with its momentum correction and without its warm-up.
 import assert from 'node:assert';
 import { TOPK_WORK_BYTES } from '../kernels/kernels.js';
 import { BLOCK_ELEMENTS_MAX, BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
@@ -44,11 +44,18 @@ export function topk(percent: number): LossyCodec {
     scaled: true,
     magnitudeLimit: LOSSY_MAGNITUDE_LIMIT,
     payloadBytes,
-    encode(kernels, { gradient, residual, elements, lossScale, absmax, dst, next }) {
+    encode(kernels, { gradient, residual, elements, lossScale, absmax, dst, next, correction }) {
       const scale = fp16Scale(encodableAbsmax(codec, absmax));
       kernels.sumF32(gradient, residual, elements, lossScale, next);
       kernels.packTopK(next, elements, topkCount(elements, percent), scale, dst, dst + WORK_AT_BYTES);
       if (lossScale !== 1) kernels.scaleF32(next, elements, 1 / lossScale, next);
+      if (correction) {
+        const { momentum, velocity, nextVelocity } = correction;
+        kernels.sumF32(gradient, velocity, elements, momentum * lossScale, nextVelocity);
+        if (lossScale !== 1) kernels.scaleF32(nextVelocity, elements, 1 / lossScale, nextVelocity);
+        kernels.zeroTopK(dst, elements, topkCount(elements, percent), nextVelocity);
+        kernels.sumF32(next, nextVelocity, elements, momentum, next);
+      }
       return scale;
     },
     decode(kernels, src, elements, scale, dst) {

@@ -119,6 +119,8 @@ export interface Kernels {
   packTopK(c: number, elements: number, k: number, scale: number, dst: number, work: number): void;
   /** acc += decoded · factor at the k positions of a checked payload; the factor holds one over the scale. */
   addTopK(src: number, elements: number, k: number, factor: number, acc: number): void;
+  /** dst = 0 at the k positions of a payload that `packTopK` wrote. */
+  zeroTopK(src: number, elements: number, k: number, dst: number): void;
   /** What is wrong with a payload of k positions: a number explained in assembly/topk.ts; 0: nothing. */
   faultTopK(src: number, elements: number, k: number): number;
 

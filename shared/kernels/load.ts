@@ -140,6 +140,7 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
       kernels.packTopK(c, elements, k, scale, 1 / scale, dst, work),
     addTopK: kernels.addTopK,
     faultTopK: kernels.faultTopK,
+    zeroTopK: kernels.zeroTopK,
     f32: (pointer, elements) => new Float32Array(buffer, pointer, elements),
     u16: (pointer, elements) => new Uint16Array(buffer, pointer, elements),
     u8: (pointer, bytes) => new Uint8Array(buffer, pointer, bytes),

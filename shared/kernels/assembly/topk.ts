@@ -140,6 +140,20 @@ export function addTopK(src: usize, n: i32, k: i32, factor: f32, acc: usize): vo
   }
 }
 
+/** dst[position] = 0 for the `k` positions of a payload. */
+export function zeroTopK(src: usize, n: i32, k: i32, dst: usize): void {
+  const upper = src + 4;
+  let low = upper + upperBytes(n, k);
+  let group = dst;
+  let taken = 0;
+  for (let bit = 0; taken < k; bit++) {
+    if ((i32(load<u8>(upper + (bit >> 3))) >> (bit & 7)) & 1) {
+      store<f32>(group + (usize(load<u8>(low++)) << 2), 0);
+      taken++;
+    } else group += GROUP << 2;
+  }
+}
+
 /**
  * What is wrong with a payload that has the length of `k` positions among `n`: 0 nothing, 1 it counts other than k,
  * 2 the bit string does not name k positions, 3 positions that do not ascend, 4 a position beyond the block,

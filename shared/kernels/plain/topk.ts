@@ -32,19 +32,28 @@ export function packTopK(c: Float32Array, k: number, scale: number): Uint8Array 
   return bytes;
 }
 
-export function addTopK(payload: Uint8Array, factor: number, acc: Float32Array): void {
+/** Positions and values of a payload of a block of so many elements. */
+function* entries(payload: Uint8Array, elements: number): Generator<[position: number, value: number]> {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const k = view.getUint32(0, true);
-  const upperBytes = Math.ceil((k + Math.ceil(acc.length / TOPK_GROUP_ELEMENTS)) / 8);
-  const f = Math.fround(factor);
+  const upperBytes = Math.ceil((k + Math.ceil(elements / TOPK_GROUP_ELEMENTS)) / 8);
   let group = 0;
   for (let bit = 0, j = 0; j < k; bit++) {
     if (!((payload[4 + (bit >> 3)] >> (bit & 7)) & 1)) {
       group++;
       continue;
     }
-    const position = group * TOPK_GROUP_ELEMENTS + payload[4 + upperBytes + j];
-    acc[position] += Math.fround(fromF16(view.getUint16(4 + upperBytes + k + 2 * j, true)) * f);
+    const value = fromF16(view.getUint16(4 + upperBytes + k + 2 * j, true));
+    yield [group * TOPK_GROUP_ELEMENTS + payload[4 + upperBytes + j], value];
     j++;
   }
+}
+
+export function addTopK(payload: Uint8Array, factor: number, acc: Float32Array): void {
+  const f = Math.fround(factor);
+  for (const [position, value] of entries(payload, acc.length)) acc[position] += Math.fround(value * f);
+}
+
+export function zeroTopK(payload: Uint8Array, dst: Float32Array): void {
+  for (const [position] of entries(payload, dst.length)) dst[position] = 0;
 }

@@ -6,7 +6,15 @@ import { codecNames, directCodecNames, lossyCodecNames } from '../../../shared/c
 import { OPTIMIZERS } from '../../../shared/config/options.js';
 import { membershipService } from '../../../shared/rpc/proto.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import { blockCodec, fromWire, optimizerSpec, type RunSpec, toWire } from '../../../shared/run-spec.js';
+import {
+  blockCodec,
+  blockOptimizer,
+  fromWire,
+  optimizerSpec,
+  type RunSpec,
+  toWire,
+  workerMomentum,
+} from '../../../shared/run-spec.js';
 import { makeSpec } from '../../helpers/shards.js';
 
 /** A spec as a server reads it off the wire. */
@@ -48,6 +56,25 @@ test('a spec with a pair that is not allowed is refused with a code of its own',
     const error = t.throws(() => received(spec), { instanceOf: Refused });
     t.is(error.label, 'codec_pair');
   }
+});
+
+test('top-k takes the momentum to the workers, and refuses that of Nesterov', (t) => {
+  const large = { kind: 'trainable', elements: 5000 } as const;
+  const momentum = optimizerSpec('momentum', 0.1);
+  const sgd = optimizerSpec('sgd', 0.1);
+  t.is(workerMomentum({ codec: 'topk', optimizer: momentum }), 0.9);
+  t.deepEqual(blockOptimizer(momentum, 'topk', large), sgd);
+  // What travels exactly keeps the server's momentum.
+  t.is(blockOptimizer(momentum, 'topk', { ...large, elements: 1000 }), momentum);
+  for (const codec of codecNames) {
+    if (codec !== 'topk') t.is(blockOptimizer(momentum, codec, large), momentum);
+    t.is(workerMomentum({ codec, optimizer: sgd }), undefined);
+  }
+  const nesterov = { ...momentum, nesterov: true } as typeof momentum;
+  const error = t.throws(() => received(makeSpec({ codec: 'topk', optimizer: nesterov })), {
+    instanceOf: Refused,
+  });
+  t.is(error.label, 'codec_pair');
 });
 
 test('a top-k percentage that cannot be is refused', (t) => {

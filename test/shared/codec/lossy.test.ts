@@ -7,6 +7,7 @@ import { codecs } from '../../../shared/codec/registry.js';
 import { TOPK_PERCENT_MAX, topk, topkCount } from '../../../shared/codec/topk.js';
 import { Arena } from '../../../shared/kernels/arena.js';
 import { absmax } from '../../../shared/kernels/plain/reduce.js';
+import { largest } from '../../../shared/kernels/plain/topk.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../../shared/limits.js';
 import { keyedRandom } from '../../../shared/random.js';
 import { bitsOf, fixed, kernels } from '../kernels/memory.js';
@@ -192,6 +193,55 @@ for (const codec of [codecs.int8, codecs.topk, topk(TOPK_PERCENT_MAX), codecs.si
     t.true(outcomes.decoded > 100 && outcomes.refused > 100, JSON.stringify(outcomes));
   });
 }
+
+test("top-k's momentum correction sends what Lin et al. define", (t) => {
+  const n = 1000;
+  const k = 10;
+  const momentum = 0.5;
+  const random = keyedRandom(5, 'velocity');
+  const [velocityAt, nextVelocityAt] = [1, 2].map(() => arena.alloc(4 * n));
+  for (const lossScale of [1, 256]) {
+    // Numbers so small and steps so few that every sum is exact, also in fp16.
+    let [u, v] = [new Float32Array(n), new Float32Array(n)];
+    let [residual, velocity] = [new Float32Array(n), new Float32Array(n)];
+    for (let step = 0; step < 4; step++) {
+      const gradient = Float32Array.from({ length: n }, () => random.below(33) - 16);
+      u = u.map((x, i) => momentum * x + gradient[i]);
+      v = v.map((x, i) => x + u[i]);
+      const positions = largest(v, k);
+      const expected = new Float32Array(n);
+      for (const i of positions) expected[i] = v[i];
+      for (const i of positions) [u[i], v[i]] = [0, 0];
+
+      write(
+        gradientAt,
+        gradient.map((x) => x * lossScale),
+      );
+      write(residualAt, residual);
+      write(velocityAt, velocity);
+      const scale = codecs.topk.encode(kernels, {
+        gradient: gradientAt,
+        residual: residualAt,
+        elements: n,
+        lossScale,
+        absmax: kernels.absmaxOfSum(gradientAt, residualAt, n, lossScale),
+        dst: payloadAt,
+        next: nextAt,
+        correction: { momentum, velocity: velocityAt, nextVelocity: nextVelocityAt },
+      });
+      codecs.topk.decode(kernels, payloadAt, n, scale, outAt);
+      t.deepEqual(
+        copy(outAt, n).map((x) => x / lossScale),
+        expected,
+      );
+      t.deepEqual(copy(residualAt, n), residual);
+      t.deepEqual(copy(velocityAt, n), velocity);
+      residual = copy(nextAt, n) as typeof residual;
+      velocity = copy(nextVelocityAt, n) as typeof velocity;
+      t.deepEqual(velocity, u);
+    }
+  }
+});
 
 test('top-k sends the percentage of a block, rounded up, and at least one element', (t) => {
   t.is(topkCount(1024, 1), 11);

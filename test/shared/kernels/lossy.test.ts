@@ -117,7 +117,7 @@ test('packSign, unpackSign and addSign give the bits of their twins', (t) => {
   );
 });
 
-test('packTopK and addTopK give the bits of their twins, exactly k, ties to the first', (t) => {
+test('packTopK, addTopK and zeroTopK give the bits of their twins, exactly k, ties to the first', (t) => {
   const share = fc.double({ min: 0.001, max: 1, noNaN: true });
   fc.assert(
     fc.property(pair, share, anyShift, ({ gradient }, fraction, shift) => {
@@ -134,6 +134,9 @@ test('packTopK and addTopK give the bits of their twins, exactly k, ties to the 
       kernels.addTopK(dst, n, k, 0.7 / scale, acc);
       const sum = c.slice();
       topk.addTopK(payload, 0.7 / scale, sum);
+      t.deepEqual(bitsOf(read(acc, sum)), bitsOf(sum));
+      kernels.zeroTopK(dst, n, k, acc);
+      topk.zeroTopK(payload, sum);
       t.deepEqual(bitsOf(read(acc, sum)), bitsOf(sum));
     }),
     run,
