@@ -184,7 +184,8 @@ class MeshClient implements Client {
   ) {
     this.#layout = layoutBlocks(spec.tensors);
     const modelBytes = this.#layout.elementsPadded * 4;
-    const residuals = residualBytes(spec, this.#layout);
+    // Who only reads sends nothing, and leaves nothing out.
+    const residuals = membership ? residualBytes(spec, this.#layout) : 0;
     this.#kernels = loadKernels({ bytes: 2 * modelBytes + residuals + SCRATCH_BYTES + 4096 });
     const arena = new Arena(this.#kernels);
     this.#addresses = {

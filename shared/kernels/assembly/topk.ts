@@ -28,28 +28,77 @@ function reach(work: usize, bins: i32, wanted: i32): i32 {
   return bin;
 }
 
+/** One bit for each of 16 lanes of comparisons. */
+// @ts-ignore: decorator
+@inline
+function lanes(a: v128, b: v128, c: v128, d: v128): i32 {
+  return i8x16.bitmask(i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d)));
+}
+
+/** One bit for each of 16 magnitudes that is at least `least`. */
+// @ts-ignore: decorator
+@inline
+function reaching(src: usize, least: v128): i32 {
+  const mask = i32x4.splat(0x7fffffff);
+  return lanes(
+    i32x4.ge_s(v128.and(v128.load(src), mask), least),
+    i32x4.ge_s(v128.and(v128.load(src, 16), mask), least),
+    i32x4.ge_s(v128.and(v128.load(src, 32), mask), least),
+    i32x4.ge_s(v128.and(v128.load(src, 48), mask), least),
+  );
+}
+
+/** Counts, in `work`, the upper eleven bits of the magnitudes that are at least `least`; returns how many there are. */
+function countUpper(src: usize, n: i32, least: i32, work: usize): i32 {
+  memory.fill(work, 0, BINS << 2);
+  const bound = i32x4.splat(least);
+  let found = 0;
+  for (let i = 0; i < n; i += 16, src += 64) {
+    let left = n - i < 16 ? tail(src, n - i, least) : reaching(src, bound);
+    found += popcnt(left);
+    for (; left; left &= left - 1) {
+      const bits = load<i32>(src + (ctz(left) << 2)) & 0x7fffffff;
+      const bin = work + ((bits >> 20) << 2);
+      store<i32>(bin, load<i32>(bin) + 1);
+    }
+  }
+  return found;
+}
+
+/** `reaching` of fewer than 16 magnitudes. */
+function tail(src: usize, n: i32, least: i32): i32 {
+  let found = 0;
+  for (let i = 0; i < n; i++) found |= i32((load<i32>(src + (i << 2)) & 0x7fffffff) >= least) << i;
+  return found;
+}
+
+/**
+ * A magnitude that at least `k` probably reach, and not many more: from every 16th element, with a quarter of k and
+ * some to spare. Where it is too large, all are counted.
+ */
+function guess(src: usize, n: i32, k: i32, work: usize): i32 {
+  memory.fill(work, 0, BINS << 2);
+  for (let i = 0, at = src; i < n; i += 16, at += 64) {
+    const bin = work + (((load<i32>(at) & 0x7fffffff) >> 20) << 2);
+    store<i32>(bin, load<i32>(bin) + 1);
+  }
+  return reach(work, BINS, ((k + (k >> 2)) >> 4) + 8) << 20;
+}
+
 /** Counts, in `work`, the ten bits above `shift` of the magnitudes whose bits above those are `prefix`. */
 function count(src: usize, n: i32, prefix: i32, shift: i32, work: usize): void {
   memory.fill(work, 0, 1024 << 2);
-  const wanted = i32x4.splat(prefix);
-  const mask = i32x4.splat(0x7fffffff);
-  const whole = n & ~3;
-  let i = 0;
-  for (; i < whole; i += 4, src += 16) {
-    const found = i32x4.eq(i32x4.shr_u(v128.and(v128.load(src), mask), shift + 10), wanted);
-    if (!v128.any_true(found)) continue;
-    for (let lane: usize = 0; lane < 16; lane += 4) {
-      const bits = load<i32>(src + lane) & 0x7fffffff;
-      if (bits >> (shift + 10) != prefix) continue;
+  // Those with that prefix are the ones from its first number to below the next prefix's first.
+  const first = prefix << (shift + 10);
+  const bound = i32x4.splat(first);
+  for (let i = 0; i < n; i += 16, src += 64) {
+    let left = n - i < 16 ? tail(src, n - i, first) : reaching(src, bound);
+    for (; left; left &= left - 1) {
+      const bits = load<i32>(src + (ctz(left) << 2)) & 0x7fffffff;
+      const step = i32(bits >> (shift + 10) == prefix);
       const at = work + (((bits >> shift) & 1023) << 2);
-      store<i32>(at, load<i32>(at) + 1);
+      store<i32>(at, load<i32>(at) + step);
     }
-  }
-  for (; i < n; i++, src += 4) {
-    const bits = load<i32>(src) & 0x7fffffff;
-    if (bits >> (shift + 10) != prefix) continue;
-    const at = work + (((bits >> shift) & 1023) << 2);
-    store<i32>(at, load<i32>(at) + 1);
   }
 }
 
@@ -58,11 +107,7 @@ function count(src: usize, n: i32, prefix: i32, shift: i32, work: usize): void {
  * @param work 8 KiB and 4 bytes of room
  */
 export function packTopK(c: usize, n: i32, k: i32, scale: f32, inverseScale: f32, dst: usize, work: usize): void {
-  memory.fill(work, 0, BINS << 2);
-  for (let i = 0, at = c; i < n; i++, at += 4) {
-    const bin = work + (((load<i32>(at) & 0x7fffffff) >> 20) << 2);
-    store<i32>(bin, load<i32>(bin) + 1);
-  }
+  if (countUpper(c, n, guess(c, n, k, work), work) < k) countUpper(c, n, 0, work);
   let equals = k;
   let prefix = reach(work, BINS, equals);
   equals -= load<i32>(work + (BINS << 2));
@@ -79,32 +124,23 @@ export function packTopK(c: usize, n: i32, k: i32, scale: f32, inverseScale: f32
   store<i32>(dst, k);
   memory.fill(upper, 0, upperBytes(n, k));
   const threshold = i32x4.splat(prefix);
-  const mask = i32x4.splat(0x7fffffff);
   let bit = 0;
   for (let start = 0; start < n; start += GROUP, bit++) {
     const end = min(start + GROUP, n);
-    let i = start;
-    while (i < end) {
-      const stop = min(i + 4, end);
-      if (stop - i == 4) {
-        const magnitudes = v128.and(v128.load(c + (i << 2)), mask);
-        if (!v128.any_true(i32x4.ge_s(magnitudes, threshold))) {
-          i = stop;
-          continue;
-        }
-      }
-      for (; i < stop; i++) {
-        const at = c + (i << 2);
-        const magnitude = load<i32>(at) & 0x7fffffff;
-        if (magnitude < prefix) continue;
-        if (magnitude == prefix) {
+    for (let i = start; i < end; i += 16) {
+      const from = c + (i << 2);
+      let left = end - i < 16 ? tail(from, end - i, prefix) : reaching(from, threshold);
+      for (; left; left &= left - 1) {
+        const lane = ctz(left);
+        const at = from + (lane << 2);
+        if ((load<i32>(at) & 0x7fffffff) == prefix) {
           if (equals == 0) continue;
           equals--;
         }
         const byte = upper + (bit >> 3);
         store<u8>(byte, u8(i32(load<u8>(byte)) | (1 << (bit & 7))));
         bit++;
-        store<u8>(low++, u8(i - start));
+        store<u8>(low++, u8(i - start + lane));
         const x = load<f32>(at);
         const scaled = f32x4.splat(x * scale);
         const half = i16x8.extract_lane_u(toF16(scaled, scaled), 0);
