@@ -101,6 +101,12 @@ const MISTAKES: Mistake[] = [
     says: /--learning-rate/,
   },
   {
+    title: "a codec that does not go with the job's optimizer",
+    binary: 'gradloom',
+    args: (tiny) => up(tiny, '--codec=topk'),
+    says: /codec topk expects optimizer sgd or momentum, got adam/,
+  },
+  {
     title: 'an unknown codec',
     binary: 'gradloom',
     args: (tiny) => up(tiny, '--codec=zip'),
