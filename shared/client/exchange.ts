@@ -200,7 +200,9 @@ export class Exchange {
     for (const block of wanted) {
       const own = this.#codecs[block.index];
       const codec = codecName ?? (own.lossy ? 'fp32' : own.name);
-      groups.set(codec, [...(groups.get(codec) ?? []), block]);
+      const group = groups.get(codec);
+      if (group) group.push(block);
+      else groups.set(codec, [block]);
     }
     for (const [codec, group] of groups) {
       const pending = this.#expect(step, true, target, codec, group);

@@ -3,14 +3,18 @@
 import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
 
 /**
- * From now on: every block of this server as soon as it is updated, and every step's outcome.
+ * From now on: every block of this server as soon as it is updated, and every step's outcome. With a lossy codec a
+ * block is the difference to what the subscriber holds: it begins with the exact initial values (Fetch at step 0) and
+ * adds, in fp32, whatever comes; so it must subscribe before the first step.
  */
 export interface Subscribe {
   'codec'?: (_gradloom_v1_Codec);
 }
 
 /**
- * From now on: every block of this server as soon as it is updated, and every step's outcome.
+ * From now on: every block of this server as soon as it is updated, and every step's outcome. With a lossy codec a
+ * block is the difference to what the subscriber holds: it begins with the exact initial values (Fetch at step 0) and
+ * adds, in fp32, whatever comes; so it must subscribe before the first step.
  */
 export interface Subscribe__Output {
   'codec': (_gradloom_v1_Codec__Output);
