@@ -31,9 +31,12 @@ export class Child {
     module: string,
     flags: readonly string[],
     onEvent: (event: ChildEvent) => void,
+    /** A command that starts it, such as one that puts it on another network. */
+    through: readonly string[] = [],
   ) {
     const path = fileURLToPath(new URL(`../${module}`, import.meta.url));
-    this.process = spawn(process.execPath, [path, ...flags], {
+    const [command, ...rest] = [...through, process.execPath, path, ...flags];
+    this.process = spawn(command, rest, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...withoutOptions(process.env), GRADLOOM_CHILD: '1' },
     });

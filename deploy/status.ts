@@ -21,7 +21,9 @@ export async function showStatus(options: StatusOptions): Promise<void> {
     );
     for (const { info, step, phase, secondsInPhase } of run.workers)
       lines.push(
-        `  worker ${info?.rank}  ${info?.label}  step ${step}  ${phase} for ${secondsInPhase.toFixed(1)} s`,
+        run.state === 'running'
+          ? `  worker ${info?.rank}  ${info?.label}  step ${step}  ${phase} for ${secondsInPhase.toFixed(1)} s`
+          : `  worker ${info?.rank}  ${info?.label}  has joined`,
       );
   }
   if (reply.runs.length === 0) lines.push('no run');

@@ -1,19 +1,22 @@
-// `gradloom up`: starts servers and workers on this machine as processes of their own, shows the run, ends them.
+// `gradloom up`: starts servers and workers (or peers) on this machine as processes, shows the run, ends them.
 // The death of any of them ends all.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../shared/atomic-file.js';
 import type { UpOptions } from '../shared/config/commands.js';
 import { EXIT, UserError } from '../shared/errors.js';
-import { onStopSignal, printEvent } from '../shared/process.js';
+import { onParentGone, onStopSignal, printEvent } from '../shared/process.js';
 import { Display } from '../worker/display/display.js';
 import type { TrainEvent } from '../worker/training/events.js';
 import { Child, type ChildEvent, type Exit, explain } from './children.js';
 
 /** Options that are not the workers': they belong to the launcher. */
-const OWN = new Set(['servers', 'json', 'config']);
+const OWN = new Set(['servers', 'workers', 'peers', 'json', 'config']);
 /** What a worker was told that `up` decides anew each time. */
-const OF_THE_WORKER = new Set(['join', 'run', 'metrics', 'insecure', 'json', 'log-level']);
+const OF_THE_WORKER = new Set([
+  ...['join', 'run', 'metrics', 'insecure', 'json', 'log-level'],
+  ...['serve', 'listen', 'advertise', 'memory', 'workers'],
+]);
 
 /** Flags that repeat a plain configuration. */
 function flagsOf(plain: Readonly<Record<string, unknown>>): string[] {
@@ -29,7 +32,9 @@ async function recordConfig(folder: string, plain: Readonly<Record<string, unkno
   const file = join(folder, 'config.json');
   const recorded = Object.entries(JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>);
   const kept = Object.fromEntries(recorded.filter(([flag]) => !OF_THE_WORKER.has(flag)));
-  await writeFileAtomic(file, [`${JSON.stringify({ ...plain, ...kept }, null, 2)}\n`]);
+  const { servers, workers, ...own } = plain;
+  const counts = plain.peers === undefined ? { servers, workers } : {};
+  await writeFileAtomic(file, [`${JSON.stringify({ ...counts, ...own, ...kept }, null, 2)}\n`]);
 }
 
 /** Runs until the training has ended; gives the exit status. Throws UserError or RunError. */
@@ -43,42 +48,64 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
   const interruption = new Promise<void>((resolve) => {
     wake = resolve;
   });
-  onStopSignal(() => {
+  const interrupt = () => {
     interrupted = true;
     wake?.();
-  });
+  };
+  onStopSignal(interrupt);
+  onParentGone(interrupt);
 
   const start = (name: string, module: string, flags: string[], onEvent: (event: ChildEvent) => void) => {
     const child = new Child(name, module, flags, onEvent);
     children.push(child);
     return child;
   };
-  const startServer = (index: number, keeper?: string) => {
+  /** Starts a process that serves; its address comes with the event that says so. */
+  const startServing = (
+    name: string,
+    module: string,
+    flags: string[],
+    keeper: string | undefined,
+    onEvent: (event: ChildEvent) => string | undefined,
+  ) => {
     let ready: (address: string) => void;
     const address = new Promise<string>((resolve) => {
       ready = resolve;
     });
-    const flags = [
-      '--listen=127.0.0.1:0',
-      '--json',
-      '--log-level=warn',
-      `--peer-deadline=${options.peerDeadlineMs / 1000}`,
-    ];
-    const child = start(
-      `server ${index}`,
-      'server/gradloom-server.js',
-      keeper ? [...flags, `--join=${keeper}`] : flags,
-      (event) => {
-        if (options.json) printEvent(event);
-        if (event.event === 'ready') ready(event.address as string);
-      },
-    );
+    const all = ['--listen=127.0.0.1:0', '--json', ...flags, ...(keeper ? [`--join=${keeper}`] : [])];
+    const child = start(name, module, all, (event) => {
+      const found = onEvent(event);
+      if (found) ready(found);
+    });
     return { child, address };
+  };
+  const startServer = (index: number, keeper?: string) => {
+    const flags = ['--log-level=warn', `--peer-deadline=${options.peerDeadlineMs / 1000}`];
+    return startServing(`server ${index}`, 'server/gradloom-server.js', flags, keeper, (event) => {
+      if (options.json) printEvent(event);
+      return event.event === 'ready' ? (event.address as string) : undefined;
+    });
+  };
+  const onWorkerEvent = (event: ChildEvent) => {
+    if (event.event === 'done') results = event.folder as string;
+    if (options.json) printEvent(event);
+    else display?.show(event as unknown as TrainEvent);
+  };
+  const startPeer = (index: number, keeper?: string) => {
+    const flags = ['--serve', `--workers=${options.peers}`, ...flagsOf(plain)];
+    return startServing(`peer ${index}`, 'deploy/gradloom-worker.js', flags, keeper, (event) => {
+      onWorkerEvent(event);
+      return event.event === 'serving' ? (event.address as string) : undefined;
+    });
+  };
+  const startWorker = (index: number, keeper: string) => {
+    const flags = [`--join=${keeper}`, '--json', `--workers=${options.workers}`, ...flagsOf(plain)];
+    return start(`worker ${index}`, 'deploy/gradloom-worker.js', flags, onWorkerEvent);
   };
   const failed = (exit: Exit): never => {
     const error = explain(exit);
     throw exit.code === EXIT.mistake
-      ? new UserError(error.message.replace(/^(server|worker) \d+: /, ''))
+      ? new UserError(error.message.replace(/^(server|worker|peer) \d+: /, ''))
       : error;
   };
   /** Waits for something of a child, its death, or an interruption. */
@@ -90,29 +117,21 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
     ]);
 
   try {
-    const keeper = startServer(0);
+    const [startOne, count] = options.peers ? [startPeer, options.peers] : [startServer, options.servers];
+    const keeper = startOne(0);
     const address = await orEnd(keeper.child, keeper.address);
     if (address === undefined) return EXIT.interrupted;
-    const others = Array.from({ length: options.servers - 1 }, (_, index) => startServer(index + 1, address));
+    const others = Array.from({ length: count - 1 }, (_, index) => startOne(index + 1, address));
     await Promise.all(others.map(({ child, address }) => orEnd(child, address)));
     if (interrupted) return EXIT.interrupted;
 
-    const servers = [...children];
-    const workers = Array.from({ length: options.workers }, (_, index) =>
-      start(
-        `worker ${index}`,
-        'worker/gradloom-worker.js',
-        [`--join=${address}`, '--json', ...flagsOf(plain)],
-        (event) => {
-          if (event.event === 'done') results = event.folder as string;
-          if (options.json) printEvent(event);
-          else display?.show(event as unknown as TrainEvent);
-        },
-      ),
-    );
+    const serving = [...children];
+    const workers = options.peers
+      ? serving
+      : Array.from({ length: options.workers }, (_, index) => startWorker(index, address));
     // Whoever dies first says why; those that die of it would only repeat it.
     const firstDeath = Promise.race(
-      [...servers, ...workers].map(async (child) => {
+      [...new Set([...serving, ...workers])].map(async (child) => {
         const exit = await child.exited;
         if (closing || (workers.includes(child) && exit.code === EXIT.done))
           return new Promise<never>(() => undefined);

@@ -8,7 +8,7 @@ import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { type Refused, refuse } from '../shared/rpc/refusal.js';
-import { layoutOf, type RunSpec, specDifference, toWire } from '../shared/run-spec.js';
+import { layoutOf, type RunSpec, specDifference, stalenessOf, toWire } from '../shared/run-spec.js';
 import { memoryRefusal } from './memory-budget.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
 
@@ -28,6 +28,8 @@ export interface WorkerEntry {
   phase: string;
   secondsInPhase: number;
   done: boolean;
+  bytesPushed: number;
+  bytesPulled: number;
 }
 
 interface EvaluationPart {
@@ -152,8 +154,8 @@ export class Coordinator {
       );
     let run = hello.run
       ? this.runs.get(hello.run)
-      : [...this.runs.values()].find((other) => other.state === 'gathering' && other.spec.job === spec.job);
-    if (run && run.state !== 'gathering')
+      : [...this.runs.values()].find((other) => takesWorkers(other) && other.spec.job === spec.job);
+    if (run && !takesWorkers(run))
       throw refuse(
         'FULL',
         `run '${run.id}' has its ${run.spec.workers} workers already; name another with --run, or wait for its end`,
@@ -189,6 +191,8 @@ export class Coordinator {
       phase: 'join',
       secondsInPhase: 0,
       done: false,
+      bytesPushed: 0,
+      bytesPulled: 0,
     });
     this.#runOfWorker.set(connection, run);
     return this.#gathered(run);
@@ -234,19 +238,19 @@ export class Coordinator {
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (run?.state !== 'running' || !worker)
       throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
-    if (run.evaluationStep !== step) {
-      if (run.evaluation.size > 0)
-        throw refuse(
-          'STEP',
-          `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
-        );
-      run.evaluationStep = step;
-    }
-    run.evaluation.set(worker.rank, part);
-    if (run.evaluation.size < run.workers.length) return [];
-    if ([...run.evaluation.values()].every((share) => share.records === 0))
+    if (run.evaluation.size > 0 && run.evaluationStep !== step)
+      throw refuse(
+        'STEP',
+        `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
+      );
+    const shares = new Map(run.evaluation).set(worker.rank, part);
+    const isWhole = shares.size === run.workers.length;
+    if (isWhole && [...shares.values()].every(({ records }) => records === 0))
       throw refuse('MALFORMED', 'expected an evaluation over at least one record, got none from any worker');
-    const parts = run.workers.map(({ rank }) => run.evaluation.get(rank) as EvaluationPart);
+    run.evaluationStep = step;
+    run.evaluation.set(worker.rank, part);
+    if (!isWhole) return [];
+    const parts = run.workers.map(({ rank }) => shares.get(rank) as EvaluationPart);
     const sum = (of: (share: EvaluationPart) => number) =>
       parts.reduce((total, share) => total + of(share), 0);
     const records = sum((share) => share.records);
@@ -265,11 +269,13 @@ export class Coordinator {
     }));
   }
 
-  workerDone(connection: number): Order[] {
+  workerDone(connection: number, bytes: { bytesPushed: number; bytesPulled: number }): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (!run || !worker) return [];
     worker.done = true;
+    worker.bytesPushed = bytes.bytesPushed;
+    worker.bytesPulled = bytes.bytesPulled;
     return this.#endIfDone(run);
   }
 
@@ -297,6 +303,9 @@ export class Coordinator {
     const last = Math.min(...run.workers.map(({ step }) => step));
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';
+    const lead = Math.max(...run.workers.map(({ step }) => step)) - last;
+    // Whoever is within the bound goes on; only an evaluation waits for everybody.
+    if (lead < stalenessOf(run.spec) && run.workers.every(({ phase }) => phase !== 'evaluate')) return '';
     return `waits at step ${last} for ${late.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
   }
 
@@ -371,15 +380,24 @@ export class Coordinator {
   #end(run: Run, failed: boolean, reason: string): Order[] {
     this.runs.delete(run.id);
     for (const { connection } of run.workers) this.#runOfWorker.delete(connection);
+    const ended = {
+      failed,
+      reason,
+      bytesPushed: run.workers.reduce((sum, worker) => sum + worker.bytesPushed, 0),
+      bytesPulled: run.workers.reduce((sum, worker) => sum + worker.bytesPulled, 0),
+    };
     return [
-      ...run.workers.map(
-        ({ connection }): Order => ({ to: 'worker', connection, order: { ended: { failed, reason } } }),
-      ),
+      ...run.workers.map(({ connection }): Order => ({ to: 'worker', connection, order: { ended } })),
       ...run.servers.map(
         ({ connection }): Order => ({ to: 'server', connection, order: { end: { run: run.id, reason } } }),
       ),
     ];
   }
+}
+
+/** A run that has all its workers may still wait for a server. */
+function takesWorkers(run: Run): boolean {
+  return run.state === 'gathering' && run.workers.length < run.spec.workers;
 }
 
 function stepOf(run: Run): number {

@@ -5,7 +5,6 @@ import { formatAddress, isLoopback, isWildcard, parseAddress } from '../shared/c
 import { metricsAddress, SERVER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
-import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import { serveMetrics } from '../shared/metrics/http.js';
 import { createMetrics } from '../shared/metrics/metrics.js';
 import {
@@ -33,9 +32,8 @@ async function main(): Promise<void> {
   for (const warning of warnings) log.warn(warning);
 
   const instruments = createMetrics('server');
-  const report = reportTo(instruments);
   let healthy = false;
-  const metricsServer = await serveMetrics(instruments.registry, metricsAddress(options), () =>
+  const metricsServer = await serveMetrics([instruments.registry], metricsAddress(options), () =>
     healthy ? { healthy } : { healthy, reason: 'not in the mesh' },
   );
   const server = await startServer({
@@ -44,17 +42,14 @@ async function main(): Promise<void> {
     join: options.join && formatAddress(options.join),
     memoryBytes: options.memoryBytes,
     peerDeadlineMs: options.peerDeadlineMs,
-    metrics: report,
+    metrics: reportTo(instruments),
     log: (message) => log.info(message),
     onLost: (error) => fail(error, 'gradloom-server'),
   });
   healthy = true;
-  // A run that is held goes from waiting to training without a word; so it is looked at now and then.
-  const looking = setInterval(() => report.runs(server.runs), WAITING_NOTICE_MS);
 
   const stop = async (reason: string, status: number) => {
     healthy = false;
-    clearInterval(looking);
     await server.close(reason);
     await metricsServer.close();
     process.exit(status);

@@ -5,7 +5,7 @@ import type * as grpc from '@grpc/grpc-js';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { DirectCodecName } from '../shared/codec/codec.js';
 import { codecs, directCodecNames } from '../shared/codec/registry.js';
-import { PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
+import { OBSERVERS_MAX, PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
 import { frameBulk } from '../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
@@ -15,27 +15,40 @@ import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import type { RunSpec } from '../shared/run-spec.js';
+import { isClocked, type RunSpec } from '../shared/run-spec.js';
+import { ClockedWaits } from './clocked-waits.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Effect, Shard } from './shard.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
 export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed>;
 
+interface Queued {
+  readonly block: number;
+  /** The codec that a fetch asked for; undefined: of the subscription. */
+  readonly fetched?: DirectCodecName;
+  /** What was fetched, encoded before the block changed. */
+  kept?: Framed;
+  /** ssp, asp: the clock that the worker enters with it. */
+  step?: number;
+}
+
 /** A reader of blocks: a worker's subscription, or somebody's single fetch. */
 interface Reader {
   readonly call: PullCall;
+  /** Rank of the worker whose stream it is; undefined: an observer. */
+  readonly rank: number | undefined;
   subscribed: boolean;
   /** Blocks to send, in order; a block waits here at most once. */
-  readonly queue: { block: number; fetched: DirectCodecName | undefined }[];
+  readonly queue: Queued[];
   /** Blocks of the subscription that stand in the queue; what is late is sent as it is then. */
-  readonly queued: Set<number>;
+  readonly queued: Map<number, Queued>;
   /** Messages handed to the stream that it has not flushed. */
   unsent: number;
   /** Small messages that the stream has not flushed. */
   unread: number;
   /** Fetches that wait for a step. */
-  readonly fetches: { step: number; codec: DirectCodecName; blocks: readonly number[] }[];
+  readonly fetches: { step: number; since: number; codec: DirectCodecName; blocks: readonly number[] }[];
 }
 
 interface Writer {
@@ -54,7 +67,13 @@ export class HostedRun {
   readonly #encoded = new Map<number, Framed>();
   readonly #frames = new FramePool();
   readonly #dirty = new Set<Writer>();
+  /** How many answers to fetches have still to be sent of a block, as it stood when they were asked. */
+  readonly #promised = new Map<number, number>();
   #waitingSince: number;
+  /** ssp, asp: who waits for whom; under bsp all wait for the same. */
+  readonly #waits: ClockedWaits | undefined;
+  /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
+  #stalest = 0;
   #lastHeaderAt = 0;
   #flushing = false;
 
@@ -69,6 +88,7 @@ export class HostedRun {
     readonly now: () => number,
   ) {
     this.shard = new Shard(spec, layout, owned, metrics.probe);
+    if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
   }
 
@@ -90,12 +110,20 @@ export class HostedRun {
     this.#dirty.delete(writer);
   }
 
-  attachReader(call: PullCall): Reader {
+  /** @param rank the worker whose stream it is; undefined: an observer */
+  attachReader(call: PullCall, rank?: number): Reader {
+    const observers = rank === undefined ? [...this.#readers].filter((each) => each.rank === undefined) : [];
+    if (observers.length >= OBSERVERS_MAX)
+      throw refuse(
+        'FULL',
+        `expected at most ${OBSERVERS_MAX} observers of a run, got one more; close another`,
+      );
     const reader: Reader = {
       call,
+      rank,
       subscribed: false,
       queue: [],
-      queued: new Set(),
+      queued: new Map(),
       unsent: 0,
       unread: 0,
       fetches: [],
@@ -106,8 +134,9 @@ export class HostedRun {
   }
 
   detachReader(reader: Reader): void {
-    this.#readers.delete(reader);
-    for (const block of reader.queued) this.#forgetUnawaited(block);
+    if (!this.#readers.delete(reader)) return;
+    for (const { fetched, block } of reader.queue) if (fetched) this.#keepPromise(block);
+    for (const block of reader.queued.keys()) this.#forgetUnawaited(block);
   }
 
   subscribe(reader: Reader, codec: number): void {
@@ -116,6 +145,11 @@ export class HostedRun {
       throw refuse(
         'RUN_SPEC',
         `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
+      );
+    if (reader.rank === undefined && (expected.lossy || isClocked(this.spec)))
+      throw refuse(
+        'UNKNOWN_WORKER',
+        `expected a worker of the view, got an observer that subscribes; under ${isClocked(this.spec) ? this.spec.consistency : `codec ${expected.name}`} observers only fetch`,
       );
     if (expected.lossy && this.shard.step > 0)
       throw refuse(
@@ -145,6 +179,7 @@ export class HostedRun {
       throw refuse('NOT_NOW', 'expected one fetch at a time, got another before the first was answered');
     reader.fetches.push({
       step: request.step,
+      since: this.now(),
       codec,
       blocks: request.blocks.length > 0 ? request.blocks : [...own],
     });
@@ -160,6 +195,7 @@ export class HostedRun {
     let effects: Effect[];
     if (contribution) {
       this.#received(contribution);
+      if (this.#promised.has(contribution.block)) this.#copyForReaders(contribution.block);
       effects = this.shard.contribution(rank, contribution);
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
     } else if (header) {
@@ -167,7 +203,7 @@ export class HostedRun {
       const first = this.shard.missingHeaders === this.spec.workers;
       this.#lastHeaderAt = this.now();
       effects = this.shard.header(rank, header.step, header);
-      if (!first && effects.some(({ kind }) => kind === 'outcome'))
+      if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
         this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
       this.#received(initial);
@@ -177,27 +213,35 @@ export class HostedRun {
     }
     this.metrics.held(this.shard.heldBytes);
     for (const effect of effects) this.#carryOut(effect);
+    const waitedMs = this.#waits?.note(rank, effects) ?? 0;
+    if (waitedMs > 0) this.metrics.waitedFor(rank, waitedMs / 1000);
   }
 
   #received({ block, codec, payload }: Parameters<Shard['contribution']>[1]): void {
     this.metrics.moved('received', codec, payload.byteLength, this.layout.blocks[block]?.elements ?? 0);
   }
 
-  /** Ranks that the oldest open step waits for, and for how long (ms). */
+  /** Ranks that are waited for, at the oldest open step, and for how long (ms); nobody waits where there are none. */
   waiting(): { step: number; workers: number[]; waitedMs: number } {
-    return {
-      step: this.shard.step,
-      workers: this.shard.waitingFor(),
-      waitedMs: this.now() - this.#waitingSince,
-    };
+    const { step } = this.shard;
+    const waiting = this.#waits;
+    if (!waiting)
+      return { step, workers: this.shard.waitingFor(), waitedMs: this.now() - this.#waitingSince };
+    const waits = [...this.#readers].flatMap(({ rank, fetches }) => waiting.of(rank, fetches[0]) ?? []);
+    const workers = [...new Set(waits.flatMap((wait) => wait.workers))].sort((a, b) => a - b);
+    return { step, workers, waitedMs: Math.max(0, ...waits.map(({ waitedMs }) => waitedMs)) };
   }
 
-  /** Tells every subscriber who is waited for. */
+  /** Tells every subscriber who waits for whom. */
   announceWaiting(): void {
-    const { step, workers, waitedMs } = this.waiting();
-    for (const reader of this.#readers)
-      if (reader.subscribed && reader.unread === 0)
-        this.#tell(reader, { waiting: { step, workers, seconds: waitedMs / 1000 } });
+    const all = this.waiting();
+    for (const reader of this.#readers) {
+      if (!reader.subscribed || reader.unread > 0) continue;
+      const wait = this.#waits ? this.#waits.of(reader.rank, reader.fetches[0]) : all;
+      if (!wait) continue;
+      const { workers, waitedMs } = wait;
+      this.#tell(reader, { waiting: { step: all.step, workers, seconds: waitedMs / 1000 } });
+    }
   }
 
   /** Ends all streams; the shard's memory goes with this object. */
@@ -208,6 +252,7 @@ export class HostedRun {
     this.#readers.clear();
     this.#dirty.clear();
     this.#encoded.clear();
+    this.#promised.clear();
   }
 
   #carryOut(effect: Effect): void {
@@ -233,15 +278,27 @@ export class HostedRun {
         this.#encoded.delete(effect.block);
         for (const reader of this.#readers) {
           if (!reader.subscribed || reader.queued.has(effect.block)) continue;
-          reader.queued.add(effect.block);
-          reader.queue.push({ block: effect.block, fetched: undefined });
+          this.#queue(reader, { block: effect.block });
         }
         for (const reader of this.#readers) this.#send(reader);
+        return;
+      case 'applied':
+        this.metrics.blockApplied();
+        return;
+      case 'answer':
+        for (const reader of this.#readers) {
+          if (!reader.subscribed || reader.rank !== effect.worker) continue;
+          const { block, step } = effect;
+          const queued = reader.queued.get(block);
+          if (queued) queued.step = step;
+          else this.#queue(reader, { block, step });
+          this.#send(reader);
+        }
         return;
       case 'outcome':
         this.metrics.step(this.id, effect.outcome);
         for (const reader of this.#readers)
-          if (reader.subscribed)
+          if (reader.subscribed && (effect.worker === undefined || effect.worker === reader.rank))
             this.#tell(reader, {
               outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] },
             });
@@ -252,6 +309,11 @@ export class HostedRun {
         for (const reader of this.#readers) this.#answerFetches(reader);
         return;
     }
+  }
+
+  #queue(reader: Reader, queued: Queued): void {
+    reader.queued.set(queued.block, queued);
+    reader.queue.push(queued);
   }
 
   /** A small message to a reader; one that leaves too many unread is refused. */
@@ -278,8 +340,31 @@ export class HostedRun {
     const [fetch] = reader.fetches;
     if (!fetch || !this.shard.initialized || fetch.step > this.shard.step) return;
     reader.fetches.shift();
-    for (const block of fetch.blocks) reader.queue.push({ block, fetched: fetch.codec });
+    for (const block of fetch.blocks) {
+      reader.queue.push({ block, fetched: fetch.codec });
+      this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
+    }
     this.#send(reader);
+  }
+
+  /** A block is about to change: whoever fetched it before gets it as it is now, so that readers never stop training. */
+  #copyForReaders(block: number): void {
+    for (const reader of this.#readers)
+      for (const queued of reader.queue) {
+        if (!queued.fetched || queued.block !== block) continue;
+        try {
+          queued.kept ??= this.#encode(block, queued.fetched);
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          this.#refuseReader(reader, error);
+        }
+      }
+  }
+
+  #keepPromise(block: number): void {
+    const left = (this.#promised.get(block) ?? 1) - 1;
+    if (left > 0) this.#promised.set(block, left);
+    else this.#promised.delete(block);
   }
 
   #send(reader: Reader): void {
@@ -288,7 +373,12 @@ export class HostedRun {
       if (!next) return;
       let message: Framed;
       try {
-        message = next.fetched ? this.#encode(next.block, next.fetched) : this.#shared(reader, next.block);
+        if (next.fetched) this.#keepPromise(next.block);
+        message = next.fetched
+          ? (next.kept ?? this.#encode(next.block, next.fetched))
+          : next.step === undefined
+            ? this.#shared(reader, next.block)
+            : this.#answer(reader, next, next.step);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         this.#refuseReader(reader, error);
@@ -318,6 +408,16 @@ export class HostedRun {
     }
     this.#forgetUnawaited(block);
     return message;
+  }
+
+  /** ssp, asp: a block as it stands now, for the worker that enters clock `step` with it. */
+  #answer(reader: Reader, { block }: Queued, step: number): Framed {
+    reader.queued.delete(block);
+    const { payload, ...fields } = this.shard.encodeUpdate(block);
+    const staleness = Math.max(0, step - (fields.clockMin ?? step));
+    this.#stalest = Math.max(this.#stalest, staleness);
+    this.metrics.read(this.id, reader.rank ?? 0, staleness, this.#stalest);
+    return frameBulk(FIELD.block, { block, fetched: false, ...fields, step }, payload, this.#frames);
   }
 
   #forgetUnawaited(block: number): void {

@@ -25,6 +25,7 @@ export class MembershipService {
     readonly coordinator: Coordinator | undefined,
     readonly keeperAddress: string,
     readonly log: (message: string) => void,
+    readonly onRefused: (code: string) => void,
   ) {}
 
   handlers(): MembershipHandlers {
@@ -65,7 +66,7 @@ export class MembershipService {
             }
             if (report.evaluation)
               return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
-            if (report.done) return coordinator.workerDone(connection);
+            if (report.done) return coordinator.workerDone(connection, report.done);
             throw refuse('MALFORMED', 'expected progress, evaluation or done, got an empty report');
           },
           (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],
@@ -167,13 +168,15 @@ export class MembershipService {
         if (!(error instanceof Refused)) throw error;
         refused = true;
         this.log(`refused ${call.getPeer()}: ${error.sentence}`);
+        this.onRefused(error.label);
         call.write({ refusal: error.toMessage() } as O);
         call.end();
         leave(`it was refused: ${error.sentence}`);
       }
     });
     call.on('end', () => {
-      leave('it left');
+      // A connection that breaks ends the stream first, and says afterwards that it broke.
+      setImmediate(() => leave('it left'));
       call.end();
     });
     call.on('cancelled', () => leave('its connection broke'));

@@ -64,11 +64,11 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           },
         });
       } else if (order.refusal) {
+        const { code, sentence } = order.refusal;
+        if (serverId >= 0) return gone(`it refused this server: ${sentence}`);
         leaving = true;
         client.close();
-        reject(
-          new Refused(order.refusal.code, order.refusal.sentence, `the keeper at ${options.keeperAddress}`),
-        );
+        reject(new Refused(code, sentence, `the keeper at ${options.keeperAddress}`));
       } else if (order.prepare) {
         const { run } = order.prepare;
         try {

@@ -5,7 +5,7 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import { codecById } from '../shared/codec/registry.js';
 import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
-import type { RunSpec } from '../shared/run-spec.js';
+import { type RunSpec, stalenessOf } from '../shared/run-spec.js';
 import type { PhaseProbe } from './shard.js';
 import type { Outcome } from './step-headers.js';
 
@@ -27,6 +27,8 @@ export interface ServerMetrics {
   blockApplied(): void;
   step(run: string, outcome: Outcome): void;
   waitedFor(rank: number, seconds: number): void;
+  /** ssp, asp: a worker read a block that lacked so many of some worker's updates; the most that any read lacked. */
+  read(run: string, rank: number, staleness: number, stalest: number): void;
   /** Ranks that are waited for now, of all ranks. */
   waiting(workers: number, ranks: readonly number[]): void;
   runs(runs: ReadonlyMap<string, RunFigures>): void;
@@ -56,6 +58,10 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       if (!outcome.skipped) metrics.loss.set(outcome.loss, { run, split: 'train' });
     },
     waitedFor: (rank, seconds) => metrics.waitedForWorkerSeconds.add(seconds, { rank: String(rank) }),
+    read(run, rank, staleness, stalest) {
+      metrics.readStaleness.observe(staleness, { rank: String(rank) });
+      metrics.readStalenessMax.set(stalest, { run });
+    },
     waiting(workers, ranks) {
       for (let rank = 0; rank < workers; rank++)
         metrics.waitingForWorker.set(ranks.includes(rank) ? 1 : 0, { rank: String(rank) });
@@ -66,16 +72,21 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         ended++;
         metrics.runInfo.forget({ run: id });
         metrics.loss.forget({ run: id });
+        metrics.readStalenessMax.forget({ run: id });
+        metrics.stalenessBound.forget({ run: id });
       }
-      known = new Set(runs.keys());
       const hosted = [...runs.values()];
-      for (const { id, spec } of hosted)
+      for (const { id } of hosted) if (!known.has(id)) metrics.readStalenessMax.set(0, { run: id });
+      known = new Set(runs.keys());
+      for (const { id, spec } of hosted) {
         metrics.runInfo.set(1, {
           run: id,
           training_job: spec.job,
           codec: spec.codec,
           consistency: spec.consistency,
         });
+        metrics.stalenessBound.set(stalenessOf(spec), { run: id });
+      }
       const training = hosted.filter(({ shard }) => shard.initialized).length;
       metrics.runs.set(training, { state: 'training' });
       metrics.runs.set(hosted.length - training, { state: 'waiting' });

@@ -132,7 +132,7 @@ export function parametersHandlers(
           () => {
             if (!run || !reader) {
               run = checkHello(runs, message.hello);
-              reader = run.attachReader(call);
+              reader = run.attachReader(call, message.hello?.observer ? undefined : message.hello?.worker);
             } else if (message.subscribe) run.subscribe(reader, message.subscribe.codec);
             else if (message.fetch) run.fetch(reader, message.fetch);
             else throw refuse('MALFORMED', 'expected subscribe or fetch, got an empty message');

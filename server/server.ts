@@ -6,6 +6,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { RunError } from '../shared/errors.js';
 import { WAITING_NOTICE_MS } from '../shared/limits.js';
+import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
 import { membershipService, packageDefinition, parametersService } from '../shared/rpc/proto.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
 import { layoutOf } from '../shared/run-spec.js';
@@ -36,6 +37,8 @@ export interface RunningServer {
   readonly address: string;
   readonly serverId: number;
   readonly runs: ReadonlyMap<string, HostedRun>;
+  /** The Parameters service, for a worker in the same process. */
+  readonly parameters: ParametersHandlers;
   /** Ends runs and streams, then stops. */
   close(reason: string): Promise<void>;
 }
@@ -48,9 +51,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
 
   const coordinator = options.join ? undefined : new Coordinator();
-  const membership = new MembershipService(coordinator, options.join ?? '', log);
+  const membership = new MembershipService(coordinator, options.join ?? '', log, metrics.refused);
   const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
-  handled.addService(parametersService, parametersHandlers(runs, metrics, log));
+  const parameters = parametersHandlers(runs, metrics, log);
+  handled.addService(parametersService, parameters);
   handled.addService(membershipService, membership.handlers());
   const services = ['', 'gradloom.v1.Parameters', 'gradloom.v1.Membership'];
   const health = new HealthImplementation(
@@ -95,10 +99,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   for (const name of services) health.setStatus(name, 'SERVING');
 
   const notices = setInterval(() => {
+    // A run that is held goes from waiting to training without a word.
+    metrics.runs(runs);
     for (const run of runs.values()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
-      if (waitedMs >= WAITING_NOTICE_MS) run.announceWaiting();
+      if (waitedMs >= WAITING_NOTICE_MS && workers.length > 0) run.announceWaiting();
     }
   }, WAITING_NOTICE_MS);
 
@@ -106,6 +112,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     address,
     serverId: mesh.serverId,
     runs,
+    parameters,
     async close(reason) {
       clearInterval(notices);
       for (const name of services) health.setStatus(name, 'NOT_SERVING');

@@ -13,7 +13,23 @@ const KERNELS_BYTES = 64 * 1024;
 /** Two payloads: the one that came in, the one that goes out. */
 const SCRATCH_BYTES = 2 * BLOCK_PAYLOAD_MAX_BYTES + ALIGN_BYTES;
 
-const SLOTS: Record<OptimizerSpec['kind'], number> = { sgd: 0, momentum: 1, adam: 2 };
+/** The slots of an optimizer, in their order, by the value that each starts with. */
+export function initialSlots(optimizer: OptimizerSpec): readonly number[] {
+  switch (optimizer.kind) {
+    case 'sgd':
+      return [];
+    case 'momentum':
+    case 'lion':
+      return [0];
+    case 'adagrad':
+      return [optimizer.initialAccumulator];
+    case 'adam':
+    case 'adamw':
+      return [0, 0];
+    case 'rmsprop':
+      return [0, ...(optimizer.momentum > 0 ? [0] : []), ...(optimizer.centered ? [0] : [])];
+  }
+}
 
 const aligned = (bytes: number) => Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
 
@@ -27,7 +43,7 @@ const isHeld = (block: Block, codec: CodecName): boolean => codecs[blockCodec(co
 function arraysOf(block: Block, optimizer: OptimizerSpec, codec: CodecName): number {
   if (block.kind === 'frozen') return 1;
   if (block.kind === 'state') return 2;
-  return 2 + SLOTS[blockOptimizer(optimizer, codec, block).kind] + (isHeld(block, codec) ? 1 : 0);
+  return 2 + initialSlots(blockOptimizer(optimizer, codec, block)).length + (isHeld(block, codec) ? 1 : 0);
 }
 
 /** Bytes that one block takes on the server that owns it. */

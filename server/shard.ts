@@ -1,43 +1,32 @@
 // The pure core of a server: the blocks of one run that it owns. Messages in, effects out; no I/O, no clock.
-// Under bsp a step takes one contribution of every worker for every block, summed in the order of ranks:
-// a contribution that comes before its turn is held as it came. Verdicts are taken on the step's headers,
-// before any block is applied; each block is applied as soon as its sum is complete.
+// It checks what comes, and does the work on memory: sum, optimizer, encoding. When a contribution is applied and
+// when new values may be read is for the run's consistency to say (consistency/).
 import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
 import { type Codec, type DirectCodecName, NonFiniteError } from '../shared/codec/codec.js';
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
-import { PUSH_CREDIT_BYTES } from '../shared/limits.js';
+import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
 import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
-import { recycle } from '../shared/rpc/receive.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { blockOptimizer, codecsOf, type RunSpec } from '../shared/run-spec.js';
+import {
+  blockOptimizer,
+  codecsOf,
+  isClocked,
+  type OptimizerSpec,
+  type RunSpec,
+  stalenessOf,
+} from '../shared/run-spec.js';
+import { Bsp } from './consistency/bsp.js';
+import { Clocked } from './consistency/clocked.js';
+import type { Consistency } from './consistency/consistency.js';
+import type { Effect } from './effects.js';
 import { applyOptimizer } from './optimizer.js';
-import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
-import { type Header, type Outcome, StepHeaders } from './step-headers.js';
+import { type BlockMemory, initialSlots, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
+import type { Header } from './step-headers.js';
 
-export type Effect =
-  /** The update of `block` at `step` includes the worker's contribution, or the step was skipped. */
-  | { kind: 'ack'; worker: number; step: number; block: number }
-  /** The worker may send this many payload bytes more. */
-  | { kind: 'release'; worker: number; bytes: number }
-  /** The contribution was here before; nothing changed. */
-  | { kind: 'duplicate' }
-  /** The block has new values. */
-  | { kind: 'updated'; block: number }
-  | { kind: 'outcome'; outcome: Outcome }
-  /** All blocks stand at the end of `step`. */
-  | { kind: 'closed'; step: number }
-  /** Every block has its initial values. */
-  | { kind: 'initialized' };
-
-interface Held {
-  worker: number;
-  codec: Codec;
-  scale: number;
-  payload: Buffer;
-}
+export type { Effect } from './effects.js';
 
 interface BlockState {
   readonly block: Block;
@@ -46,18 +35,14 @@ interface BlockState {
   readonly codec: Codec;
   /** Of new values. */
   readonly updateCodec: Codec;
+  readonly optimizer: OptimizerSpec;
+  /** What the optimizer does differently on this block's tensor. */
+  readonly rule: TensorRule;
   initialized: boolean;
   /** Largest magnitude of the values, where the last update told; the scale of the way down needs it. */
   absmax: number | undefined;
   /** Updates applied. */
   version: number;
-  /** Whether the open step has been applied to it. */
-  applied: boolean;
-  /** Rank whose contribution is summed next. */
-  turn: number;
-  /** Whose contribution of the open step is here, summed or held. */
-  readonly arrived: Set<number>;
-  readonly held: Map<number, Held>;
 }
 
 /** Takes the times of the phases of a block; the core itself has no clock. */
@@ -70,8 +55,12 @@ const NO_PROBE: PhaseProbe = { now: () => 0, phase: () => undefined };
 
 /** Encoded values of a block, in memory that the next call overwrites. */
 export interface Encoded {
+  /** Steps that every worker has done of which the block holds the updates. */
   step: number;
   version: number;
+  /** ssp, asp: steps of the worker that is furthest behind, and ahead, of which the block holds the updates. */
+  clockMin?: number;
+  clockMax?: number;
   codec: number;
   scale: number;
   payload: Uint8Array;
@@ -82,13 +71,8 @@ export class Shard {
   readonly #kernels: Kernels;
   readonly #map: ShardMemoryMap;
   readonly #blocks = new Map<number, BlockState>();
-  readonly #headers: StepHeaders;
-  /** Payload bytes held, per worker. */
-  readonly #heldBytes: number[];
+  readonly #consistency: Consistency;
   #uninitialized: number;
-  /** Blocks of the open step that are still to be applied. */
-  #open: number;
-  readonly #exchanged: number;
 
   /** @param owned indices of the blocks that this server owns */
   constructor(
@@ -109,30 +93,35 @@ export class Shard {
         memory: this.#map.blocks.get(block.index) as BlockMemory,
         codec: blockCodecs[position],
         updateCodec: updateCodecs[position],
+        optimizer: blockOptimizer(spec.optimizer, spec.codec, block),
+        rule: ruleOf(spec.optimizer, spec.tensors[block.tensor].name),
         initialized: false,
         absmax: undefined,
         version: 0,
-        applied: false,
-        turn: 0,
-        arrived: new Set(),
-        held: new Map(),
       });
     }
-    this.#headers = new StepHeaders(spec.workers);
-    this.#heldBytes = new Array(spec.workers).fill(0);
+    const work = {
+      workers: spec.workers,
+      blocks,
+      receive: (bulk: Bulk) => this.#receive(bulk),
+      restage: (payload: Buffer) => stagePayload(this.#kernels, payload, this.#map.incoming),
+      sum: this.#sum.bind(this),
+      apply: this.#apply.bind(this),
+    };
+    this.#consistency = isClocked(spec)
+      ? new Clocked(work, { staleness: stalenessOf(spec), globalBatch: spec.globalBatch })
+      : new Bsp(work);
     this.#uninitialized = blocks.length;
-    this.#exchanged = blocks.filter((block) => block.kind !== 'frozen').length;
-    this.#open = this.#exchanged;
   }
 
-  /** Steps decided on all blocks: the index of the open step. */
+  /** Steps that every worker has done here: under bsp the index of the open step. */
   get step(): number {
-    return this.#headers.step;
+    return this.#consistency.step;
   }
 
-  /** Workers whose header of the open step is not here. */
+  /** Workers whose header of their open step is not here. */
   get missingHeaders(): number {
-    return this.#headers.missing().length;
+    return this.#consistency.missingHeaders;
   }
 
   get initialized(): boolean {
@@ -145,21 +134,26 @@ export class Shard {
 
   /** Payload bytes of contributions that wait for their turn. */
   get heldBytes(): number {
-    return this.#heldBytes.reduce((sum, bytes) => sum + bytes, 0);
+    return this.#consistency.heldBytes;
   }
 
   get blockIndices(): IterableIterator<number> {
     return this.#blocks.keys();
   }
 
-  /** Ranks that the open step still waits for: those that lack a header, or a contribution to some block. */
+  /** Ranks that the open step, or under ssp somebody who is ahead, waits for. */
   waitingFor(): number[] {
-    const missing = new Set(this.#headers.missing());
-    for (const state of this.#blocks.values()) {
-      if (state.block.kind === 'frozen' || state.applied) continue;
-      for (let rank = 0; rank < this.#spec.workers; rank++) if (!state.arrived.has(rank)) missing.add(rank);
-    }
-    return [...missing].sort((a, b) => a - b);
+    return this.#consistency.waitingFor();
+  }
+
+  /** Ranks that a read at `step` waits for. */
+  behind(step: number): number[] {
+    return this.#consistency.behind(step);
+  }
+
+  /** Blocks that are withheld of a worker that has done its step, until others have done more of theirs. */
+  withheldOf(worker: number): number {
+    return this.#consistency.withheldOf(worker);
   }
 
   /** Initial values of a block, once, in fp32. Throws Refused. */
@@ -175,9 +169,11 @@ export class Shard {
     if (state.initialized) return ack;
     codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
     // Every worker begins with these very values: what is sent from now on are differences to them.
-    if (state.codec.lossy)
+    if (state.updateCodec.lossy)
       codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.held);
-    for (const slot of state.memory.slots) this.#kernels.f32(slot, state.block.elements).fill(0);
+    const slotValues = initialSlots(state.optimizer);
+    for (const [index, slot] of state.memory.slots.entries())
+      this.#kernels.f32(slot, state.block.elements).fill(slotValues[index]);
     state.initialized = true;
     this.#uninitialized--;
     return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
@@ -187,12 +183,7 @@ export class Shard {
   header(worker: number, step: number, header: Header): Effect[] {
     if (!this.initialized)
       throw refuse('STEP', `worker ${worker} sent a header before every block had its initial values`);
-    const outcome = this.#headers.add(worker, step, header);
-    if (!outcome) return [];
-    const effects: Effect[] = [{ kind: 'outcome', outcome }];
-    if (outcome.skipped) this.#skip(effects);
-    else if (this.#open === 0) this.#close(effects);
-    return effects;
+    return this.#consistency.header(worker, step, header);
   }
 
   /**
@@ -201,57 +192,12 @@ export class Shard {
    */
   contribution(worker: number, bulk: Bulk): Effect[] {
     const state = this.#state(bulk.block);
-    const bytes = bulk.payload.byteLength;
-    const { step } = bulk;
     if (state.block.kind === 'frozen')
       throw refuse(
         'UNKNOWN_BLOCK',
         `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`,
       );
-    const release: Effect = { kind: 'release', worker, bytes };
-    if (step < this.step)
-      return [{ kind: 'duplicate' }, { kind: 'ack', worker, step, block: bulk.block }, release];
-    if (step > this.step || !this.#headers.has(worker))
-      throw refuse(
-        'STEP',
-        `worker ${worker}: expected the header of step ${this.step} before block ${bulk.block} of step ${step}; send a header first`,
-      );
-    if (state.arrived.has(worker))
-      return [
-        { kind: 'duplicate' },
-        ...(state.applied ? [{ kind: 'ack', worker, step, block: bulk.block } as const] : []),
-        release,
-      ];
-    const early = state.turn !== worker;
-    if (early && this.#heldBytes[worker] + bytes > PUSH_CREDIT_BYTES)
-      throw refuse(
-        'CREDIT',
-        `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`,
-      );
-    const started = this.probe.now();
-    const address = this.#stage(bulk, state, state.codec);
-    this.probe.phase('decode', started);
-
-    state.arrived.add(worker);
-    if (early) {
-      state.held.set(worker, { worker, codec: state.codec, scale: bulk.scale, payload: bulk.payload });
-      this.#heldBytes[worker] += bytes;
-      return [];
-    }
-    recycle(bulk.payload);
-    const effects: Effect[] = [];
-    this.#sum(state, worker, state.codec, bulk.scale, address);
-    effects.push(release);
-    for (let next = state.held.get(state.turn); next; next = state.held.get(state.turn)) {
-      state.held.delete(next.worker);
-      this.#heldBytes[next.worker] -= next.payload.byteLength;
-      const staged = stagePayload(this.#kernels, next.payload, this.#map.incoming);
-      recycle(next.payload);
-      this.#sum(state, next.worker, next.codec, next.scale, staged);
-      effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
-    }
-    if (state.turn === this.#spec.workers) this.#apply(state, effects);
-    return effects;
+    return this.#consistency.contribution(worker, bulk);
   }
 
   /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
@@ -312,9 +258,11 @@ export class Shard {
       );
     }
     this.probe.phase('encode', started);
+    const { min, max } = this.#consistency.clocksOf(block);
     return {
-      step: this.step + (state.applied ? 1 : 0),
+      step: min,
       version: state.version,
+      ...(isClocked(this.#spec) ? { clockMin: min, clockMax: max } : {}),
       codec: codec.id,
       scale,
       payload: this.#kernels.u8(this.#map.outgoing, codec.payloadBytes(elements)),
@@ -360,69 +308,40 @@ export class Shard {
     return address;
   }
 
-  #sum(state: BlockState, worker: number, codec: Codec, scale: number, address: number): void {
+  #receive(bulk: Bulk): number {
+    const state = this.#state(bulk.block);
     const started = this.probe.now();
-    const weight = this.#headers.weight(worker, state.block.kind === 'trainable');
-    codec.accumulate(
-      this.#kernels,
-      address,
-      state.block.elements,
-      scale,
-      weight,
-      state.memory.accumulator,
-      state.turn === 0,
-    );
-    state.turn++;
+    const address = this.#stage(bulk, state, state.codec);
+    this.probe.phase('decode', started);
+    return address;
+  }
+
+  #sum(block: number, address: number, scale: number, weight: number, first: boolean): void {
+    const started = this.probe.now();
+    const { codec, block: of, memory } = this.#state(block);
+    codec.accumulate(this.#kernels, address, of.elements, scale, weight, memory.accumulator, first);
     this.probe.phase('aggregate', started);
   }
 
-  #apply(state: BlockState, effects: Effect[]): void {
+  #apply(index: number, gradientScale: number, kept = 0): void {
     const started = this.probe.now();
-    const gradientScale = 1 / this.#headers.totalSamples();
+    const state = this.#state(index);
     const { memory, block } = state;
-    if (block.kind === 'state')
-      this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
-    else
-      state.absmax = applyOptimizer(
-        this.#kernels,
-        blockOptimizer(this.#spec.optimizer, this.#spec.codec, block),
-        {
-          memory,
-          elements: block.elements,
-          gradientScale,
-          version: state.version,
-        },
-      );
+    const { values, accumulator } = memory;
+    if (block.kind === 'state') {
+      if (kept > 0)
+        codecs.fp32.accumulate(this.#kernels, values, block.elements, 1, kept, accumulator, false);
+      this.#kernels.scaleF32(accumulator, block.elements, gradientScale, values);
+    } else
+      state.absmax = applyOptimizer(this.#kernels, state.optimizer, {
+        memory,
+        elements: block.elements,
+        gradientScale,
+        version: state.version,
+        step: this.step,
+        rule: state.rule,
+      });
     this.probe.phase('optimizer', started);
     state.version++;
-    state.applied = true;
-    this.#open--;
-    for (const worker of state.arrived)
-      effects.push({ kind: 'ack', worker, step: this.step, block: block.index });
-    effects.push({ kind: 'updated', block: block.index });
-    if (this.#open === 0) this.#close(effects);
-  }
-
-  #skip(effects: Effect[]): void {
-    for (const state of this.#blocks.values()) {
-      for (const worker of state.arrived)
-        effects.push({ kind: 'ack', worker, step: this.step, block: state.block.index });
-      for (const held of state.held.values())
-        effects.push({ kind: 'release', worker: held.worker, bytes: held.payload.byteLength });
-    }
-    this.#heldBytes.fill(0);
-    this.#close(effects);
-  }
-
-  #close(effects: Effect[]): void {
-    for (const state of this.#blocks.values()) {
-      state.turn = 0;
-      state.applied = false;
-      state.arrived.clear();
-      state.held.clear();
-    }
-    this.#open = this.#exchanged;
-    effects.push({ kind: 'closed', step: this.step });
-    this.#headers.next();
   }
 }

@@ -26,6 +26,17 @@ export interface Outcome {
 const isPowerOfTwo = (value: number) =>
   value > 0 && Number.isFinite(value) && Number.isInteger(Math.log2(value));
 
+/** Throws Refused for a header that no worker can mean. */
+export function checkHeader(worker: number, header: Header): void {
+  if (header.samples < 1)
+    throw refuse('MALFORMED', `worker ${worker}: expected at least one sample, got ${header.samples}`);
+  if (!isPowerOfTwo(header.lossScale))
+    throw refuse(
+      'MALFORMED',
+      `worker ${worker}: expected a power of two as loss scale, got ${header.lossScale}`,
+    );
+}
+
 export class StepHeaders {
   readonly #headers: (Header | undefined)[];
   #missing: number;
@@ -59,13 +70,7 @@ export class StepHeaders {
         'STEP',
         `worker ${worker}: expected the header of step ${this.#step}, got step ${step}; wait for the step's outcome`,
       );
-    if (header.samples < 1)
-      throw refuse('MALFORMED', `worker ${worker}: expected at least one sample, got ${header.samples}`);
-    if (!isPowerOfTwo(header.lossScale))
-      throw refuse(
-        'MALFORMED',
-        `worker ${worker}: expected a power of two as loss scale, got ${header.lossScale}`,
-      );
+    checkHeader(worker, header);
     if (this.#headers[worker]) return undefined;
     this.#headers[worker] = header;
     this.#missing--;

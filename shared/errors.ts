@@ -11,10 +11,10 @@ export class UserError extends Error {
   readonly exitStatus = EXIT.mistake;
 }
 
-/** The run could not go on (a peer was lost, a disk is full): exit status 1. */
+/** The run could not go on (a peer was lost, a disk is full): exit status 1, unless a user's mistake lies behind it. */
 export class RunError extends Error {
   override readonly name = 'RunError';
-  readonly exitStatus = EXIT.failed;
+  readonly exitStatus: number = EXIT.failed;
 }
 
 /** One line for a person: the message of an error, and of its cause where it adds something. */

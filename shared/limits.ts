@@ -33,6 +33,10 @@ export const UNREAD_MAX = 4096;
 export const WAITING_NOTICE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */
 export const DRAIN_MS = 3_000;
+/** How often an evaluator asks whether its run has begun. */
+export const RUN_POLL_MS = 500;
+/** Most steps from one evaluation of an evaluator to the next. */
+export const EVERY_STEPS_MAX = 1_000_000_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
 /** Bytes of a tf.data dataset that `fit` gathers in memory. */
@@ -51,8 +55,14 @@ export const TENSORS_MAX = 16 * KiB;
 export const TENSOR_RANK_MAX = 8;
 /** Characters of a tensor's, job's or run's name. */
 export const NAME_CHARACTERS_MAX = 256;
+/** Groups of parameters of one optimizer. */
+export const GROUPS_MAX = 64;
+/** Who reads a run on one server without being one of its workers; each may make it copy its shard once. */
+export const OBSERVERS_MAX = 16;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
+/** Steps that a worker may be ahead of the slowest under ssp; whoever wants more wants asp. */
+export const STALENESS_MAX = 10_000;
 /** Servers of one mesh. */
 export const SERVERS_MAX = 1024;
 /** Runs that one mesh holds at a time, those included that wait for workers. */
@@ -86,6 +96,8 @@ export const CONFIG_FILE_MAX_BYTES = 1 * MiB;
 export const OPTION_CHARACTERS_MAX = 4096;
 /** Passes over the training set that one run may ask for. */
 export const EPOCHS_MAX = 1_000_000;
+/** Steps of a warm-up or a decay that an option may ask for. */
+export const SCHEDULE_STEPS_MAX = 1_000_000_000;
 /** Samples of one global batch. */
 export const BATCH_MAX_SAMPLES = 1024 * KiB;
 /** Longest time that a silent peer may be waited for. */

@@ -8,35 +8,29 @@ import {
   type TensorKind,
   type TensorSpec,
 } from './blocks/manifest.js';
-import { pairFault } from './codec/allowed-pairs.js';
+import { codecFault } from './codec/allowed-pairs.js';
 import { CODEC_IDS, type Codec, type CodecName } from './codec/codec.js';
 import { codecs } from './codec/registry.js';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX, topk } from './codec/topk.js';
-import { LOSSY_BLOCK_ELEMENTS_MIN, NAME_CHARACTERS_MAX, WORKERS_MAX } from './limits.js';
+import { LOSSY_BLOCK_ELEMENTS_MIN, NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
+import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
+import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
-export type OptimizerSpec =
-  | { readonly kind: 'sgd'; readonly learningRate: number }
-  | {
-      readonly kind: 'momentum';
-      readonly learningRate: number;
-      readonly momentum: number;
-      readonly nesterov: boolean;
-    }
-  | {
-      readonly kind: 'adam';
-      readonly learningRate: number;
-      readonly beta1: number;
-      readonly beta2: number;
-      readonly epsilon: number;
-    };
+export { type OptimizerSpec, optimizerSpec };
+
+/** Names of the consistencies, with the numbers they have on the wire (`Consistency` in the proto). */
+export const CONSISTENCY_IDS = { bsp: 1, ssp: 2, asp: 3 } as const;
+export type ConsistencyName = keyof typeof CONSISTENCY_IDS;
 
 export interface RunSpec {
   readonly job: string;
   readonly tensors: readonly TensorSpec[];
   readonly optimizer: OptimizerSpec;
-  readonly consistency: 'bsp';
+  readonly consistency: ConsistencyName;
+  /** ssp: steps that a read may lack of any worker's updates. Only there. */
+  readonly staleness?: number;
   readonly codec: CodecName;
   /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
   readonly topKPercent?: number;
@@ -53,14 +47,6 @@ export interface RunSpec {
 }
 
 const KINDS: readonly TensorKind[] = ['trainable', 'state', 'frozen'];
-const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
-
-/** The optimizer of a name with TensorFlow.js's defaults. */
-export function optimizerSpec(kind: OptimizerSpec['kind'], learningRate: number): OptimizerSpec {
-  if (kind === 'adam') return { kind, learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
-  if (kind === 'momentum') return { kind, learningRate, momentum: 0.9, nesterov: false };
-  return { kind, learningRate };
-}
 
 /**
  * Momentum that workers apply before top-k selects, in place of the server, where it would smear each of the rare
@@ -80,7 +66,9 @@ export function blockOptimizer(
   block: Pick<Block, 'kind' | 'elements'>,
 ): OptimizerSpec {
   const atWorkers = workerMomentum({ codec, optimizer }) !== undefined && blockCodec(codec, block) === codec;
-  return atWorkers ? { kind: 'sgd', learningRate: optimizer.learningRate } : optimizer;
+  if (!atWorkers || optimizer.kind !== 'momentum') return optimizer;
+  const { momentum: _momentum, nesterov: _nesterov, ...rules } = optimizer;
+  return { ...rules, kind: 'sgd' };
 }
 
 /**
@@ -109,6 +97,32 @@ export function codecsOf(
   });
 }
 
+/** Whether each worker has a clock of its own, instead of all doing every step together. */
+export function isClocked({ consistency }: Pick<RunSpec, 'consistency'>): boolean {
+  return consistency === 'ssp' || consistency === 'asp';
+}
+
+/** Steps that a worker may be ahead of the slowest; Infinity under asp. */
+export function stalenessOf({
+  consistency,
+  staleness = 0,
+}: Pick<RunSpec, 'consistency' | 'staleness'>): number {
+  return consistency === 'asp' ? Number.POSITIVE_INFINITY : staleness;
+}
+
+/** What is wrong with a consistency and its bound, with the name of the field; undefined: nothing. */
+export function consistencyFault(consistency: string, staleness: number | undefined): string | undefined {
+  if (!Object.hasOwn(CONSISTENCY_IDS, consistency))
+    return `consistency: expected one of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got "${consistency}"`;
+  if (consistency !== 'ssp')
+    return staleness === undefined
+      ? undefined
+      : `staleness: expected only with ssp, got it with ${consistency}`;
+  if (staleness !== undefined && Number.isInteger(staleness) && staleness >= 0 && staleness <= STALENESS_MAX)
+    return undefined;
+  return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
+}
+
 export function toWire(spec: RunSpec): WireSpec {
   return {
     job: spec.job,
@@ -120,8 +134,8 @@ export function toWire(spec: RunSpec): WireSpec {
       })),
       schemaHash: schemaHash(spec.tensors),
     },
-    optimizer: { ...spec.optimizer, kind: (OPTIMIZERS.indexOf(spec.optimizer.kind) + 1) as 1 | 2 | 3 },
-    consistency: 1,
+    optimizer: optimizerToWire(spec.optimizer),
+    consistency: CONSISTENCY_IDS[spec.consistency],
     codec: CODEC_IDS[spec.codec],
     workers: spec.workers,
     globalBatch: spec.globalBatch,
@@ -129,6 +143,7 @@ export function toWire(spec: RunSpec): WireSpec {
     stepsPerEpoch: spec.stepsPerEpoch,
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
+    staleness: spec.staleness ?? 0,
     ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
   };
@@ -157,35 +172,28 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'SCHEMA',
       "expected the schema hash of the manifest's own tensors, got another; rebuild the client",
     );
-  const kind = OPTIMIZERS[wire.optimizer.kind - 1];
+  const optimizer = optimizerFromWire(wire.optimizer, tensors);
   const codec = (Object.keys(CODEC_IDS) as CodecName[]).find((name) => CODEC_IDS[name] === wire.codec);
-  if (!kind)
-    throw refuse(
-      'RUN_SPEC',
-      `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.optimizer.kind}`,
-    );
   if (!codec)
     throw refuse(
       'RUN_SPEC',
       `expected a codec of ${Object.keys(CODEC_IDS).join(', ')}, got number ${wire.codec}`,
     );
-  if (wire.consistency !== 1)
-    throw refuse('RUN_SPEC', `expected consistency bsp, got number ${wire.consistency}`);
-  const { learningRate, momentum, nesterov, beta1, beta2, epsilon } = wire.optimizer;
-  if (!(learningRate > 0 && Number.isFinite(learningRate)))
-    throw refuse('RUN_SPEC', `expected a learning rate above 0, got ${learningRate}`);
-  if (![momentum, beta1, beta2].every((rate) => rate >= 0 && rate < 1) || !(epsilon >= 0))
+  const consistency = (Object.keys(CONSISTENCY_IDS) as ConsistencyName[]).find(
+    (name) => CONSISTENCY_IDS[name] === wire.consistency,
+  );
+  if (!consistency)
     throw refuse(
       'RUN_SPEC',
-      `expected momentum and betas in [0, 1) and epsilon of 0 or more, got ${momentum}, ${beta1}, ${beta2}, ${epsilon}`,
+      `expected a consistency of ${Object.keys(CONSISTENCY_IDS).join(', ')}, got number ${wire.consistency}`,
     );
-  const pair = pairFault(codec, kind, 'bsp');
+  const bound = consistencyFault(
+    consistency,
+    consistency === 'ssp' ? wire.staleness : wire.staleness || undefined,
+  );
+  if (bound) throw refuse('RUN_SPEC', bound);
+  const pair = codecFault(codec, optimizer, consistency);
   if (pair) throw refuse('CODEC_PAIR', pair);
-  if (codec === 'topk' && kind === 'momentum' && wire.optimizer.nesterov)
-    throw refuse(
-      'CODEC_PAIR',
-      'codec topk expects momentum without Nesterov, which it would apply twice; switch nesterov off, or take another codec',
-    );
   const { topKPercent } = wire;
   if (codec === 'topk' && !(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
     throw refuse(
@@ -196,17 +204,12 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
-  const optimizer: OptimizerSpec =
-    kind === 'adam'
-      ? { kind, learningRate, beta1, beta2, epsilon }
-      : kind === 'momentum'
-        ? { kind, learningRate, momentum, nesterov }
-        : { kind, learningRate };
   return {
     job: wire.job,
     tensors,
     optimizer,
-    consistency: 'bsp',
+    consistency,
+    ...(consistency === 'ssp' ? { staleness: wire.staleness } : {}),
     codec,
     workers: wire.workers,
     globalBatch: wire.globalBatch,
@@ -227,10 +230,11 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
       'SCHEMA',
       `the model differs from the run's: ${tensors}; start every worker with the same job`,
     );
-  const flat = (spec: RunSpec) => ({
+  const flat = (spec: RunSpec): Record<string, string | number | undefined> => ({
     job: spec.job,
-    optimizer: JSON.stringify(spec.optimizer),
+    ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
+    staleness: spec.staleness ?? 0,
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
@@ -243,11 +247,11 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
   });
   const a = flat(ours);
   const b = flat(theirs);
-  for (const key of Object.keys(a) as (keyof typeof a)[])
+  for (const key of new Set([...Object.keys(a), ...Object.keys(b)]))
     if (a[key] !== b[key])
       return refuse(
         'RUN_SPEC',
-        `the run's ${key} is ${a[key]}, got ${b[key]}; start every worker with the same options`,
+        `the run's ${key} is ${a[key] ?? 'none'}, got ${b[key] ?? 'none'}; start every worker with the same options`,
       );
   return undefined;
 }

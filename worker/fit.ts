@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { pairFault } from '../shared/codec/allowed-pairs.js';
+import { codecFault } from '../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
 import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES } from '../shared/limits.js';
-import { type OptimizerSpec, optimizerSpec } from '../shared/run-spec.js';
+import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
+import { type ConsistencyName, consistencyFault } from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
@@ -42,6 +43,12 @@ export interface FitOptions {
   codec?: CodecName;
   /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
   topKPercent?: number;
+  /** In place of the one that the model was compiled with: for what TensorFlow.js does not have. */
+  optimizer?: OptimizerSpec;
+  /** Which workers a step waits for. Default bsp: for all. */
+  consistency?: ConsistencyName;
+  /** With ssp: steps that a worker may be ahead of the slowest. */
+  staleness?: number;
   seed?: number;
   /** Id of the run; by default any run of this job that waits for workers. */
   run?: string;
@@ -78,11 +85,17 @@ function optimizerOf(model: LayersModel): OptimizerSpec {
     epsilon?: number | null;
     momentum?: number;
     useNesterov?: boolean;
+    initialAccumulatorValue?: number;
+    decay?: number;
+    centered?: boolean;
   };
   const name = model.optimizer.getClassName();
   switch (name) {
     case 'Adam':
-      return { ...optimizerSpec('adam', config.learningRate), ...pick(config) } as OptimizerSpec;
+      return {
+        ...optimizerSpec('adam', config.learningRate),
+        ...pick({ beta1: config.beta1, beta2: config.beta2, epsilon: config.epsilon }),
+      } as OptimizerSpec;
     case 'Momentum':
       return {
         kind: 'momentum',
@@ -92,26 +105,31 @@ function optimizerOf(model: LayersModel): OptimizerSpec {
       };
     case 'SGD':
       return { kind: 'sgd', learningRate: config.learningRate };
+    case 'Adagrad': {
+      const { initialAccumulatorValue: initialAccumulator } = config;
+      return {
+        ...optimizerSpec('adagrad', config.learningRate),
+        ...pick({ initialAccumulator }),
+      } as OptimizerSpec;
+    }
+    case 'RMSProp': {
+      const { learningRate, decay, momentum, epsilon, centered } = config;
+      return {
+        ...optimizerSpec('rmsprop', learningRate),
+        ...pick({ decay, momentum, epsilon }),
+        centered: centered ?? false,
+      } as OptimizerSpec;
+    }
     default:
       throw new UserError(
-        `fit: expected an optimizer of adam, momentum or sgd, got ${name}; compile the model with one of them`,
+        `fit: expected an optimizer of adam, momentum, sgd, adagrad or rmsprop, got ${name}; compile the model with one of them, or give fit an optimizer of its own`,
       );
   }
 }
 
-function pick({
-  beta1,
-  beta2,
-  epsilon,
-}: {
-  beta1?: number;
-  beta2?: number;
-  epsilon?: number | null;
-}): object {
-  return Object.fromEntries(
-    Object.entries({ beta1, beta2, epsilon }).filter(([, value]) => typeof value === 'number'),
-  );
-}
+/** What is a number: tf.js has null and undefined where it takes its default. */
+const pick = (numbers: Record<string, number | null | undefined>): object =>
+  Object.fromEntries(Object.entries(numbers).filter(([, value]) => typeof value === 'number'));
 
 async function gather(dataset: FitDataset): Promise<FitTensors> {
   const parts: FitTensors[] = [];
@@ -178,8 +196,13 @@ export async function fit(
   options: FitOptions,
 ): Promise<FitHistory> {
   const { epochs = 1, batchSize = 32, workers = 1, seed = 1, validationData } = options;
-  const optimizer = optimizerOf(model);
-  const pair = pairFault(options.codec ?? 'fp16', optimizer.kind, 'bsp');
+  const optimizer = options.optimizer ?? optimizerOf(model);
+  const fault = optimizerFault(optimizer);
+  if (fault) throw new UserError(`fit: the optimizer ${optimizer.kind}: ${fault}`);
+  const { consistency = 'bsp' } = options;
+  const bound = consistencyFault(consistency, options.staleness);
+  if (bound) throw new UserError(`fit: ${bound}`);
+  const pair = codecFault(options.codec ?? 'fp16', optimizer, consistency);
   if (pair) throw new UserError(`fit: ${pair}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
@@ -214,7 +237,8 @@ export async function fit(
       workers,
       codec: options.codec ?? 'fp16',
       topKPercent: options.topKPercent,
-      consistency: 'bsp',
+      consistency,
+      staleness: options.staleness,
       seed,
       join: formatAddress(parseAddress(options.join)),
       run: options.run ?? '',

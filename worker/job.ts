@@ -2,6 +2,7 @@
 // user's are: a file whose default export is a Job. load-job.ts finds it.
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { JobOptimizer } from './training/compile-optimizer.js';
 
 /** What a job is told of its data before it builds its model. */
 export interface DataShape {
@@ -22,7 +23,8 @@ export type Loss = LossName | ((labels: Tensor, predictions: Tensor) => Scalar);
 export interface Job {
   readonly name: string;
   readonly epochs: number;
-  readonly optimizer: { readonly kind: 'sgd' | 'momentum' | 'adam'; readonly learningRate: number };
+  /** What the servers run, with regularization, clipping, schedule and groups of tensors where the job wants them. */
+  readonly optimizer: JobOptimizer;
   /** Of one-hot labels and the model's predictions. */
   readonly loss: Loss;
   /** Builds the model; its initial weights are drawn by the run's seed. Called once in every worker. */

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sentence, UserError } from '../shared/errors.js';
+import { OPTIMIZERS } from '../shared/optimizer/spec.js';
 import type { Job } from './job.js';
 
 const BUILT_IN: Record<string, () => Promise<{ default: Job }>> = {
@@ -14,8 +15,10 @@ function fault(job: Partial<Job> | undefined): string | undefined {
   if (typeof job.name !== 'string' || job.name === '') return 'a name';
   if (!Number.isInteger(job.epochs) || (job.epochs as number) < 1)
     return 'epochs, a whole number of 1 or more';
-  if (!['sgd', 'momentum', 'adam'].includes(job.optimizer?.kind ?? ''))
-    return 'optimizer.kind, one of sgd, momentum, adam';
+  if (!OPTIMIZERS.some((kind) => kind === job.optimizer?.kind))
+    return `optimizer.kind, one of ${OPTIMIZERS.join(', ')}`;
+  if (job.optimizer?.groups !== undefined && !Array.isArray(job.optimizer.groups))
+    return 'optimizer.groups, a list of {match, …}';
   if (!((job.optimizer?.learningRate ?? 0) > 0)) return 'optimizer.learningRate, a number above 0';
   if (typeof job.loss !== 'string' && typeof job.loss !== 'function')
     return 'loss, a name or a function of labels and predictions';

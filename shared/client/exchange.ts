@@ -12,9 +12,10 @@ import { type Bulk, frameBulk } from '../rpc/bulk.js';
 import { FramePool, stagePayload } from '../rpc/frame.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
+import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
 import { recycle } from '../rpc/receive.js';
-import { codecsOf, type RunSpec, workerMomentum } from '../run-spec.js';
+import { codecsOf, isClocked, type RunSpec, stalenessOf, workerMomentum } from '../run-spec.js';
 import { payloadFault } from './payload-fault.js';
 import { Residuals } from './residuals.js';
 import { ServerLink } from './server-link.js';
@@ -39,6 +40,8 @@ export interface ExchangeOptions {
   view: View__Output;
   memory: ExchangeMemory;
   peerDeadlineMs: number;
+  /** Streams to a server that is reached other than over the network: a node's own shard. */
+  streamsTo?(address: string): ParametersStreams | undefined;
   /** Somebody has been waited for: told by a server every second. */
   onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
 }
@@ -58,8 +61,22 @@ export interface StepResult {
   decodeSeconds: number;
   /** What is left of the exchange's time: sending, the servers' work, and waiting for the other workers. */
   waitSeconds: number;
+  /** Payload on the wire: without what stays in this process. */
   bytesPushed: number;
   bytesPulled: number;
+  /** Numbers that it stands for. */
+  elementsPushed: number;
+  elementsPulled: number;
+  /** As of `fetch`: how old, and how far apart, the new blocks are. */
+  read: Age;
+}
+
+/** How many steps the values that were read had seen. */
+export interface Age {
+  /** Steps of the worker that is furthest behind in the oldest of them. */
+  step: number;
+  /** Steps that the worker furthest ahead in the newest of them is ahead of that; 0: one version. */
+  skew: number;
 }
 
 interface Pending {
@@ -73,7 +90,10 @@ interface Pending {
   /** Servers that have not told the step's outcome: also one without a block decides it, and must not be overtaken. */
   undecided: Set<number>;
   bytes: number;
+  elements: number;
   decodeSeconds: number;
+  /** Updates applied to the newest of the blocks. */
+  updates: number;
   stepsSeen: Set<number>;
   resolve: () => void;
   reject: (error: Error) => void;
@@ -132,6 +152,7 @@ export class Exchange {
           address,
           hello,
           peerDeadlineMs: options.peerDeadlineMs,
+          streams: options.streamsTo?.(address),
           handlers: exchange.#handlers(index),
         }),
       ),
@@ -184,17 +205,18 @@ export class Exchange {
    * Pulls blocks at one version, when `step` steps are decided, to the byte address `target`. With a lossy codec
    * that is not the parameters' memory once training goes on: differences are added to what it holds.
    * @param codecName undefined: each block as it travels in training, with a lossy codec exactly
-   * @returns how many steps apart the blocks were read; 0: one version
+   * @returns how many steps apart the blocks were read (0: one version), and the updates applied to the newest of them
    */
   async fetch(
     step: number,
     codecName: DirectCodecName | undefined,
     target: number,
     blocks?: readonly Block[],
-  ): Promise<{ skew: number; step: number; bytesPulled: number }> {
+  ): Promise<Age & { bytesPulled: number; updates: number }> {
     const { layout, view, memory } = this.#options;
     const wanted = blocks ?? layout.blocks;
     let bytes = 0;
+    let updates = 0;
     const seen = new Set<number>();
     const groups = new Map<DirectCodecName, Block[]>();
     for (const block of wanted) {
@@ -214,11 +236,11 @@ export class Exchange {
       }
       await pending.done;
       bytes += pending.bytes;
+      updates = Math.max(updates, pending.updates);
       for (const value of pending.stepsSeen) seen.add(value);
     }
     if (target === memory.parameters && codecName === undefined && blocks === undefined) this.#baseless = [];
-    const first = Math.min(...seen);
-    return { skew: Math.max(...seen) - first, step: first, bytesPulled: bytes };
+    return { ...ageOf(seen, step), bytesPulled: bytes, updates };
   }
 
   /**
@@ -246,7 +268,7 @@ export class Exchange {
           // A skipped step takes no more contributions.
           () => pending.outcome?.skipped ?? false,
         )
-      : { bytes: 0, encodeSeconds: 0 };
+      : { bytes: 0, elements: 0, encodeSeconds: 0 };
     await pending.done;
     // An applied step brought every block's update, and each holds this worker's contribution.
     this.#residuals.settle(!pending.outcome?.skipped);
@@ -260,6 +282,9 @@ export class Exchange {
       waitSeconds: Math.max(0, seconds - pushed.encodeSeconds - pending.decodeSeconds),
       bytesPushed: pushed.bytes,
       bytesPulled: pending.bytes,
+      elementsPushed: pushed.elements,
+      elementsPulled: pending.elements,
+      read: ageOf(pending.stepsSeen, this.#step),
     };
   }
 
@@ -320,7 +345,9 @@ export class Exchange {
         outcome: undefined as StepOutcome__Output | undefined,
         undecided: new Set(fetched ? [] : this.#links.map(({ index }) => index)),
         bytes: 0,
+        elements: 0,
         decodeSeconds: 0,
+        updates: 0,
         stepsSeen: new Set<number>(),
         done,
       },
@@ -353,6 +380,7 @@ export class Exchange {
   ) {
     const { view, memory } = this.#options;
     let bytes = 0;
+    let elements = 0;
     let encodeSeconds = 0;
     await Promise.all(
       this.#links.map(async (link) => {
@@ -369,11 +397,13 @@ export class Exchange {
           const message = frameBulk(field, fields, payload, this.#frames);
           encodeSeconds += (performance.now() - started) / 1000;
           link.send(message, payloadBytes);
+          if (link.inProcess) continue;
           bytes += payloadBytes;
+          elements += block.elements;
         }
       }),
     );
-    return { bytes, encodeSeconds };
+    return { bytes, elements, encodeSeconds };
   }
 
   #handlers(index: number) {
@@ -385,7 +415,7 @@ export class Exchange {
         if (!pending || pending.fetched || outcome.step + 1 !== pending.step) return;
         pending.outcome = outcome;
         pending.undecided.delete(index);
-        if (outcome.skipped) this.#skipped(pending, index);
+        if (outcome.skipped && !isClocked(this.#options.spec)) this.#skipped(pending, index);
         this.#settle(pending);
       },
       waiting: (waiting: { step: number; workers: number[]; seconds: number }) =>
@@ -416,14 +446,14 @@ export class Exchange {
     pending?.reject(error);
   }
 
-  /** A skipped step brings no blocks: those of this server are not waited for. */
+  /** A step that all skip brings no blocks: those of this server are not waited for. */
   #skipped(pending: Pending, index: number): void {
     for (const block of pending.missing)
       if (this.#options.view.placement[block] === index) pending.missing.delete(block);
   }
 
   #receive(index: number, bulk: Bulk): undefined {
-    const { layout, view, memory } = this.#options;
+    const { layout, spec, view, memory } = this.#options;
     const from = `server ${view.servers[index].id} (${view.servers[index].address})`;
     const pending = this.#pending;
     const block = layout.blocks[bulk.block];
@@ -435,6 +465,13 @@ export class Exchange {
       return this.#fail(
         new RunError(
           `${from} sent block ${bulk.block} of step ${bulk.step}, step ${pending.step} was expected`,
+        ),
+      );
+    const clocked = isClocked(spec);
+    if (clocked && !pending.fetched && bulk.step - bulk.clockMin > stalenessOf(spec))
+      return this.#fail(
+        new RunError(
+          `${from} sent block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${spec.staleness} was agreed`,
         ),
       );
     const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecs[block.index];
@@ -454,8 +491,12 @@ export class Exchange {
     } else expected.decode(kernels, staged, elements, bulk.scale, target);
     recycle(bulk.payload);
     pending.decodeSeconds += (performance.now() - started) / 1000;
-    pending.bytes += bulk.payload.byteLength;
-    pending.stepsSeen.add(bulk.step);
+    if (!this.#links[index].inProcess) {
+      pending.bytes += bulk.payload.byteLength;
+      pending.elements += block.elements;
+    }
+    pending.updates = Math.max(pending.updates, bulk.version);
+    for (const seen of clocked ? [bulk.clockMin, bulk.clockMax] : [bulk.step]) pending.stepsSeen.add(seen);
     pending.missing.delete(bulk.block);
     this.#settle(pending);
   }
@@ -465,4 +506,10 @@ export class Exchange {
     this.#pending = undefined;
     pending.resolve();
   }
+}
+
+function ageOf(seen: ReadonlySet<number>, step: number): Age {
+  if (seen.size === 0) return { step, skew: 0 };
+  const first = Math.min(...seen);
+  return { step: first, skew: Math.max(...seen) - first };
 }

@@ -1,6 +1,9 @@
 // What `import … from 'gradloom'` gives.
 export type { CodecName } from '../codec/codec.js';
 export { RunError, UserError } from '../errors.js';
+export type { ParameterGroup } from '../optimizer/groups.js';
+export type { ScheduleSpec } from '../optimizer/schedule.js';
+export { type OptimizerSpec, optimizerSpec } from '../optimizer/spec.js';
 export { Refused } from '../rpc/refusal.js';
 export {
   type Client,

@@ -30,6 +30,12 @@ export interface JoinOptions {
   onLost(error: RunError): void;
 }
 
+/** Payload of the steps that went over the network. */
+export interface Bytes {
+  bytesPushed: number;
+  bytesPulled: number;
+}
+
 export interface Membership {
   readonly run: string;
   readonly rank: number;
@@ -37,8 +43,8 @@ export interface Membership {
   progress(progress: { step: number; phase: string; secondsInPhase: number }): void;
   /** Hands in this worker's share; resolves to the whole when all workers have. */
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
-  /** Says that this worker is done; resolves when the run has ended. */
-  done(): Promise<void>;
+  /** Says that this worker is done, and what it moved; resolves to the sums of all workers when the run has ended. */
+  done(bytes: Bytes): Promise<Bytes>;
   /** Leaves at once. */
   leave(): void;
 }
@@ -57,12 +63,13 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
   /** Why nothing can be asked any more. */
   let reason = new RunError(`the run with ${keeper} was left`);
   let evaluated: { resolve(evaluation: Evaluation__Output): void; reject(error: Error): void } | undefined;
-  let ended: { resolve(): void; reject(error: Error): void } | undefined;
+  let ended: { resolve(bytes: Bytes): void; reject(error: Error): void } | undefined;
 
   return new Promise((resolve, reject) => {
-    const finish = (error?: RunError) => {
+    const finish = (outcome: RunError | Bytes) => {
       if (over) return;
       over = true;
+      const error = outcome instanceof RunError ? outcome : undefined;
       reason = error ?? new RunError('the run has ended');
       client.close();
       if (error) {
@@ -71,7 +78,7 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         else options.onLost(error);
         evaluated?.reject(error);
       } else {
-        ended?.resolve();
+        ended?.resolve(outcome as Bytes);
         evaluated?.reject(reason);
       }
     };
@@ -86,11 +93,11 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
           evaluated = { resolve: resolvePart, reject: rejectPart };
           call.write({ evaluation: part });
         }),
-      done: () =>
+      done: (bytes) =>
         new Promise((resolveEnd, rejectEnd) => {
           if (over) return rejectEnd(reason);
           ended = { resolve: resolveEnd, reject: rejectEnd };
-          call.write({ done: {} });
+          call.write({ done: bytes });
         }),
       leave() {
         if (over) return;
@@ -112,7 +119,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
       } else if (order.ended) {
-        finish(order.ended.failed ? new RunError(`the run has failed: ${order.ended.reason}`) : undefined);
+        const { failed, reason, bytesPushed, bytesPulled } = order.ended;
+        finish(failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled });
       } else if (order.refusal) {
         finish(new Refused(order.refusal.code, order.refusal.sentence, keeper));
       }

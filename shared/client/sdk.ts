@@ -4,7 +4,7 @@
 import { hostname } from 'node:os';
 import { type BlockLayout, layoutBlocks } from '../blocks/blocks.js';
 import { elementsOf, manifestFault, type TensorSpec } from '../blocks/manifest.js';
-import { pairFault } from '../codec/allowed-pairs.js';
+import { codecFault } from '../codec/allowed-pairs.js';
 import type { CodecName, DirectCodecName } from '../codec/codec.js';
 import { codecNames, directCodecNames } from '../codec/registry.js';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
@@ -13,9 +13,19 @@ import { UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
 import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
+import { freezeGroups, groupsFault } from '../optimizer/groups.js';
+import { optimizerFault } from '../optimizer/spec.js';
 import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
-import { fromWire, type OptimizerSpec, optimizerSpec, type RunSpec } from '../run-spec.js';
-import { Exchange } from './exchange.js';
+import {
+  type ConsistencyName,
+  consistencyFault,
+  fromWire,
+  type OptimizerSpec,
+  optimizerSpec,
+  type RunSpec,
+  stalenessOf,
+} from '../run-spec.js';
+import { type Age, Exchange } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';
 import { residualBytes } from './residuals.js';
 
@@ -31,11 +41,17 @@ export interface ConnectOptions {
   tensors?: readonly { name: string; shape: readonly number[]; values: Float32Array }[];
   /** Name of what is trained; workers of one run give the same. */
   job?: string;
-  optimizer?: OptimizerSpec['kind'];
+  /** A name, with that optimizer's defaults, or all of it: see OptimizerSpec. Default: adam. */
+  optimizer?: OptimizerSpec['kind'] | OptimizerSpec;
+  /** Beside the name of an optimizer; default 0.001. */
   learningRate?: number;
   codec?: CodecName;
   /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
   topKPercent?: number;
+  /** Which workers a step waits for. Default bsp: for all. */
+  consistency?: ConsistencyName;
+  /** With ssp: steps that a worker may be ahead of the slowest. */
+  staleness?: number;
   /** Workers that the run waits for; `connect` resolves when all are there. */
   workers?: number;
   /** Silence after which a server is given up, in milliseconds. */
@@ -45,9 +61,9 @@ export interface ConnectOptions {
 export interface Outcome {
   /** The step's index, from 0. */
   step: number;
-  /** True: some worker's gradients were not finite, and the step changed nothing anywhere. */
+  /** True: some worker's gradients (under ssp and asp: this one's) were not finite, and the step changed nothing. */
   skipped: boolean;
-  /** Over all workers. */
+  /** Over all workers; under ssp and asp, as the loss, of this worker's own step. */
   samples: number;
   /** Mean over the samples; 0 where nobody gave a loss. */
   loss: number;
@@ -80,7 +96,10 @@ export interface Client {
   push(gradients: Tensors, options?: PushOptions): number;
   /** Resolves when a step is decided on all servers. Throws RunError where a server is lost. */
   wait(step: number): Promise<Outcome>;
-  /** Parameters at one version: all, or those named; in the run's codec, or exactly with `codec: 'fp32'`. */
+  /**
+   * Parameters at one version (under ssp and asp: not older than a worker may read, with their skew): all, or those named; in
+   * the run's codec (a lossy one: exactly), or exactly with `codec: 'fp32'`.
+   */
   pull(names?: readonly string[], options?: { codec?: DirectCodecName }): Promise<Pulled>;
   /** `push`, `wait` and the new parameters, in one exchange. */
   pushPull(gradients: Tensors, options?: PushOptions): Promise<Pulled & { outcome: Outcome }>;
@@ -138,25 +157,29 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   const codec = options.codec ?? 'fp16';
   if (!codecNames.includes(codec))
     throw new UserError(`codec: expected one of ${codecNames.join(', ')}, got "${codec}"`);
-  const optimizer = options.optimizer ?? 'adam';
-  const pair = pairFault(codec, optimizer, 'bsp');
-  if (pair) throw new UserError(pair);
   const { topKPercent = TOPK_PERCENT_DEFAULT } = options;
   if (!(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
     throw new UserError(
       `topKPercent: expected a number above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
     );
+  const consistency = options.consistency ?? 'bsp';
+  const bound = consistencyFault(consistency, options.staleness);
+  if (bound) throw new UserError(bound);
   const workers = options.workers ?? 1;
   if (!Number.isInteger(workers) || workers < 1)
     throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
-  const learningRate = options.learningRate ?? 0.001;
-  if (!(learningRate > 0 && Number.isFinite(learningRate)))
-    throw new UserError(`learningRate: expected a number above 0, got ${learningRate}`);
+  const optimizer = compileOptimizer(options);
+  const pair = codecFault(codec, optimizer, consistency);
+  if (pair) throw new UserError(`codec: ${pair}`);
+  const agreed = freezeGroups(tensors, optimizer.groups);
+  const misfit = groupsFault(optimizer, agreed);
+  if (misfit) throw new UserError(`optimizer.groups: ${misfit}`);
   return {
     job: options.job ?? 'sdk',
-    tensors,
-    optimizer: optimizerSpec(optimizer, learningRate),
-    consistency: 'bsp',
+    tensors: agreed,
+    optimizer,
+    consistency,
+    ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec,
     ...(codec === 'topk' ? { topKPercent } : {}),
     workers,
@@ -168,6 +191,17 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   };
 }
 
+function compileOptimizer({ optimizer = 'adam', learningRate }: ConnectOptions): OptimizerSpec {
+  if (typeof optimizer === 'object' && learningRate !== undefined)
+    throw new UserError(
+      `learningRate: expected none beside an optimizer that has its own of ${optimizer.learningRate}, got ${learningRate}; leave it out`,
+    );
+  const spec = typeof optimizer === 'object' ? optimizer : optimizerSpec(optimizer, learningRate ?? 0.001);
+  const fault = optimizerFault(spec);
+  if (fault) throw new UserError(`optimizer: ${fault}`);
+  return spec;
+}
+
 class MeshClient implements Client {
   readonly #addresses: { gradients: number; parameters: number; scratch: number; residuals: number };
   readonly #kernels;
@@ -175,6 +209,10 @@ class MeshClient implements Client {
   #exchange: Exchange | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #nextStep = 0;
+  /** Payload that this client moved. */
+  readonly #bytes = { bytesPushed: 0, bytesPulled: 0 };
+  /** How old the parameters are that the last step brought. */
+  #read: Age | undefined;
   readonly #outcomes = new Map<number, Promise<Outcome>>();
 
   private constructor(
@@ -254,6 +292,7 @@ class MeshClient implements Client {
         );
     }
     const outcome = this.#enqueue(async () => {
+      this.#read = undefined;
       for (const [index, { name }] of this.spec.tensors.entries()) {
         const target = this.#view(this.#addresses.gradients, index);
         if (gradients[name]) target.set(gradients[name]);
@@ -261,13 +300,17 @@ class MeshClient implements Client {
       }
       const allFinite = this.#open.measure() && Number.isFinite(loss);
       const lossSum = Number.isFinite(loss) ? loss * samples : 0;
-      const { outcome: decided } = await this.#open.pushPull({
+      const stepped = await this.#open.pushPull({
         samples,
         allFinite,
         lossScale: 1,
         lossSum,
         correct: 0,
       });
+      this.#bytes.bytesPushed += stepped.bytesPushed;
+      this.#bytes.bytesPulled += stepped.bytesPulled;
+      this.#read = stepped.read;
+      const { outcome: decided } = stepped;
       return { step: decided.step, skipped: decided.skipped, samples: decided.samples, loss: decided.loss };
     });
     // A loss of a server is told by wait(), and by every later call.
@@ -293,7 +336,7 @@ class MeshClient implements Client {
     const blocks = this.#layout.blocks.filter(({ tensor }) => wanted.has(this.spec.tensors[tensor].name));
     return this.#enqueue(async () => {
       const { step, skew } = await this.#open.fetch(
-        this.#open.step,
+        Math.max(0, this.#open.step - stalenessOf(this.spec)),
         codec,
         // Not to the parameters: under a lossy codec they must stay what the servers take this worker to hold.
         this.#addresses.gradients,
@@ -305,18 +348,20 @@ class MeshClient implements Client {
 
   async pushPull(gradients: Tensors, options: PushOptions = {}): Promise<Pulled & { outcome: Outcome }> {
     const step = this.push(gradients, options);
-    const read = this.#enqueue(async () =>
-      this.#copy(new Set(this.spec.tensors.map(({ name }) => name)), this.#addresses.parameters),
-    );
+    const all = new Set(this.spec.tensors.map(({ name }) => name));
+    const read = this.#enqueue(async () => ({
+      ...(this.#read as Age),
+      values: this.#copy(all, this.#addresses.parameters),
+    }));
     read.catch(() => undefined);
     const outcome = await this.wait(step);
-    return { outcome, step: step + 1, skew: 0, values: await read };
+    return { outcome, ...(await read) };
   }
 
   async close(): Promise<void> {
     await this.#queue.catch(() => undefined);
     this.#exchange?.close();
-    await this.membership?.done();
+    await this.membership?.done(this.#bytes);
   }
 
   get #open(): Exchange {

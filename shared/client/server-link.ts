@@ -1,12 +1,11 @@
 // One client's connection to one server: contributions up on one TCP connection, blocks down on another.
 // Keeps within the server's credit and hands the stream only a few messages at a time, so that what is in
 // flight stays bounded. Any loss is told once, with the server's name.
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
 import { BLOCK_PAYLOAD_MAX_BYTES, STREAM_UNSENT_MAX } from '../limits.js';
 import type { Bulk } from '../rpc/bulk.js';
 import type { Framed } from '../rpc/frame.js';
-import type { ParametersClient } from '../rpc/generated/gradloom/v1/Parameters.js';
 import type { PullMessage } from '../rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply__Output } from '../rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage } from '../rpc/generated/gradloom/v1/PushMessage.js';
@@ -14,9 +13,9 @@ import type { PushReply__Output } from '../rpc/generated/gradloom/v1/PushReply.j
 import type { StepHeader } from '../rpc/generated/gradloom/v1/StepHeader.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
-import { ParametersStub } from '../rpc/proto.js';
+import type { ParametersStreams } from '../rpc/in-process.js';
 import { Refused } from '../rpc/refusal.js';
-import { channelOptions } from '../rpc/transport.js';
+import { connectParameters } from '../rpc/transport.js';
 
 export interface LinkHello {
   protocolVersion: number;
@@ -42,13 +41,17 @@ export interface LinkOptions {
   address: string;
   hello: LinkHello;
   peerDeadlineMs: number;
+  /** How to reach the server other than over the network. */
+  streams?: ParametersStreams;
   handlers: LinkHandlers;
 }
 
 export class ServerLink {
   readonly index: number;
   readonly name: string;
-  readonly #clients: ParametersClient[] = [];
+  /** Its messages stay in this process: they are no bytes on the wire. */
+  readonly inProcess: boolean;
+  readonly #opened: ParametersStreams[] = [];
   readonly #handlers: LinkHandlers;
   #push: grpc.ClientDuplexStream<PushMessage | Framed, PushReply__Output> | undefined;
   readonly #pull: grpc.ClientDuplexStream<PullMessage, PullReply__Output>;
@@ -61,6 +64,7 @@ export class ServerLink {
 
   private constructor(options: LinkOptions, ready: { resolve: () => void; reject: (error: Error) => void }) {
     this.index = options.index;
+    this.inProcess = options.streams !== undefined;
     this.name = `server ${options.id} (${options.address})`;
     this.#handlers = options.handlers;
     let missing = options.hello.observer ? 1 : 2;
@@ -79,7 +83,7 @@ export class ServerLink {
       this.#subscribed?.();
       this.#push?.cancel();
       this.#pull.cancel();
-      for (const client of this.#clients) client.close();
+      for (const streams of this.#opened) streams.close();
     };
     const watch = (call: grpc.ClientDuplexStream<never, never>, what: string) => {
       call.on('error', (error: grpc.ServiceError) =>
@@ -96,13 +100,9 @@ export class ServerLink {
     const refusedBy = (refusal: { code: number; sentence: string }) =>
       lost(new Refused(refusal.code, refusal.sentence, this.name));
     const open = () => {
-      const client = new ParametersStub(
-        options.address,
-        grpc.credentials.createInsecure(),
-        channelOptions(options.peerDeadlineMs),
-      );
-      this.#clients.push(client);
-      return client;
+      const streams = options.streams ?? connectParameters(options.address, options.peerDeadlineMs);
+      this.#opened.push(streams);
+      return streams;
     };
 
     this.#pull = open().Pull() as unknown as grpc.ClientDuplexStream<PullMessage, PullReply__Output>;
@@ -206,6 +206,6 @@ export class ServerLink {
     this.#subscribed?.();
     this.#push?.end();
     this.#pull.end();
-    for (const client of this.#clients) client.close();
+    for (const streams of this.#opened) streams.close();
   }
 }

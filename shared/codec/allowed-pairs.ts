@@ -1,5 +1,6 @@
 // Which codecs go with which optimizers and consistencies, and why the others are refused. One table: options,
 // run specs and the README all follow it.
+import type { OptimizerSpec } from '../optimizer/spec.js';
 import type { CodecName, LossyCodecName } from './codec.js';
 
 /** What a lossy codec can be combined with; the codecs that round each element by itself go with everything. */
@@ -19,7 +20,8 @@ const CONSISTENCY_REASON =
   'new parameters travel as differences, which every worker must receive once and in order';
 
 const ALLOWED: Readonly<Record<LossyCodecName, Allowed>> = {
-  int8: { optimizers: undefined, consistencies: ['bsp'], optimizerReason: '' },
+  // `local` is bsp over rounds; what a round sends is as large for every element, and int8 rounds all of them.
+  int8: { optimizers: undefined, consistencies: ['bsp', 'local'], optimizerReason: '' },
   topk: {
     optimizers: LINEAR,
     consistencies: ['bsp'],
@@ -45,6 +47,28 @@ export function pairFault(codec: CodecName, optimizer: string, consistency: stri
     return `codec ${codec} expects optimizer ${optimizers.join(' or ')}, got ${optimizer}: ${optimizerReason}; take one of them, or another codec`;
   if (!consistencies.includes(consistency))
     return `codec ${codec} expects consistency ${consistencies.join(' or ')}, got ${consistency}: ${CONSISTENCY_REASON}; take it, or another codec`;
+  return undefined;
+}
+
+/**
+ * The same of the whole optimizer, as a run has it: also what would not be linear in the gradient, or not in the place
+ * where its momentum is.
+ */
+export function codecFault(
+  codec: CodecName,
+  optimizer: OptimizerSpec,
+  consistency: string,
+): string | undefined {
+  const pair = pairFault(codec, optimizer.kind, consistency);
+  if (pair || (codec !== 'topk' && codec !== 'sign')) return pair;
+  if (optimizer.clipValue !== undefined)
+    return `codec ${codec} expects no clipping by value, got ${optimizer.clipValue}: what was left out comes later, all at once, and would be cut; leave it out, or take another codec`;
+  if (codec !== 'topk' || optimizer.kind !== 'momentum') return undefined;
+  if (optimizer.nesterov)
+    return 'codec topk expects momentum without Nesterov, which it would apply twice; switch nesterov off, or take another codec';
+  const { l1 = 0, l2 = 0, groups = [] } = optimizer;
+  if ([{ l1, l2 }, ...groups].some((rule) => (rule.l1 ?? 0) > 0 || (rule.l2 ?? 0) > 0))
+    return 'codec topk expects momentum without l1 and l2, whose slopes are added on the servers, behind the momentum of the workers; take sgd, or another codec';
   return undefined;
 }
 

@@ -4,8 +4,9 @@ import { pairFault } from '../codec/allowed-pairs.js';
 import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
+import { checkOptimizer } from './check-optimizer.js';
 import { OPTIONS, required } from './options.js';
-import type { CommandDefinition, Compiled, Picked } from './parse.js';
+import { type CommandDefinition, type Compiled, missing, type Picked } from './parse.js';
 import type { ProgramDefinition } from './program.js';
 
 const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure, json, logLevel, config } =
@@ -13,17 +14,46 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary, topKPercent, rounding } = OPTIONS;
+const { peers, serve, staleness, evaluate, everySteps } = OPTIONS;
+const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
+  OPTIONS;
+/** What goes with --optimizer; checked together in check-optimizer.ts. */
+const rules = {
+  weightDecay,
+  l1,
+  l2,
+  clipValue,
+  schedule,
+  warmupSteps,
+  decaySteps,
+  decayRate,
+  decayEnd,
+  decayPower,
+};
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
 function checkBatch(
   options: { batch: number; workers: number },
-  at: (key: 'batch' | 'workers') => string,
+  at: (key: 'batch') => string,
+  workers: string,
 ): void {
   if (options.batch >= options.workers) return;
   throw new UserError(
     `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
-      `give ${options.workers} or more, or fewer with ${at('workers')}`,
+      `give ${options.workers} or more, or fewer with ${workers}`,
+  );
+}
+
+function checkStaleness(
+  options: { consistency: string; staleness: number | undefined },
+  at: (key: 'consistency' | 'staleness') => string,
+): void {
+  if ((options.consistency === 'ssp') === (options.staleness !== undefined)) return;
+  throw new UserError(
+    options.consistency === 'ssp'
+      ? `${at('consistency')}: ssp expects a bound, got no --staleness; give for example --staleness 3, or asp for none`
+      : `${at('staleness')}: expected only with --consistency ssp, got it with ${options.consistency}; leave it out, or give --consistency ssp`,
   );
 }
 
@@ -59,22 +89,49 @@ function checkSecure(address: Address | undefined, allowed: boolean, name: strin
   );
 }
 
+interface Listening {
+  listen: Address;
+  advertise: Address | undefined;
+  join: Address | undefined;
+  insecure: boolean;
+}
+
+function checkListening(options: Listening, at: (key: 'listen' | 'join') => string): void {
+  checkSecure(options.listen, options.insecure, at('listen'), 'listening on');
+  if (isWildcard(options.listen.host) && options.advertise === undefined) {
+    throw new UserError(
+      `${at('listen')}: ${formatAddress(options.listen)} is every address of this machine; ` +
+        'say with --advertise HOST:PORT which one others shall use',
+    );
+  }
+  const own = options.advertise ?? options.listen;
+  if (options.join && formatAddress(options.join) === formatAddress(own)) {
+    throw new UserError(
+      `${at('join')}: expected another server, got this one's own address ${formatAddress(own)}; ` +
+        'leave --join out for the first server',
+    );
+  }
+}
+
 export const UP = define({
   name: 'gradloom up',
   summary: 'Trains on this machine: starts servers and workers, shows the run, ends them.',
   options: {
     servers,
     workers,
+    peers,
     job,
     data,
     epochs,
     batch,
     learningRate,
     optimizer,
+    ...rules,
     codec,
     topKPercent,
     rounding,
     consistency,
+    staleness,
     backend,
     seed,
     summary,
@@ -91,10 +148,23 @@ export const UP = define({
       line: 'gradloom up --workers 4 --batch 128 --codec bf16 --json',
       does: 'events as JSON lines, for scripts',
     },
+    { line: 'gradloom up --peers 2', does: 'nobody in the middle: each process computes and holds a part' },
   ],
-  check(options, at) {
-    checkBatch(options, at);
+  check(options, at, given) {
+    if (options.peers !== undefined)
+      for (const key of ['servers', 'workers'] as const)
+        if (given(key))
+          throw new UserError(
+            `${at(key)}: expected --servers and --workers, or --peers, got both; each peer is one server and one worker`,
+          );
+    checkBatch(
+      { batch: options.batch, workers: options.peers ?? options.workers },
+      at,
+      at(options.peers ? 'peers' : 'workers'),
+    );
+    checkOptimizer(options, at);
     checkCodec(options, at);
+    checkStaleness(options, at);
   },
 });
 
@@ -132,22 +202,9 @@ export const SERVER = define({
     },
   ],
   check(options, at) {
-    checkSecure(options.listen, options.insecure, at('listen'), 'listening on');
+    checkListening(options, at);
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
-    if (isWildcard(options.listen.host) && options.advertise === undefined) {
-      throw new UserError(
-        `${at('listen')}: ${formatAddress(options.listen)} is every address of this machine; ` +
-          'say with --advertise HOST:PORT which one others shall use',
-      );
-    }
-    const own = options.advertise ?? options.listen;
-    if (options.join && formatAddress(options.join) === formatAddress(own)) {
-      throw new UserError(
-        `${at('join')}: expected another server, got this one's own address ${formatAddress(own)}; ` +
-          'leave --join out for the first server',
-      );
-    }
   },
 });
 
@@ -155,7 +212,13 @@ export const WORKER = define({
   name: 'gradloom-worker',
   summary: 'Computes gradients of a job on its part of the data.',
   options: {
-    join: required(join),
+    join,
+    evaluate,
+    everySteps,
+    serve,
+    listen,
+    advertise,
+    memoryBytes,
     job,
     data,
     workers,
@@ -164,10 +227,12 @@ export const WORKER = define({
     batch,
     learningRate,
     optimizer,
+    ...rules,
     codec,
     topKPercent,
     rounding,
     consistency,
+    staleness,
     backend,
     seed,
     cache,
@@ -186,10 +251,33 @@ export const WORKER = define({
       line: 'gradloom-worker --join 10.0.0.1:50051 --workers 2 --data cifar-10-binary.tar.gz --insecure',
       does: 'one of two; start the same on the other host, and the run begins',
     },
+    {
+      line: 'gradloom-worker --serve --listen 10.0.0.1:50051 --workers 2 --insecure',
+      does: 'the first of two peers, which holds half of the model and computes; the other adds --join',
+    },
+    {
+      line: 'gradloom-worker --join 127.0.0.1:50051 --evaluate --every 50',
+      does: 'tells how good the model is while others train it, without slowing them',
+    },
   ],
-  check(options, at) {
-    checkBatch(options, at);
+  check(options, at, given) {
+    if (options.evaluate && options.serve)
+      throw new UserError(`${at('serve')}: an evaluator holds no part of the model; give one of the two`);
+    if (!options.evaluate && given('everySteps'))
+      throw new UserError(
+        `${at('everySteps')}: expected with --evaluate, got it without; add it, or leave this out`,
+      );
+    if (options.serve) checkListening(options, at);
+    else {
+      if (options.join === undefined) throw missing(required(join), 'gradloom-worker');
+      for (const key of ['listen', 'advertise', 'memoryBytes'] as const)
+        if (given(key))
+          throw new UserError(`${at(key)}: only a worker that serves has it; add --serve, or leave it out`);
+    }
+    checkBatch(options, at, at('workers'));
+    checkOptimizer(options, at);
     checkCodec(options, at);
+    checkStaleness(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

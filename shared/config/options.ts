@@ -7,20 +7,24 @@ import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import {
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
+  EVERY_STEPS_MAX,
   NAME_CHARACTERS_MAX,
   OPTION_CHARACTERS_MAX,
   PEER_DEADLINE_MAX_SECONDS,
+  SCHEDULE_STEPS_MAX,
   SERVERS_MAX,
   SHARD_MEMORY_MAX_BYTES,
+  STALENESS_MAX,
   WORKERS_MAX,
 } from '../limits.js';
+import { SCHEDULES } from '../optimizer/schedule.js';
+import { OPTIMIZERS } from '../optimizer/spec.js';
 import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 
 export const CODECS = ['fp32', 'fp16', 'bf16', 'int8', 'topk', 'sign'] as const;
 export const ROUNDINGS = ['nearest', 'stochastic'] as const;
-export const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
-export const CONSISTENCIES = ['bsp'] as const;
+export const CONSISTENCIES = ['bsp', 'ssp', 'asp'] as const;
 /** In the order in which they are probed where none is named. */
 export const BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -62,6 +66,15 @@ function whole(description: Description, min: number, max: number, example: numb
         : `a whole number from ${min} to ${max}`,
     example,
   };
+}
+
+function real(
+  description: Description,
+  schema: z.ZodType<number>,
+  expected: string,
+  example: number,
+): Spec<number> {
+  return { placeholder: 'X', ...description, kind: 'number', schema, expected, example };
 }
 
 function oneOf<const V extends string>(
@@ -164,6 +177,32 @@ export const OPTIONS = {
   ),
   servers: defaulting(whole({ flag: 'servers', help: 'server processes to start' }, 1, SERVERS_MAX, 2), 2),
   workers: defaulting(whole({ flag: 'workers', help: 'workers that the run has' }, 1, WORKERS_MAX, 2), 2),
+  peers: optional(
+    whole(
+      {
+        flag: 'peers',
+        help: 'processes that are server and worker both, instead of --servers and --workers',
+        fallback: 'none',
+      },
+      1,
+      SERVERS_MAX,
+      4,
+    ),
+  ),
+  evaluate: onOff({
+    flag: 'evaluate',
+    help: 'compute no gradients: pull the parameters now and then, and say how good they are on the test set',
+  }),
+  everySteps: defaulting(
+    whole(
+      { flag: 'every', help: 'with --evaluate: steps from one evaluation to the next, at least' },
+      1,
+      EVERY_STEPS_MAX,
+      50,
+    ),
+    100,
+  ),
+  serve: onOff({ flag: 'serve', help: 'be a server of the mesh too, which holds its part of the model' }),
   job: defaulting(
     path(
       { flag: 'job', placeholder: 'NAME|FILE', help: 'what to train: a built-in job, or a module' },
@@ -212,6 +251,105 @@ export const OPTIONS = {
   optimizer: optional(
     oneOf({ flag: 'optimizer', help: 'what the servers run', fallback: "the job's" }, OPTIMIZERS, 'adam'),
   ),
+  weightDecay: optional(
+    real(
+      {
+        flag: 'weight-decay',
+        help: 'of adamw and lion: share of a weight that a step takes away, times the learning rate',
+        fallback: "the job's, else 0.01",
+      },
+      z.number().min(0),
+      'a number of 0 or more',
+      0.01,
+    ),
+  ),
+  l1: optional(
+    real(
+      { flag: 'l1', help: 'adds X times the sum of |w| to the loss', fallback: "the job's, else 0" },
+      z.number().min(0),
+      'a number of 0 or more',
+      1e-5,
+    ),
+  ),
+  l2: optional(
+    real(
+      { flag: 'l2', help: 'adds X times the sum of w² to the loss', fallback: "the job's, else 0" },
+      z.number().min(0),
+      'a number of 0 or more',
+      1e-4,
+    ),
+  ),
+  clipValue: optional(
+    real(
+      {
+        flag: 'clip-value',
+        help: 'cuts each element of the mean gradient to ± X',
+        fallback: "the job's, else no cut",
+      },
+      z.number().positive(),
+      'a number above 0',
+      1,
+    ),
+  ),
+  schedule: optional(
+    oneOf(
+      {
+        flag: 'schedule',
+        help: 'how the learning rate goes on after the warm-up',
+        fallback: "the job's, else constant",
+      },
+      SCHEDULES,
+      'cosine',
+    ),
+  ),
+  warmupSteps: optional(
+    whole(
+      { flag: 'warmup-steps', help: 'steps in which the learning rate rises to its own', fallback: '0' },
+      0,
+      SCHEDULE_STEPS_MAX,
+      500,
+    ),
+  ),
+  decaySteps: optional(
+    whole(
+      {
+        flag: 'decay-steps',
+        help: 'steps from one fall to the next (step), or to the end (cosine, polynomial)',
+        fallback: 'to the end of the run; step needs it',
+      },
+      1,
+      SCHEDULE_STEPS_MAX,
+      1000,
+    ),
+  ),
+  decayRate: optional(
+    real(
+      { flag: 'decay-rate', help: 'factor of each fall of the schedule step', fallback: '0.1' },
+      z.number().gt(0).lt(1),
+      'a number between 0 and 1',
+      0.5,
+    ),
+  ),
+  decayEnd: optional(
+    real(
+      {
+        flag: 'decay-end',
+        help: 'share of the learning rate at which cosine and polynomial end',
+        fallback: '0',
+      },
+      z.number().min(0).lt(1),
+      'a number of 0 or more, below 1',
+      0.1,
+    ),
+  ),
+  decayPower: optional(
+    real(
+      { flag: 'decay-power', help: 'exponent of the schedule polynomial', fallback: '1, a line' },
+      z.number().positive(),
+      'a number above 0',
+      2,
+    ),
+  ),
   codec: defaulting(oneOf({ flag: 'codec', help: 'how numbers travel, both ways' }, CODECS, 'fp16'), 'fp16'),
   topKPercent: optional({
     flag: 'top-k',
@@ -233,6 +371,18 @@ export const OPTIONS = {
   consistency: defaulting(
     oneOf({ flag: 'consistency', help: 'which workers a step waits for' }, CONSISTENCIES, 'bsp'),
     'bsp',
+  ),
+  staleness: optional(
+    whole(
+      {
+        flag: 'staleness',
+        help: 'steps that a worker may be ahead of the slowest, with --consistency ssp',
+        fallback: 'none',
+      },
+      0,
+      STALENESS_MAX,
+      3,
+    ),
   ),
   backend: optional(
     oneOf({ flag: 'backend', help: 'what computes', fallback: 'the first that works' }, BACKENDS, 'wasm'),

@@ -30,8 +30,13 @@ export interface CommandDefinition<P extends Picked = Picked> {
   /**
    * Refuses options that contradict each other.
    * @param at how a compiled field was written by the user, for messages: `--batch`, `GRADLOOM_BATCH`, …
+   * @param given whether the user set a field at all
    */
-  readonly check?: (options: Compiled<P>, at: (key: keyof P & string) => string) => void;
+  readonly check?: (
+    options: Compiled<P>,
+    at: (key: keyof P & string) => string,
+    given: (key: keyof P & string) => boolean,
+  ) => void;
 }
 
 export interface Run<P extends Picked> {
@@ -113,7 +118,11 @@ export async function parseOptions<P extends Picked>(
     if (option.flag !== OPTIONS.config.flag) plain[option.flag] = result.plain;
   }
   const compiled = options as Compiled<P>;
-  definition.check?.(compiled, (key) => nameAt(definition.options[key].flag, sources[key]));
+  definition.check?.(
+    compiled,
+    (key) => nameAt(definition.options[key].flag, sources[key]),
+    (key) => sources[key].kind !== 'default',
+  );
   return {
     kind: 'run',
     options: compiled,
@@ -140,7 +149,8 @@ function fromDefault(option: Option) {
     : { source: { kind: 'default' } as Source, raw: option.default as unknown };
 }
 
-function missing(option: Option, command: string): UserError {
+/** A required option that nobody gave. */
+export function missing(option: Option, command: string): UserError {
   return new UserError(
     `${command}: expected --${option.flag} ${option.placeholder}, got none; give it as a flag, ` +
       `as ${variableOf(option.flag)} or in --config, for example --${option.flag} ${option.example}`,

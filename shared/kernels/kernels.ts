@@ -57,6 +57,53 @@ export interface RoundingKey {
 /** Room that `packTopK` counts in. */
 export const TOPK_WORK_BYTES = 8 * 1024 + 64;
 
+/** Where the pass before an optimizer reads and writes. `clipValue` may be Infinity, `l1` and `l2` zero. */
+export interface PrepareStep {
+  gradient: number;
+  param: number;
+  elements: number;
+  gradientScale: number;
+  clipValue: number;
+  l1: number;
+  l2: number;
+}
+
+export interface AdagradStep extends SgdStep {
+  /** Sum of squared gradients. */
+  sum: number;
+  epsilon: number;
+}
+
+export interface RmspropStep extends SgdStep {
+  /** Running mean of squared gradients. */
+  square: number;
+  /** Used, and an address, only where `momentum` is above 0. */
+  velocity?: number;
+  /** Running mean of gradients: where given, the variance takes the place of the mean square. */
+  mean?: number;
+  decay: number;
+  momentum: number;
+  epsilon: number;
+}
+
+/** `decayRate` is learning rate times weight decay. */
+export interface AdamwStep extends AdamStep {
+  decayRate: number;
+}
+
+/** As Adam's, with a learning rate of 1 in `stepSize`: the direction alone. */
+export interface LambDirection extends AdamStep {
+  weightDecay: number;
+}
+
+export interface LionStep extends SgdStep {
+  moment: number;
+  beta1: number;
+  beta2: number;
+  /** Learning rate times weight decay. */
+  decayRate: number;
+}
+
 export interface Kernels {
   /** Shared between threads, and of fixed size: growth would leave older views short. */
   readonly memory: WasmMemory;
@@ -96,6 +143,24 @@ export interface Kernels {
   momentum(step: MomentumStep): number;
   /** m = β1 · m + (1 - β1) · g; v = β2 · v + (1 - β2) · g²; p -= stepSize · m / (√v + epsilon). */
   adam(step: AdamStep): number;
+  /** g = clamp(g · gradientScale, ±clipValue) + 2 · l2 · p + l1 · sign(p), in place: what follows takes a scale of 1. */
+  prepareGradient(step: PrepareStep): void;
+  /** a += g²; p -= learningRate · g / √(a + epsilon). */
+  adagrad(step: AdagradStep): number;
+  /**
+   * s = decay · s + (1 - decay) · g²; d = learningRate · g / √(s + epsilon); with momentum u = momentum · u + d in its
+   * place; p -= d. With `mean`: m = decay · m + (1 - decay) · g, and s - m² in place of s under the root.
+   */
+  rmsprop(step: RmspropStep): number;
+  /** As adam, and p -= decayRate · p in the same step. */
+  adamw(step: AdamwStep): number;
+  /** p -= learningRate · sign(β1 · m + (1 - β1) · g) + decayRate · p; m = β2 · m + (1 - β2) · g. */
+  lion(step: LionStep): number;
+  /**
+   * Lamb's first pass: moments as adam's, gradient = stepSize · m / (√v + epsilon) + weightDecay · p. Its second is
+   * `sgd` on that gradient, the learning rate times the trust ratio of the whole tensor (server/norms.ts).
+   */
+  lambDirection(step: LambDirection): void;
 
   /** dst = a + b · factor; dst may be a or b. */
   sumF32(a: number, b: number, elements: number, factor: number, dst: number): void;

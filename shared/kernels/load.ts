@@ -112,6 +112,80 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
           s.epsilon,
         ),
       ),
+    prepareGradient: (s) => {
+      kernels.prepareGradient(s.gradient, s.param, s.elements, s.gradientScale, s.clipValue, s.l1, 2 * s.l2);
+    },
+    adagrad: (s) =>
+      fromBits(
+        kernels.adagrad(s.param, s.sum, s.gradient, s.elements, s.gradientScale, s.learningRate, s.epsilon),
+      ),
+    rmsprop: (s) =>
+      fromBits(
+        kernels.rmsprop(
+          s.param,
+          s.square,
+          s.velocity ?? 0,
+          s.mean ?? 0,
+          s.gradient,
+          s.elements,
+          s.gradientScale,
+          s.learningRate,
+          s.decay,
+          1 - s.decay,
+          s.momentum,
+          s.epsilon,
+          s.velocity === undefined ? 0 : 1,
+          s.mean === undefined ? 0 : 1,
+        ),
+      ),
+    adamw: (s) =>
+      fromBits(
+        kernels.adamw(
+          s.param,
+          s.firstMoment,
+          s.secondMoment,
+          s.gradient,
+          s.elements,
+          s.beta1,
+          (1 - s.beta1) * s.gradientScale,
+          s.beta2,
+          (1 - s.beta2) * s.gradientScale * s.gradientScale,
+          s.stepSize,
+          s.epsilon,
+          s.decayRate,
+        ),
+      ),
+    lion: (s) =>
+      fromBits(
+        kernels.lion(
+          s.param,
+          s.moment,
+          s.gradient,
+          s.elements,
+          s.beta1,
+          (1 - s.beta1) * s.gradientScale,
+          s.beta2,
+          (1 - s.beta2) * s.gradientScale,
+          s.learningRate,
+          s.decayRate,
+        ),
+      ),
+    lambDirection: (s) => {
+      kernels.lambDirection(
+        s.param,
+        s.firstMoment,
+        s.secondMoment,
+        s.gradient,
+        s.elements,
+        s.beta1,
+        (1 - s.beta1) * s.gradientScale,
+        s.beta2,
+        (1 - s.beta2) * s.gradientScale * s.gradientScale,
+        s.stepSize,
+        s.epsilon,
+        s.weightDecay,
+      );
+    },
     sumF32: kernels.sumF32,
     absmaxOfSum: (a, b, elements, factor) => fromBits(kernels.absmaxOfSumBits(a, b, elements, factor)),
     packI8: (s) => kernels.packI8(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),

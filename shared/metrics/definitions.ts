@@ -128,6 +128,28 @@ export const METRICS = {
     roles: ['server'],
     labels: { rank: RANKS },
   },
+  readStaleness: {
+    name: 'gradloom_read_staleness_steps',
+    help: "Under ssp and asp, for each block that a worker read: steps that the block lacked of the slowest worker's updates, counted from the clock that the reader enters.",
+    type: 'histogram',
+    roles: ['server'],
+    labels: { rank: RANKS },
+    buckets: [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233],
+  },
+  readStalenessMax: {
+    name: 'gradloom_read_staleness_max_steps',
+    help: 'The largest staleness of any read of the run so far: never above the bound, under bsp 0.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { run: RUNS },
+  },
+  stalenessBound: {
+    name: 'gradloom_staleness_bound_steps',
+    help: 'Staleness that the run allows a read: 0 under bsp, infinite under asp.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { run: RUNS },
+  },
   parameters: {
     name: 'gradloom_parameters',
     help: 'Parameters that this server holds.',

@@ -2,7 +2,7 @@
 // What comes in is bounded: no request body is read, headers and connections are limited, slow clients are cut off.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Registry } from 'prom-client';
+import { type Metric, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
 import { type Address, formatAddress } from '../config/address.js';
 import { UserError } from '../errors.js';
 import { METRICS_CONNECTIONS_MAX, METRICS_DRAIN_MS, METRICS_REQUEST_MS } from '../limits.js';
@@ -21,18 +21,19 @@ export interface MetricsServer {
 
 /**
  * Serves /metrics and /healthz.
+ * @param registries one for each role of the process; series differ in the label `role`
  * @param health asked at every GET /healthz; 200 where healthy, else 503 with the reason
  * @throws UserError where the address cannot be listened on
  */
 export async function serveMetrics(
-  registry: Registry,
+  registries: readonly Registry[],
   address: Address,
   health: () => Health,
 ): Promise<MetricsServer> {
   const server = createServer(
     { maxHeaderSize: 16 * 1024, headersTimeout: METRICS_REQUEST_MS, requestTimeout: METRICS_REQUEST_MS },
     (request, response) => {
-      answer(request, response, registry, health).catch((error: Error) => {
+      answer(request, response, registries, health).catch((error: Error) => {
         if (response.headersSent) response.destroy(error);
         else send(response, 500, 'text/plain', `The metrics could not be collected: ${error.message}\n`);
       });
@@ -64,7 +65,7 @@ export async function serveMetrics(
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  registry: Registry,
+  registries: readonly Registry[],
   health: () => Health,
 ): Promise<void> {
   request.resume();
@@ -76,10 +77,26 @@ async function answer(
     response.setHeader('allow', 'GET, HEAD');
     return send(response, 405, 'text/plain', `Expected GET ${path}, got ${request.method}.\n`);
   }
-  if (path === '/metrics') return send(response, 200, registry.contentType, await registry.metrics());
+  if (path === '/metrics')
+    return send(response, 200, registries[0].contentType, await exposition(registries));
   const state = health();
   const body = state.healthy ? { status: 'ok' } : { status: 'unhealthy', reason: state.reason };
   send(response, state.healthy ? 200 : 503, 'application/json', `${JSON.stringify(body)}\n`);
+}
+
+/** One text of all registries: a metric that several have stands there once, with the series of each. */
+async function exposition(registries: readonly Registry[]): Promise<string> {
+  if (registries.length === 1) return registries[0].metrics();
+  const named = new Map<string, MetricObjectWithValues<MetricValue<string>>>();
+  for (const registry of registries)
+    for (const metric of await registry.getMetricsAsJSON()) {
+      const same = named.get(metric.name);
+      named.set(metric.name, same ? { ...same, values: [...same.values, ...metric.values] } : metric);
+    }
+  const merged = new Registry();
+  for (const metric of named.values())
+    merged.registerMetric({ ...metric, get: async () => metric } as unknown as Metric);
+  return merged.metrics();
 }
 
 function send(response: ServerResponse, status: number, type: string, body: string): void {

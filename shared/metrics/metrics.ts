@@ -18,10 +18,15 @@ export type WorkerMetrics = Metrics<'worker'>;
 /**
  * Creates the metrics of a process.
  * @param registry filled instead of a fresh one; two roles in one process need two
+ * @param ofProcess whether Node's own are in it: in one of a process's registries
  */
-export function createMetrics<R extends Role>(role: R, registry: Registry = new Registry()): Metrics<R> {
+export function createMetrics<R extends Role>(
+  role: R,
+  registry: Registry = new Registry(),
+  ofProcess = true,
+): Metrics<R> {
   registry.setDefaultLabels({ role });
-  collectDefaultMetrics({ register: registry });
+  if (ofProcess) collectDefaultMetrics({ register: registry });
   const instruments: Record<string, unknown> = {};
   for (const [key, definition] of Object.entries(METRICS) as [string, Definition][]) {
     if (definition.roles.includes(role)) instruments[key] = createInstrument(definition, registry);

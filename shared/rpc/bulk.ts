@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import { FRAME_BYTES, type Framed, FramePool } from './frame.js';
 
-/** What travels beside the payload. `version` and `fetched` belong to Block alone. */
+/** What travels beside the payload. What is optional belongs to Block alone; `clockMin` and `clockMax` to ssp and asp. */
 export interface BulkFields {
   step: number;
   block: number;
@@ -13,6 +13,8 @@ export interface BulkFields {
   scale: number;
   version?: number;
   fetched?: boolean;
+  clockMin?: number;
+  clockMax?: number;
 }
 
 export interface Bulk extends Required<BulkFields> {
@@ -73,6 +75,14 @@ export function frameBulk(
   if (fields.fetched) {
     scratch[inner++] = 0x38;
     scratch[inner++] = 1;
+  }
+  if (fields.clockMin !== undefined) {
+    scratch[inner++] = 0x68;
+    inner = writeVarint(scratch, inner, fields.clockMin);
+  }
+  if (fields.clockMax !== undefined) {
+    scratch[inner++] = 0x70;
+    inner = writeVarint(scratch, inner, fields.clockMax);
   }
   scratch[inner++] = 0x7a;
   inner = writeVarint(scratch, inner, payload.byteLength);
@@ -156,6 +166,8 @@ export function decodeBulk(
     crc32: 0,
     version: 0,
     fetched: false,
+    clockMin: 0,
+    clockMax: 0,
     payload: Buffer.alloc(0),
   };
   const reader = new Reader(inner);
@@ -168,6 +180,8 @@ export function decodeBulk(
     else if (tag === 0x2d) bulk.crc32 = reader.bytes(4).readUInt32LE();
     else if (tag === 0x30) bulk.version = reader.varint();
     else if (tag === 0x38) bulk.fetched = reader.varint() !== 0;
+    else if (tag === 0x68) bulk.clockMin = reader.varint();
+    else if (tag === 0x70) bulk.clockMax = reader.varint();
     else if (tag === 0x7a) bulk.payload = reader.bytes(reader.varint());
     else if (tag >> 3 === 0) throw new RangeError('field number 0');
     else reader.skip(tag & 7);

@@ -36,6 +36,13 @@ export function recycle(view: Uint8Array): void {
   freeBytes += memory.byteLength;
 }
 
+/** A message as if it had been received: in memory that `recycle` takes back. */
+export function copyReceived(message: Buffer): Buffer {
+  const copy = take(message.length);
+  copy.set(message);
+  return copy;
+}
+
 /** Puts the messages of one stream together, from pieces of any size. */
 export class MessageReader {
   readonly #head = Buffer.alloc(FRAME_BYTES);

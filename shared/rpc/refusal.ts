@@ -1,6 +1,6 @@
 // A refusal: what a peer asked for cannot be done, with a code for programs and a sentence for people.
 // It is an answer, not a crash: the node that refuses lives on.
-import { RunError } from '../errors.js';
+import { EXIT, RunError } from '../errors.js';
 import { RefusalCode } from './generated/gradloom/v1/RefusalCode.js';
 
 export { RefusalCode };
@@ -21,8 +21,18 @@ export function refusalLabel(code: number): string {
   return (nameOf.get(code) ?? 'unknown').replace('REFUSAL_CODE_', '').toLowerCase();
 }
 
+/** What is refused because somebody was started with other options, another job, or too little memory. */
+const MISTAKES = new Set<number>([
+  RefusalCode.REFUSAL_CODE_PROTOCOL_VERSION,
+  RefusalCode.REFUSAL_CODE_SCHEMA,
+  RefusalCode.REFUSAL_CODE_RUN_SPEC,
+  RefusalCode.REFUSAL_CODE_MEMORY,
+]);
+
 /** Thrown by whoever refuses, and by whoever was refused. */
 export class Refused extends RunError {
+  override readonly exitStatus: number;
+
   constructor(
     readonly code: number,
     readonly sentence: string,
@@ -30,6 +40,7 @@ export class Refused extends RunError {
     by?: string,
   ) {
     super(by ? `${by} refused: ${sentence}` : sentence);
+    this.exitStatus = MISTAKES.has(code) ? EXIT.mistake : EXIT.failed;
   }
 
   get label(): string {

@@ -5,6 +5,8 @@ import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
 import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
 import { openConnectionWindows, openStreamWindows, passFrames } from './grpc-internals.js';
+import type { ParametersStreams } from './in-process.js';
+import { ParametersStub } from './proto.js';
 
 // What grpc-js would print on stderr reaches us as errors, which are told once; who looks into grpc-js itself
 // sets its own variable.
@@ -41,6 +43,15 @@ export function channelOptions(peerDeadlineMs: number): grpc.ChannelOptions {
     'grpc.retry_buffer_size': 0,
     'grpc.per_rpc_retry_buffer_size': 0,
   };
+}
+
+/** A connection of its own to the Parameters service of a server; it is made when the first stream is opened. */
+export function connectParameters(address: string, peerDeadlineMs: number): ParametersStreams {
+  return new ParametersStub(
+    address,
+    grpc.credentials.createInsecure(),
+    channelOptions(peerDeadlineMs),
+  ) as unknown as ParametersStreams;
 }
 
 /** A gRPC server whose streams have open receive windows. */

@@ -3,7 +3,6 @@
 // trainOnBatch, as model.fit does) and once by `gradloom up` (`mesh`: 2 servers, 2 workers, fp16 on the wire).
 // Repeats are seeds, from 1. `difference` is mesh less fit, seed by seed.
 import { readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memory, setBackend, train } from '@tensorflow/tfjs-core';
 import { Child, explain } from '../../deploy/children.js';
@@ -14,6 +13,7 @@ import type { Job } from '../../worker/job.js';
 import { loadJob } from '../../worker/load-job.js';
 import { withKeyedWeights } from '../../worker/model/keyed-math-random.js';
 import { imageData } from '../../worker/training/image-data.js';
+import { resultsFolder } from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 export interface AccuracyBenchOptions extends BenchOptions {
@@ -37,7 +37,9 @@ async function fitAlone(job: Job, seed: number, options: AccuracyBenchOptions): 
   const dataset = await openDataset({ data: options.data, cacheDir: options.cache });
   const data = imageData(dataset, BATCH, seed);
   const model = withKeyedWeights(seed, () => job.model({ shape: dataset.shape, classes: dataset.classes }));
-  const optimizer = OPTIMIZERS[job.optimizer.kind](job.optimizer.learningRate);
+  const { kind, learningRate } = job.optimizer;
+  if (!(kind in OPTIMIZERS)) throw new Error(`plain TensorFlow.js has no ${kind} to compare with`);
+  const optimizer = OPTIMIZERS[kind as keyof typeof OPTIMIZERS](learningRate);
   model.compile({ optimizer, loss: job.loss as string, metrics: ['accuracy'] });
   try {
     const steps = data.stepsPerEpoch(BATCH);
@@ -72,7 +74,7 @@ async function fitAlone(job: Job, seed: number, options: AccuracyBenchOptions): 
 
 /** Test accuracy in % after training on a mesh of processes. */
 async function trainMesh(seed: number, options: AccuracyBenchOptions): Promise<number> {
-  const folder = join(tmpdir(), `gradloom-bench-${process.pid}-${seed}`);
+  const folder = resultsFolder();
   const flags = ['up', '--json', `--job=${JOB}`, `--batch=${BATCH}`, `--seed=${seed}`, `--out=${folder}`];
   flags.push(`--summary=${join(folder, 'summary.json')}`);
   if (options.data) flags.push(`--data=${options.data}`);

@@ -4,7 +4,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { codecByName, codecNames } from '../../shared/codec/registry.js';
 import { EXIT, sentence, UserError } from '../../shared/errors.js';
-import { fail } from '../../shared/process.js';
+import { fail, onStopSignal } from '../../shared/process.js';
 import { measurePeer, type PeerRule } from './peer.js';
 import { type BenchOptions, type Result, summarize } from './result.js';
 import { table } from './table.js';
@@ -43,6 +43,43 @@ const BENCHES: readonly Bench[] = [
         'the lowest median in ms or ms/round that the command prints ("median NUMBER ms"); of lines that start with ' +
         'push, pull or pp only those of pp with opt=adam…, which push, step and pull as ours do',
     },
+  },
+  {
+    name: 'peers',
+    summary: 'two peers that sum 64 MiB of gradients and update what both hold, per codec and optimizer',
+    repeats: 5,
+    peer: {
+      metric: 'rate',
+      unit: 'GB/s',
+      units: ['GB/s'],
+      best: 'highest',
+      kinds: { words: ['gloo'], same: /\b64 MiB\b/ },
+      sentence:
+        'the highest median in GB/s that the command prints ("median NUMBER GB/s"); of lines that start with gloo only ' +
+        'those that say 64 MiB, which is what ours sums',
+    },
+  },
+  {
+    name: 'scaling',
+    summary: 'CPU time of a step for 1-8 workers, 1-4 servers and 1-64 M parameters, and a model of it',
+    repeats: 1,
+    peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
+  },
+  {
+    name: 'slow-link',
+    summary: 'two hosts with a slow link between them: time of a step and to an accuracy, per codec',
+    repeats: 1,
+    own: [
+      data,
+      {
+        flags: '--epochs <n>',
+        help: "of the training that gives the accuracy (default: the job's)",
+        read: whole,
+      },
+      { flags: '--rate-mbit <n>', help: 'of the link, each way (default: 100)', read: whole },
+      { flags: '--cases <names>', help: 'only these, separated by commas (default: all)' },
+    ],
+    peer: rate('goodput', 'Mbit/s'),
   },
   {
     name: 'train',
@@ -132,6 +169,7 @@ async function main(): Promise<void> {
   await program.parseAsync();
 }
 
+onStopSignal(() => process.exit(EXIT.interrupted));
 main().catch((error) => {
   if (!(error instanceof CommanderError)) return fail(error, 'bench');
   if (error.exitCode === EXIT.done) process.exit(EXIT.done);

@@ -10,9 +10,9 @@ import { pairFault } from '../../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { codecNames, codecs } from '../../shared/codec/registry.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
-import { philox } from '../../shared/random.js';
 import { optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
 import { ExchangeClient } from '../../worker/exchange/exchange-client.js';
+import { fillUniform } from './fill.js';
 import {
   byLabel,
   cpuSeconds,
@@ -29,18 +29,6 @@ const PEER_DEADLINE_MS = 60_000;
 /** Messages of one push stream: small ones need no 2 GB to be measured. */
 const PUSH_MESSAGES_MAX = 20_000;
 const SERVER_PHASES = ['decode', 'aggregate', 'optimizer', 'encode'];
-
-/** Numbers between -limit and limit, the same every time. */
-function fillUniform(values: Float32Array, key: number, limit: number): void {
-  const counter = new Uint32Array(4);
-  for (let i = 0; i < values.length; i++) {
-    if (i % 4 === 0) {
-      counter.set([i, key, 0, 0]);
-      philox(counter, 1, 2);
-    }
-    values[i] = (counter[i % 4] / 2 ** 31 - 1) * limit;
-  }
-}
 
 interface Mesh {
   codec: CodecName;

@@ -1,9 +1,12 @@
 // What the bench of the kernels measures: each kernel and its plain twin on the arrays of one block.
 import { adamScalars, type Kernels } from '../../shared/kernels/kernels.js';
 import * as accumulate from '../../shared/kernels/plain/accumulate.js';
+import * as adaptive from '../../shared/kernels/plain/adaptive.js';
 import * as convert from '../../shared/kernels/plain/convert.js';
+import * as decoupled from '../../shared/kernels/plain/decoupled.js';
 import * as int8 from '../../shared/kernels/plain/int8.js';
 import * as optimize from '../../shared/kernels/plain/optimize.js';
+import { prepareGradient } from '../../shared/kernels/plain/prepare.js';
 import * as reduce from '../../shared/kernels/plain/reduce.js';
 import * as sign from '../../shared/kernels/plain/sign.js';
 import * as topk from '../../shared/kernels/plain/topk.js';
@@ -41,6 +44,11 @@ const adamOptions = {
   beta2: 0.999,
   ...adamScalars(10, { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 }),
 };
+
+// A scale of one: the pass works in place, again and again on the same gradient.
+const prepareOptions = { gradientScale: 1, clipValue: 1, l1: 1e-8, l2: 1e-8 };
+const rmspropOptions = { ...scalars, decay: 0.9, momentum: 0, epsilon: 1e-7 };
+const lionOptions = { ...scalars, beta1: 0.9, beta2: 0.99, decayRate: 1e-5 };
 
 export const cases: Case[] = [
   {
@@ -171,6 +179,56 @@ export const cases: Case[] = [
     wasm: adamAt,
     plain: (v) => optimize.adam(v.param, v.slot1, v.slot2, v.gradient, adamOptions),
     loop: adamLoop,
+  },
+  {
+    name: 'prepareGradient',
+    bytesPerElement: 12,
+    wasm: (k, b, n) =>
+      k.prepareGradient({ param: b.param, gradient: b.gradient, elements: n, ...prepareOptions }),
+    plain: (v) => prepareGradient(v.gradient, v.param, prepareOptions),
+  },
+  {
+    name: 'adagrad',
+    bytesPerElement: 20,
+    wasm: (k, b, n) =>
+      k.adagrad({
+        param: b.param,
+        sum: b.slot2,
+        gradient: b.gradient,
+        elements: n,
+        ...scalars,
+        epsilon: 1e-7,
+      }),
+    plain: (v) => adaptive.adagrad(v.param, v.slot2, v.gradient, { ...scalars, epsilon: 1e-7 }),
+  },
+  {
+    name: 'rmsprop',
+    bytesPerElement: 20,
+    wasm: (k, b, n) =>
+      k.rmsprop({ param: b.param, square: b.slot2, gradient: b.gradient, elements: n, ...rmspropOptions }),
+    plain: (v) => adaptive.rmsprop(v.param, { square: v.slot2 }, v.gradient, rmspropOptions),
+  },
+  {
+    name: 'adamw',
+    bytesPerElement: 28,
+    wasm: (k, b, n) =>
+      k.adamw({
+        param: b.param,
+        firstMoment: b.slot1,
+        secondMoment: b.slot2,
+        gradient: b.gradient,
+        elements: n,
+        ...adamOptions,
+        decayRate: 1e-5,
+      }),
+    plain: (v) => decoupled.adamw(v.param, v.slot1, v.slot2, v.gradient, { ...adamOptions, decayRate: 1e-5 }),
+  },
+  {
+    name: 'lion',
+    bytesPerElement: 20,
+    wasm: (k, b, n) =>
+      k.lion({ param: b.param, moment: b.slot1, gradient: b.gradient, elements: n, ...lionOptions }),
+    plain: (v) => decoupled.lion(v.param, v.slot1, v.gradient, lionOptions),
   },
 ];
 

@@ -1,7 +1,57 @@
 // Real processes for the benches: a server of the mesh, or any module of ours that says where it listens, and
 // what its metrics say.
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Child, type ChildEvent, explain } from '../../deploy/children.js';
 import { parseExposition, type Sample } from '../helpers/exposition.js';
+
+/** Processes of stub-node.ts that take their steps together. */
+export class StubNodes {
+  readonly #nodes: Started[] = [];
+  #said: { node: number; event: ChildEvent }[] = [];
+  #wake: (() => void) | undefined;
+
+  /** Resolves when the process is ready. Throws RunError if it ends before. */
+  async start(flags: readonly string[], through: readonly string[] = []): Promise<Started> {
+    const node = this.#nodes.length;
+    const onEvent = (event: ChildEvent) => {
+      if (event.event !== 'warm' && event.event !== 'rounds') return;
+      this.#said.push({ node, event });
+      this.#wake?.();
+    };
+    const started = await startProcess(`node ${node}`, 'test/bench/stub-node.js', flags, onEvent, through);
+    this.#nodes.push(started);
+    return started;
+  }
+
+  /** What each has said of its first rounds. */
+  warm(): Promise<ChildEvent[]> {
+    return this.#all('warm');
+  }
+
+  /** Lets all take a series of rounds: what each has said of it. */
+  rounds(): Promise<ChildEvent[]> {
+    for (const { child } of this.#nodes) child.process.stdin?.write('go\n');
+    return this.#all('rounds');
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#nodes.map(({ child }) => child.stop()));
+  }
+
+  async #all(name: string): Promise<ChildEvent[]> {
+    const died = Promise.race(
+      this.#nodes.map(({ child }) => child.exited.then((exit) => Promise.reject(explain(exit)))),
+    );
+    died.catch(() => undefined);
+    while (this.#said.filter(({ event }) => event.event === name).length < this.#nodes.length)
+      await Promise.race([died, new Promise<void>((resolve) => (this.#wake = resolve))]);
+    const events = this.#said.filter(({ event }) => event.event === name).sort((a, b) => a.node - b.node);
+    this.#said = this.#said.filter(({ event }) => event.event !== name);
+    return events.map(({ event }) => event);
+  }
+}
 
 export interface Started {
   child: Child;
@@ -9,20 +59,42 @@ export interface Started {
 }
 
 /** Starts a module; resolves at its first `ready` event. Throws RunError if it ends before. */
-export async function startProcess(name: string, module: string, flags: readonly string[]): Promise<Started> {
+export async function startProcess(
+  name: string,
+  module: string,
+  flags: readonly string[],
+  onEvent: (event: ChildEvent) => void = () => undefined,
+  through: readonly string[] = [],
+): Promise<Started> {
   let child: Child | undefined;
   const ready = await new Promise<ChildEvent>((resolve, reject) => {
-    child = new Child(name, module, flags, (event) => {
+    const tell = (event: ChildEvent) => {
       if (event.event === 'ready') resolve(event);
-    });
+      onEvent(event);
+    };
+    child = new Child(name, module, flags, tell, through);
     child.exited.then((exit) => reject(explain(exit)));
   });
   return { child: child as Child, ready };
 }
 
-/** A server that is the keeper of a mesh of its own. */
-export const startServerProcess = (): Promise<Started> =>
-  startProcess('server', 'server/gradloom-server.js', ['--listen=127.0.0.1:0', '--json', '--log-level=warn']);
+/** A server: the keeper of a mesh of its own, unless `more` says what it joins. */
+export const startServerProcess = (more: readonly string[] = []): Promise<Started> =>
+  startProcess('server', 'server/gradloom-server.js', [
+    '--listen=127.0.0.1:0',
+    '--json',
+    '--log-level=warn',
+    ...more,
+  ]);
+
+let folders = 0;
+
+/** Path of a folder for results, which is removed when the bench ends, however it ends. */
+export function resultsFolder(): string {
+  const folder = join(tmpdir(), `gradloom-bench-${process.pid}-${folders++}`);
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** What a process serves under its metrics' address. */
 export async function scrape(address: string): Promise<Sample[]> {

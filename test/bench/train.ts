@@ -4,11 +4,9 @@
 // `wait` is sending, the servers' work and waiting for the other worker; `other` what is left of a step, mostly the
 // copying of the new parameters into the model.
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Child, explain } from '../../deploy/children.js';
 import type { Sample } from '../helpers/exposition.js';
-import { byLabel, scrape } from './processes.js';
+import { byLabel, resultsFolder, scrape } from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 export interface TrainBenchOptions extends BenchOptions {
@@ -30,11 +28,11 @@ async function trainSteadily(
   workers: number,
   warmup: number,
   steps: number,
-  folder: string,
   options: TrainBenchOptions,
   series: Series,
 ): Promise<void> {
   const name = `workers${workers}`;
+  const folder = resultsFolder();
   const metrics: string[] = [];
   const seen = new Map<number, StepEvent>();
   let scraped: Promise<Sample[]> | undefined;
@@ -86,10 +84,7 @@ export async function run(options: TrainBenchOptions): Promise<Result[]> {
   const [warmup, steps] = options.small ? [1, 2] : [20, 150];
   for (let repeat = 0; repeat < options.repeats; repeat++) {
     await options.between?.();
-    for (const workers of [1, 2]) {
-      const folder = join(tmpdir(), `gradloom-bench-${process.pid}-${repeat}-${workers}`);
-      await trainSteadily(workers, warmup, steps, folder, options, series);
-    }
+    for (const workers of [1, 2]) await trainSteadily(workers, warmup, steps, options, series);
   }
   return series.results();
 }

@@ -140,11 +140,14 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
     worker.viewMembers.set(2, { member: 'worker' });
     server.contributions.add(1, { result: 'accepted' });
     server.waitedForWorkerSeconds.add(0.001, { rank: String(rank) });
+    server.readStaleness.observe(rank, { rank: String(rank) });
     server.waitingForWorker.set(rank, { rank: String(rank) });
   }
   server.runInfo.set(1, info);
   server.steps.add(1, { outcome: 'applied' });
   server.loss.set(2 / step, { run, split: 'train' });
+  server.readStalenessMax.set(1, { run });
+  server.stalenessBound.set(3, { run });
   server.inFlightBytes.set(1000);
   server.refusals.add(1, { code: 'STALE_VIEW' });
   server.blocksApplied.add(4);
@@ -164,7 +167,7 @@ prometheusTest('a real Prometheus returns data for every query, and the figures 
   const workers = [createMetrics('worker'), createMetrics('worker')];
   const endpoints = await Promise.all(
     [server, ...workers].map(({ registry }) =>
-      serveMetrics(registry, { host: '127.0.0.1', port: 0 }, () => ({ healthy: true })),
+      serveMetrics([registry], { host: '127.0.0.1', port: 0 }, () => ({ healthy: true })),
     ),
   );
   let step = 1;

@@ -55,6 +55,14 @@ test('the image sets options that exist, and its health check asks where the met
   t.true(dockerfile.includes(`http://${image.GRADLOOM_METRICS}/healthz`));
 });
 
+test('the binaries of the image are there after a build, and are those of the package', async (t) => {
+  const { bin } = JSON.parse(await readFile('package.json', 'utf8')) as { bin: Record<string, string> };
+  const linked = [...dockerfile.matchAll(/ln -s \/app\/(\S+) \/usr\/local\/bin\/(\S+)/g)];
+  t.deepEqual(Object.fromEntries(linked.map(([, file, name]) => [name, file])), bin);
+  for (const file of Object.values(bin))
+    t.true((await readFile(file, 'utf8')).startsWith('#!/usr/bin/env node'));
+});
+
 test('every image is pinned to a version', (t) => {
   const images = [
     ...[...compose.matchAll(/^\s*image: (\S+)/gm)].map(([, name]) => name),

@@ -110,7 +110,7 @@ for (const { title, more, says } of [
       const first = start(t, 'gradloom-worker', args);
       await first.event('joined');
       const { code, stderr } = await run(t, 'gradloom-worker', [...args, ...more]);
-      t.is(code, 1);
+      t.is(code, 2);
       t.is(stderr.length, 1, stderr.join('\n'));
       t.regex(stderr[0], says);
       const second = start(t, 'gradloom-worker', args);
@@ -130,7 +130,7 @@ test.serial('a worker with other data is refused in one line', async (t) => {
   bytes[100] ^= 1;
   await writeFile(file, bytes);
   const { code, stderr } = await run(t, 'gradloom-worker', [...args, `--data=${other.data}`]);
-  t.is(code, 1);
+  t.is(code, 2);
   t.is(stderr.length, 1, stderr.join('\n'));
   t.regex(stderr[0], /data/);
 });
@@ -142,7 +142,7 @@ test.serial(
     const { address } = await startServer(t, '--memory=16');
     const args = [...flags, `--join=${address}`, '--workers=1', '--epochs=1', '--batch=16'];
     const refused = await run(t, 'gradloom-worker', args);
-    t.is(refused.code, 1);
+    t.is(refused.code, 2);
     t.is(refused.stderr.length, 1, refused.stderr.join('\n'));
     const servers = Number(/start (\d+) servers/.exec(refused.stderr[0])?.[1]);
     t.true(servers > 1, refused.stderr[0]);

@@ -126,4 +126,5 @@ test.serial('a worker that stands still is named within --peer-deadline', async 
   t.is(code, 1);
   t.is(stderr.length, 1, stderr.join('\n'));
   t.true(stderr[0].includes(`:${workers[1]})`), stderr[0]);
+  t.regex(stderr[0], /its connection broke/);
 });

@@ -1,6 +1,7 @@
 // The README's "by hand on two hosts", between two network namespaces with addresses of their own.
 import { join } from 'node:path';
-import { namespacesTest, twoHosts } from '../helpers/network-namespaces.js';
+import { namespacesTest } from '../helpers/namespaces-test.js';
+import { twoHosts } from '../helpers/network-namespaces.js';
 import { run, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
 
@@ -42,6 +43,22 @@ namespacesTest('a server and a worker on each of two hosts train together', asyn
     status.stdout.map((line) => line.split('  ')[1] ?? line),
     [keeper, `${b.address}:50051`, 'no run'],
   );
+});
+
+namespacesTest('a peer on each of two hosts train together, without a server', async (t) => {
+  const [a, b] = twoHosts(t);
+  const { flags, readSummary } = await tinyRun(t);
+  const peer = (host: typeof a, ...more: string[]) => {
+    const own = ['--serve', '--listen', `${host.address}:50051`, '--workers=2', '--epochs=1', '--insecure'];
+    return start(t, 'gradloom-worker', [...flags, ...own, ...more], host);
+  };
+  const first = peer(a);
+  await first.event('serving');
+  const second = peer(b, '--join', `${a.address}:50051`);
+  t.true(String((await second.event('ready')).metrics).startsWith(`http://${b.address}:`));
+  for (const { code, stderr } of await Promise.all([first.ended, second.ended]))
+    t.is(code, 0, stderr.join('\n'));
+  t.like(await readSummary(), { servers: 2, workers: 2, steps: 4 });
 });
 
 namespacesTest('a person at the second host sees the run and its end', async (t) => {

@@ -52,6 +52,7 @@ export interface WorkerOptions {
   /** Turns the addresses in the view into others, for instance a proxy's. */
   addressOf?: (address: string) => string;
   onLost?: (error: RunError) => void;
+  onWaiting?: (waiting: { step: number; workers: string[] }) => void;
 }
 
 export interface TestWorker {
@@ -101,7 +102,7 @@ export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
     view,
     memory: { kernels, gradients, parameters, scratch, residuals },
     peerDeadlineMs: PEER_DEADLINE_MS,
-    onWaiting: () => undefined,
+    onWaiting: options.onWaiting ?? (() => undefined),
   });
   if (rank === 0) {
     for (const { index, elements } of layout.blocks)
@@ -145,7 +146,7 @@ export async function wholeRun(options: WorkerOptions, steps: number): Promise<U
   const workers = await startWorkers(options);
   for (let step = 0; step < steps; step++) await Promise.all(workers.map((worker) => worker.step(step)));
   const [bits] = await Promise.all(workers.map((worker) => worker.fetchBits(steps)));
-  await Promise.all(workers.map((worker) => worker.membership.done()));
+  await Promise.all(workers.map((worker) => worker.membership.done({ bytesPushed: 0, bytesPulled: 0 })));
   for (const { exchange } of workers) exchange.close();
   return bits;
 }

@@ -1,19 +1,21 @@
 // Two hosts on one machine: network namespaces with a link between them and an address each, by Linux's `ip netns`.
 import { spawnSync } from 'node:child_process';
-import test, { type ExecutionContext, type Implementation } from 'ava';
+import type { ExecutionContext } from 'ava';
 
 export interface Host {
   /** Its own address, which only the other one and itself can reach. */
   readonly address: string;
   /** A command that starts a program on it. */
   readonly through: readonly string[];
+  /** Its end of the link. */
+  readonly device: string;
 }
 
-/** Runs `ip`; what it said, where it failed. */
-function ip(line: string): string | undefined {
-  const { error, status, stderr } = spawnSync('ip', line.split(' '), { encoding: 'utf8' });
+/** Runs `ip` or another tool; what it said, where it failed. */
+function ip(line: string, tool = 'ip'): string | undefined {
+  const { error, status, stderr } = spawnSync(tool, line.split(' '), { encoding: 'utf8' });
   if (error) return error.message;
-  return status === 0 ? undefined : stderr.trim().split('\n')[0] || `ip ended with ${status}`;
+  return status === 0 ? undefined : stderr.trim().split('\n')[0] || `${tool} ended with ${status}`;
 }
 
 const name = (letter: string) => `gradloom-${process.pid}-${letter}`;
@@ -26,15 +28,8 @@ export function namespacesMissing(): string | undefined {
   return fault;
 }
 
-/** Declares a test that needs network namespaces: run where they are permitted, else skipped visibly. */
-export function namespacesTest(title: string, implementation: Implementation<[]>): void {
-  const missing = namespacesMissing();
-  if (missing === undefined) test.serial(title, implementation);
-  else test.serial.skip(`${title} [skipped: ${missing}]`, implementation);
-}
-
 /** Makes two hosts that are gone after the test. */
-export function twoHosts(t: ExecutionContext): [Host, Host] {
+export function twoHosts(t: Pick<ExecutionContext, 'teardown'>): [Host, Host] {
   const letters = ['a', 'b'] as const;
   const device = (letter: string) => `gl${process.pid}${letter}`;
   const lines = [
@@ -56,6 +51,16 @@ export function twoHosts(t: ExecutionContext): [Host, Host] {
   const [a, b] = letters.map((letter, index) => ({
     address: `10.77.0.${index + 1}`,
     through: ['ip', 'netns', 'exec', name(letter)],
+    device: device(letter),
   }));
   return [a, b];
+}
+
+/** Limits what a host sends to a rate, with a queue of 20 ms before it (`tc tbf`); another limit takes its place. */
+export function limitRate({ through, device }: Host, megabitsPerSecond: number): void {
+  const [, , , namespace] = through;
+  const bucketBytes = Math.max(16 * 1024, Math.ceil((megabitsPerSecond * 1e6) / 8 / 250));
+  const line = `-n ${namespace} qdisc replace dev ${device} root tbf rate ${megabitsPerSecond}mbit burst ${bucketBytes} latency 20ms`;
+  const fault = ip(line, 'tc');
+  if (fault) throw new Error(`tc ${line}: ${fault}`);
 }

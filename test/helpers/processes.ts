@@ -10,7 +10,7 @@ import type { ExecutionContext } from 'ava';
 const MODULES = {
   gradloom: 'deploy/gradloom.js',
   'gradloom-server': 'server/gradloom-server.js',
-  'gradloom-worker': 'worker/gradloom-worker.js',
+  'gradloom-worker': 'deploy/gradloom-worker.js',
 } as const;
 export type Binary = keyof typeof MODULES;
 

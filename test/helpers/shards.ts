@@ -78,6 +78,11 @@ export function lossyBulkOf(step: number, block: number, codec: LossyCodec, valu
   return bulkAt(step, block, codec, scale, elements);
 }
 
+/** A block's first contribution in any codec. */
+export function firstBulkOf(step: number, block: number, codec: Codec, values: Float32Array): Bulk {
+  return codec.lossy ? lossyBulkOf(step, block, codec, values) : bulkOf(step, block, codec.name, values);
+}
+
 function bulkAt(step: number, block: number, codec: Codec, scale: number, elements: number): Bulk {
   const payload = Buffer.from(kernels.u8(target, codec.payloadBytes(elements)));
   return {
@@ -88,6 +93,8 @@ function bulkAt(step: number, block: number, codec: Codec, scale: number, elemen
     crc32: crc32(payload),
     version: 0,
     fetched: false,
+    clockMin: 0,
+    clockMax: 0,
     payload,
   };
 }
@@ -172,6 +179,5 @@ export function contributionOf(spec: RunSpec, step: number, worker: number, bloc
   const { kind } = blocks[block];
   const { lossScale } = headerOf(step, worker);
   const values = gradientOf(spec, step, worker, block).map((x) => (kind === 'trainable' ? x * lossScale : x));
-  const codec = codecsOf(spec, blocks)[block];
-  return codec.lossy ? lossyBulkOf(step, block, codec, values) : bulkOf(step, block, codec.name, values);
+  return firstBulkOf(step, block, codecsOf(spec, blocks)[block], values);
 }

@@ -421,13 +421,13 @@ for (const state of ['gathering', 'preparing'] as const)
     );
   });
 
-test('a run ends when every worker is done, and the next has the same servers', (t) => {
+test('a run ends when every worker is done, with the sums of what they moved, and the next has the same servers', (t) => {
   const keeper = keeperIn('running');
-  t.deepEqual(keeper.workerDone(0), []);
+  t.deepEqual(keeper.workerDone(0, { bytesPushed: 3, bytesPulled: 5 }), []);
   t.deepEqual(keeper.workerLeft(0, 'it left'), []);
-  const orders = keeper.workerDone(1);
+  const orders = keeper.workerDone(1, { bytesPushed: 30, bytesPulled: 50 });
   t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
-  t.like(orders[0], { order: { ended: { failed: false } } });
+  t.like(orders[0], { order: { ended: { failed: false, bytesPushed: 33, bytesPulled: 55 } } });
   t.deepEqual(keeper.workerLeft(1, 'it left'), []);
   workerJoins(keeper, 2, makeSpec());
   const next = workerJoins(keeper, 3, makeSpec());
@@ -448,7 +448,16 @@ test('whoever holds a run up is named', (t) => {
   const text = (keeper: Coordinator) => keeper.waiting([...keeper.runs.values()][0]);
   t.is(text(keeperIn('gathering')), 'waits for 1 more of 2 workers');
   t.is(text(keeperIn('preparing')), 'waits for the shards of 10.0.0.0:7000, 10.0.0.1:7000');
-  t.is(text(keeperIn('running')), 'waits at step 6 for worker 1 (worker-1), in exchange for 2.0 s');
+  const running = 'waits at step 6 for worker 1 (worker-1), in exchange for 2.0 s';
+  t.is(text(keeperIn('running')), running);
+  // Under ssp nobody waits within the bound, under asp only at an evaluation.
+  const ssp = (staleness: number) => makeSpec({ consistency: 'ssp', staleness });
+  t.is(text(keeperIn('running', ssp(1))), running);
+  t.is(text(keeperIn('running', ssp(2))), '');
+  const asp = keeperIn('running', makeSpec({ consistency: 'asp' }));
+  t.is(text(asp), '');
+  asp.workerProgress(0, { step: 90, phase: 'evaluate', secondsInPhase: 1 });
+  t.is(text(asp), running);
 });
 
 test('a keeper that is stopped ends every run with the reason', (t) => {

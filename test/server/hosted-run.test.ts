@@ -3,11 +3,13 @@
 import test from 'ava';
 import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
-import { UNREAD_MAX } from '../../shared/limits.js';
+import { OBSERVERS_MAX, UNREAD_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
+import { Refused } from '../../shared/rpc/refusal.js';
 import { layoutOf } from '../../shared/run-spec.js';
+import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
 
 const spec = makeSpec({ workers: 1 });
@@ -16,6 +18,8 @@ const exchanged = layout.blocks.filter(({ kind }) => kind !== 'frozen');
 
 interface Written {
   block?: { block: number; step: number; version: number };
+  outcome?: { step: number };
+  waiting?: { step: number; workers: number[]; seconds: number };
   ready?: object;
   refusal?: { sentence: string };
   ack?: { step: number; blocks: number[]; releasedBytes: number };
@@ -51,7 +55,7 @@ function fakeCall() {
   };
 }
 
-function hostedRun() {
+function hostedRun(runSpec = spec) {
   const view = {
     number: 1,
     fromStep: 0,
@@ -59,29 +63,30 @@ function hostedRun() {
     workers: [],
     placement: layout.blocks.map(() => 0),
   };
+  const instruments = createMetrics('server');
   const run = new HostedRun(
     'r',
-    spec,
+    runSpec,
     view,
     layout,
     layout.blocks.map(({ index }) => index),
-    reportTo(createMetrics('server')),
+    reportTo(instruments),
     () => 0,
   );
   for (const { index, elements } of layout.blocks)
     run.shard.initial(0, bulkOf(0, index, 'fp32', normals(elements, index)));
-  const subscribe = () => {
+  const subscribe = (rank?: number) => {
     const call = fakeCall();
-    const reader = run.attachReader(call as unknown as PullCall);
+    const reader = run.attachReader(call as unknown as PullCall, rank);
     run.subscribe(reader, 2);
     return { call, reader };
   };
-  const train = (step: number) => {
-    run.push(0, { header: { step, ...headerOf(step, 0) } } as never);
+  const train = (step: number, rank = 0) => {
+    run.push(rank, { header: { step, ...headerOf(step, rank) } } as never);
     for (const { index } of exchanged)
-      run.push(0, { contribution: contributionOf(spec, step, 0, index) } as never);
+      run.push(rank, { contribution: contributionOf(runSpec, step, rank, index) } as never);
   };
-  return { run, subscribe, train };
+  return { run, subscribe, train, instruments };
 }
 
 const expectedAt = (step: number) => exchanged.map(({ index }) => [index, step, step]);
@@ -186,4 +191,117 @@ test('a stream that replaces another of its worker gets the acknowledgements', a
   train(0);
   await new Promise(setImmediate);
   t.is(fresh.written.filter(({ ack }) => ack).length, 1);
+});
+
+test('what was fetched is one version, however slowly it is read while training goes on', (t) => {
+  const { run, train } = hostedRun();
+  const call = fakeCall();
+  const reader = run.attachReader(call as unknown as PullCall);
+  train(0);
+  run.fetch(reader, { step: 1, codec: 1, blocks: [] });
+  for (let step = 1; step < 4; step++) train(step);
+  call.flush();
+  t.deepEqual(
+    call.blocks().map(([block, step]) => [block, step]),
+    layout.blocks.map(({ index }) => [index, 1]),
+  );
+  // The next fetch is of what stands now.
+  run.fetch(reader, { step: 4, codec: 1, blocks: [0] });
+  call.flush();
+  t.deepEqual(call.blocks().at(-1), [0, 4, 4]);
+});
+
+test('a reader that leaves before it has what it fetched makes nobody copy for it', (t) => {
+  const { run, train } = hostedRun();
+  const call = fakeCall();
+  const reader = run.attachReader(call as unknown as PullCall);
+  run.fetch(reader, { step: 0, codec: 1, blocks: [] });
+  run.detachReader(reader);
+  run.detachReader(reader);
+  train(0);
+  const other = fakeCall();
+  run.fetch(run.attachReader(other as unknown as PullCall), { step: 1, codec: 1, blocks: [] });
+  other.flush();
+  t.deepEqual(
+    other.blocks().map(([, step]) => step),
+    layout.blocks.map(() => 1),
+  );
+});
+
+test('observers are counted, and too many are refused', (t) => {
+  const { run } = hostedRun();
+  const readers = Array.from({ length: OBSERVERS_MAX }, () => run.attachReader(fakeCall() as never));
+  t.is(t.throws(() => run.attachReader(fakeCall() as never), { instanceOf: Refused })?.label, 'full');
+  t.notThrows(() => run.attachReader(fakeCall() as never, 0));
+  run.detachReader(readers[0]);
+  t.notThrows(() => run.attachReader(fakeCall() as never));
+});
+
+const clocked = makeSpec({ workers: 2, consistency: 'ssp', staleness: 1, globalBatch: 32 });
+
+test('ssp: a worker gets the blocks of its own steps only, and what was withheld as it stands when it is let go', async (t) => {
+  const { run, subscribe, train, instruments } = hostedRun(clocked);
+  const fast = subscribe(0);
+  const slow = subscribe(1);
+  const observer = fakeCall();
+  run.attachReader(observer as unknown as PullCall);
+  const drain = () => {
+    for (const { call } of [fast, slow]) call.flush();
+  };
+  train(0);
+  drain();
+  train(1);
+  drain();
+  t.deepEqual(
+    fast.call.blocks(),
+    exchanged.map(({ index }) => [index, 1, 1]),
+  );
+  t.deepEqual(slow.call.blocks(), []);
+  t.deepEqual(run.waiting(), { step: 0, workers: [1], waitedMs: 0 });
+  run.announceWaiting();
+  t.like(fast.call.written.at(-1), { waiting: { step: 0, workers: [1] } });
+  t.is(slow.call.written.filter(({ waiting }) => waiting).length, 0);
+
+  train(0, 1);
+  drain();
+  // Two updates of worker 0 and one of worker 1.
+  t.deepEqual(
+    fast.call.blocks().slice(exchanged.length),
+    exchanged.map(({ index }) => [index, 2, 3]),
+  );
+  t.deepEqual(
+    slow.call.blocks(),
+    exchanged.map(({ index }) => [index, 1, 3]),
+  );
+  t.deepEqual(
+    [fast, slow].map(({ call }) => call.written.flatMap(({ outcome }) => outcome?.step ?? [])),
+    [[0, 1], [0]],
+  );
+  t.deepEqual(run.waiting(), { step: 1, workers: [], waitedMs: 0 });
+  t.deepEqual(observer.blocks(), []);
+
+  const exposition = parseExposition(await instruments.registry.metrics());
+  const reads = (rank: string, le: string) =>
+    sampleValue(exposition, 'gradloom_read_staleness_steps_bucket', { rank, le });
+  t.is(reads('0', '0'), 0);
+  t.is(reads('0', '1'), 2 * exchanged.length);
+  t.is(reads('1', '0'), exchanged.length);
+  t.is(sampleValue(exposition, 'gradloom_read_staleness_max_steps', { run: 'r' }), 1);
+});
+
+test('ssp: a worker that does not read gets each block once, as it stands then, for its latest step', (t) => {
+  const { subscribe, train } = hostedRun({ ...clocked, consistency: 'asp', staleness: undefined });
+  const deaf = subscribe(0);
+  for (let step = 0; step < 5; step++) train(step);
+  train(0, 1);
+  t.is(deaf.call.unflushed, 4);
+  deaf.call.flush();
+  const late = deaf.call.blocks().slice(4);
+  t.true(late.length <= exchanged.length);
+  for (const [, step, version] of late) t.deepEqual([step, version], [5, 6]);
+});
+
+test('ssp: an observer that subscribes is refused, since it has no steps of its own', (t) => {
+  const { subscribe } = hostedRun(clocked);
+  t.throws(() => subscribe(), { message: /observers only fetch/ });
 });

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import test from 'ava';
 import fc from 'fast-check';
+import { OPTIMIZERS, type OptimizerSpec } from '../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../shared/random.js';
 import { layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
 import {
@@ -63,7 +64,7 @@ const anyRun = fc.record({
 });
 
 for (const codec of ['fp32', 'fp16', 'bf16'] as const)
-  for (const kind of ['sgd', 'momentum', 'adam'] as const)
+  for (const kind of OPTIMIZERS)
     test(`${kind} over ${codec} gives the same bits in every order, on 1 to 3 servers, with messages sent twice`, (t) => {
       const expected = new Map<number, Uint32Array>();
       fc.assert(
@@ -92,6 +93,36 @@ for (const codec of ['int8', 'topk', 'sign'] as const)
         t.deepEqual(bitsOfAll(trainMixed(spec, servers, seed, duplicates)), expected);
       }),
       { seed: 20_263, numRuns: 4 },
+    );
+  });
+
+const withRules: OptimizerSpec[] = [
+  { ...optimizerSpec('rmsprop', 1e-2), momentum: 0.9, centered: true } as OptimizerSpec,
+  {
+    ...optimizerSpec('adamw', 1e-2),
+    l1: 1e-3,
+    l2: 1e-2,
+    clipValue: 0.5,
+    schedule: { kind: 'cosine', warmupSteps: 2, decaySteps: 5, decayEnd: 0 },
+    groups: [
+      { match: '*/bias', weightDecay: 0 },
+      { match: 'out/*', learningRateScale: 0.1 },
+    ],
+  },
+];
+for (const optimizer of withRules)
+  test(`${optimizer.kind} with rules of every kind gives the same bits in every order`, (t) => {
+    const spec = makeSpec({ optimizer, workers: 3 });
+    const expected = bitsOfAll(trainInOrder(spec, 1));
+    t.notDeepEqual(
+      expected,
+      bitsOfAll(trainInOrder(makeSpec({ optimizer: optimizerSpec(optimizer.kind, 1e-2), workers: 3 }), 1)),
+    );
+    fc.assert(
+      fc.property(anyRun, ({ servers, seed, duplicates }) => {
+        t.deepEqual(bitsOfAll(trainMixed(spec, servers, seed, duplicates)), expected);
+      }),
+      { seed: 20_263, numRuns: 12 },
     );
   });
 

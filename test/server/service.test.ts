@@ -4,12 +4,14 @@ import { createServer } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import test, { type ExecutionContext } from 'ava';
 import { service as healthService } from 'grpc-health-check';
+import { reportTo } from '../../server/metrics.js';
 import type { RunningServer } from '../../server/server.js';
 import { Exchange } from '../../shared/client/exchange.js';
 import { describe, joinRun, status } from '../../shared/client/membership.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { CONTROL_MESSAGE_MAX_BYTES } from '../../shared/limits.js';
+import { createMetrics } from '../../shared/metrics/metrics.js';
 import { encodeBulk } from '../../shared/rpc/bulk.js';
 import { FIELD, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
@@ -43,7 +45,9 @@ async function assertLives(t: ExecutionContext, server: RunningServer): Promise<
 
 /** A server that holds a run of one worker which has joined and sent nothing. */
 async function serverWithRun(t: ExecutionContext, spec: RunSpec = single, run = 'held') {
-  const server = await openServer(t);
+  const counted: string[] = [];
+  const metrics = reportTo(createMetrics('server'));
+  const server = await openServer(t, { metrics: { ...metrics, refused: (code) => counted.push(code) } });
   const membership = await joinRun({
     address: server.address,
     run,
@@ -54,7 +58,7 @@ async function serverWithRun(t: ExecutionContext, spec: RunSpec = single, run = 
     onLost: () => undefined,
   });
   t.teardown(() => membership.leave());
-  return { server, membership };
+  return { server, membership, counted };
 }
 
 const wireOf = (kind: 'contribution' | 'initial', bulk: ReturnType<typeof bulkOf>) => ({ [kind]: bulk });
@@ -304,7 +308,19 @@ const refusals: [
     [
       ['no worker at all', 'run_spec', /1 to 1024 workers, got 0/, { workers: 0 }],
       ['an unknown codec', 'run_spec', /codec of fp32, fp16, bf16/, { codec: 77 }],
-      ['an unknown consistency', 'run_spec', /consistency bsp, got number 3/, { consistency: 3 }],
+      [
+        'an unknown consistency',
+        'run_spec',
+        /consistency of bsp, ssp, asp.*, got number 77/,
+        { consistency: 77 },
+      ],
+      ['a staleness under bsp', 'run_spec', /only with ssp, got it with bsp/, { staleness: 1 }],
+      [
+        'a staleness without end',
+        'run_spec',
+        /from 0 to 10000 with ssp, got 10001/,
+        { consistency: 2, staleness: 10_001 },
+      ],
       ['a job name without end', 'malformed', /at most 256 characters/, { job: 'j'.repeat(5000) }],
       [
         'an optimizer that nobody knows',
@@ -360,11 +376,12 @@ const refusals: [
 
 for (const [title, method, label, sentence, act] of refusals)
   test(`${title}: refused as ${label}, and the server lives on`, async (t) => {
-    const { server } = await serverWithRun(t);
+    const { server, counted } = await serverWithRun(t);
     const stream = openRaw(t, server.address, method);
     act(stream);
     const refusal = await stream.refusal();
     t.is(refusal.label, label);
+    t.deepEqual(counted, [label]);
     t.regex(refusal.sentence, sentence);
     t.is((await stream.status).code, grpc.status.OK);
     await assertLives(t, server);

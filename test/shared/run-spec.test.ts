@@ -1,8 +1,25 @@
 // A run's spec comes back from its wire form as it was.
 import test from 'ava';
-import { membershipService } from '../../shared/rpc/proto.js';
-import { fromWire, optimizerSpec, specDifference, toWire } from '../../shared/run-spec.js';
+import { CONSISTENCIES } from '../../shared/config/options.js';
+import { OPTIMIZERS, type OptimizerSpec } from '../../shared/optimizer/spec.js';
+import { membershipService, packageDefinition } from '../../shared/rpc/proto.js';
+import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
+import {
+  CONSISTENCY_IDS,
+  fromWire,
+  optimizerSpec,
+  type RunSpec,
+  specDifference,
+  toWire,
+} from '../../shared/run-spec.js';
 import { makeSpec } from '../helpers/shards.js';
+
+/** A spec as the keeper reads what a worker sent. */
+function overTheWire(spec: RunSpec): RunSpec {
+  const { requestSerialize, requestDeserialize } = membershipService.Work;
+  const report = requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never));
+  return fromWire(report.hello?.spec ?? null);
+}
 
 test('a spec over a lossy codec survives the wire, with the percentage of top-k', (t) => {
   for (const changes of [
@@ -12,9 +29,7 @@ test('a spec over a lossy codec survives the wire, with the percentage of top-k'
     { codec: 'sign', optimizer: optimizerSpec('momentum', 0.1) },
   ] as const) {
     const spec = makeSpec(changes);
-    const { requestSerialize, requestDeserialize } = membershipService.Work;
-    const report = requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never));
-    t.deepEqual(fromWire(report.hello?.spec ?? null), spec);
+    t.deepEqual(overTheWire(spec), spec);
   }
   const topk = makeSpec({ codec: 'topk', topKPercent: 0.1 });
   t.regex(
@@ -23,12 +38,182 @@ test('a spec over a lossy codec survives the wire, with the percentage of top-k'
   );
 });
 
-for (const kind of ['sgd', 'momentum', 'adam'] as const)
+for (const kind of OPTIMIZERS)
   for (const codec of ['fp32', 'fp16', 'bf16'] as const)
     test(`a spec with ${kind} over ${codec} survives the wire`, (t) => {
       const spec = makeSpec({ optimizer: optimizerSpec(kind, 0.003), codec, seed: -5 });
-      const { requestSerialize, requestDeserialize } = membershipService.Work;
-      const report = requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never));
-      t.deepEqual(fromWire(report.hello?.spec ?? null), spec);
-      t.is(specDifference(spec, fromWire(report.hello?.spec ?? null)), undefined);
+      t.deepEqual(overTheWire(spec), spec);
+      t.is(specDifference(spec, overTheWire(spec)), undefined);
     });
+
+const adamw = optimizerSpec('adamw', 0.003);
+const FULL: OptimizerSpec = {
+  ...adamw,
+  l1: 1e-5,
+  l2: 1e-4,
+  clipValue: 2,
+  schedule: { kind: 'cosine', warmupSteps: 10, decaySteps: 90, decayEnd: 0.1 },
+  groups: [
+    { match: '*/bias', weightDecay: 0, l1: 0, l2: 0 },
+    { match: 'embedd?ng', frozen: true },
+    { match: 'out/*', learningRateScale: 0.1 },
+  ],
+};
+
+test('regularization, clipping, schedule and groups survive the wire, zeros and gaps included', (t) => {
+  const spec = makeSpec({ optimizer: FULL });
+  t.deepEqual(overTheWire(spec), spec);
+  for (const schedule of [
+    { kind: 'constant', warmupSteps: 5 },
+    { kind: 'step', warmupSteps: 0, decaySteps: 30, decayRate: 0.5 },
+    { kind: 'polynomial', warmupSteps: 0, decaySteps: 30, decayEnd: 0, decayPower: 2 },
+  ] as const) {
+    const other = makeSpec({ optimizer: { ...FULL, schedule } });
+    t.deepEqual(overTheWire(other), other);
+  }
+});
+
+test('every part of an optimizer is compared, and the order of its fields is not', (t) => {
+  const spec = makeSpec({ optimizer: FULL });
+  const { kind, ...rest } = FULL;
+  const turned = Object.fromEntries(Object.entries({ ...rest, kind }).reverse()) as unknown as OptimizerSpec;
+  t.is(specDifference(spec, makeSpec({ optimizer: turned })), undefined);
+  for (const [changes, says] of [
+    [{ kind: 'lion' }, /the run's optimizer is adamw, got lion/],
+    [{ l1: 2e-5 }, /the run's optimizer's l1 is 0\.00001, got 0\.00002/],
+    [{ l2: undefined }, /the run's optimizer's l2 is 0\.0001, got none/],
+    [{ clipValue: 3 }, /clipValue is 2, got 3/],
+    [{ weightDecay: 0.02 }, /weightDecay is 0\.01, got 0\.02/],
+    [{ schedule: { ...FULL.schedule, decayEnd: 0.2 } }, /schedule\.decayEnd is 0\.1, got 0\.2/],
+    [{ schedule: undefined }, /schedule\.decayEnd is 0\.1, got none/],
+    [{ groups: FULL.groups?.toReversed() }, /group 1 is \{.*bias.*\}, got \{.*out.*\}/],
+    [{ groups: FULL.groups?.slice(0, 2) }, /group 3 is \{.*out.*\}, got none/],
+    [{ groups: [...(FULL.groups ?? []), { match: 'scale', l2: 0 }] }, /group 4 is none, got \{/],
+  ] as [object, RegExp][]) {
+    const other = makeSpec({ optimizer: { ...FULL, ...changes } as OptimizerSpec });
+    t.regex(specDifference(spec, other)?.sentence ?? '', says, JSON.stringify(changes));
+  }
+});
+
+const wrong: [title: string, optimizer: object, message: RegExp][] = [
+  ['a weight decay below 0', { ...adamw, weightDecay: -1 }, /a weight decay of 0 or more, got -1/],
+  ['an l1 of NaN', { ...adamw, l1: Number.NaN }, /l1 and l2 of 0 or more, got NaN and 0/],
+  ['an infinite l2', { ...adamw, l2: Number.POSITIVE_INFINITY }, /l1 and l2 of 0 or more/],
+  ['a negative clip', { ...adamw, clipValue: -2 }, /a value above 0 to clip at, got -2/],
+  [
+    'an rmsprop without epsilon',
+    { ...optimizerSpec('rmsprop', 0.1), epsilon: 0 },
+    /an epsilon of 1e-30 or more for rmsprop, got 0/,
+  ],
+  [
+    'an rmsprop with a decay of 1',
+    { ...optimizerSpec('rmsprop', 0.1), decay: 1 },
+    /a decay in \[0, 1\), got 1/,
+  ],
+  [
+    'an adagrad that starts below 0',
+    { ...optimizerSpec('adagrad', 0.1), initialAccumulator: -0.1 },
+    /an initial accumulator of 0 or more, got -0.1/,
+  ],
+  [
+    'a cosine without an end',
+    { ...adamw, schedule: { kind: 'cosine', warmupSteps: 0, decaySteps: 0, decayEnd: 0 } },
+    /decay steps of 1 or more for the schedule cosine, got 0/,
+  ],
+  [
+    'steps that do not fall',
+    { ...adamw, schedule: { kind: 'step', warmupSteps: 0, decaySteps: 5, decayRate: 1 } },
+    /a decay rate between 0 and 1, got 1/,
+  ],
+  [
+    'a group that matches nothing',
+    { ...adamw, groups: [{ match: 'gamma', l2: 0 }] },
+    /group 1 \('gamma'\): expected to take/,
+  ],
+  [
+    'a group of state',
+    { ...adamw, groups: [{ match: 'norm/*', l2: 0 }] },
+    /group 1 \('norm\/\*'\): expected to take/,
+  ],
+  [
+    'a group behind one that takes all',
+    {
+      ...adamw,
+      groups: [
+        { match: '*', l2: 0 },
+        { match: 'dense/*', l2: 1 },
+      ],
+    },
+    /group 2 \('dense\/\*'\): expected to take/,
+  ],
+  [
+    'a group that freezes what is trained',
+    { ...adamw, groups: [{ match: 'dense/*', frozen: true }] },
+    /'dense\/kernel' to be frozen/,
+  ],
+  [
+    'a group that freezes and more',
+    { ...adamw, groups: [{ match: 'embedding', frozen: true, l2: 1 }] },
+    /no other rule beside frozen/,
+  ],
+  [
+    'a group without rules',
+    { ...adamw, groups: [{ match: 'dense/*' }] },
+    /at least one of learningRateScale/,
+  ],
+  [
+    'a group without a learning rate',
+    { ...adamw, groups: [{ match: 'dense/*', learningRateScale: 0 }] },
+    /learningRateScale above 0/,
+  ],
+  [
+    'a decay of weights where the optimizer has none',
+    { ...optimizerSpec('adam', 0.1), groups: [{ match: 'dense/*', weightDecay: 0.1 }] },
+    /adamw or lion for a weightDecay, got adam/,
+  ],
+  [
+    'groups without end',
+    { ...adamw, groups: Array.from({ length: 65 }, () => ({ match: '*', l2: 1 })) },
+    /at most 64 groups, got 65/,
+  ],
+  ['a pattern without end', { ...adamw, groups: [{ match: '*'.repeat(257), l2: 1 }] }, /1 to 256 characters/],
+];
+for (const [title, optimizer, message] of wrong)
+  test(`${title} is refused from the wire`, (t) => {
+    const error = t.throws(() => overTheWire(makeSpec({ optimizer: optimizer as OptimizerSpec })), {
+      instanceOf: Refused,
+      message,
+    });
+    t.is(error?.code, RefusalCode.REFUSAL_CODE_RUN_SPEC);
+  });
+for (const clocked of [
+  { consistency: 'ssp', staleness: 0 },
+  { consistency: 'ssp', staleness: 7 },
+  { consistency: 'asp' },
+] as const)
+  test(`a spec with ${JSON.stringify(clocked)} survives the wire`, (t) => {
+    const spec = makeSpec(clocked);
+    const { requestSerialize, requestDeserialize } = membershipService.Work;
+    const report = requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never));
+    const back = fromWire(report.hello?.spec ?? null);
+    t.deepEqual(back, spec);
+    t.is(specDifference(spec, back), undefined);
+    t.regex(specDifference(makeSpec(), back)?.sentence ?? '', /consistency is bsp, got (ssp|asp)/);
+  });
+
+test('workers whose bounds differ are told both', (t) => {
+  const ours = makeSpec({ consistency: 'ssp', staleness: 2 });
+  t.regex(specDifference(ours, { ...ours, staleness: 3 })?.sentence ?? '', /staleness is 2, got 3/);
+});
+
+test('the consistencies of the options, the spec and the proto are the same', (t) => {
+  const { type } = packageDefinition['gradloom.v1.Consistency'] as unknown as {
+    type: { value: { name: string; number: number }[] };
+  };
+  const ids = Object.fromEntries(CONSISTENCIES.map((name) => [name, CONSISTENCY_IDS[name]]));
+  t.deepEqual(ids, { ...CONSISTENCY_IDS });
+  t.deepEqual(
+    Object.fromEntries(type.value.slice(1).map(({ name, number }) => [name, number])),
+    Object.fromEntries(Object.entries(ids).map(([name, id]) => [`CONSISTENCY_${name.toUpperCase()}`, id])),
+  );
+});

@@ -60,6 +60,8 @@ for (const { name, make } of [
   { name: 'sgd', make: () => tf.train.sgd(0.1) },
   { name: 'momentum', make: () => tf.train.momentum(0.05, 0.9) },
   { name: 'adam', make: () => tf.train.adam(0.01) },
+  { name: 'adagrad', make: () => tf.train.adagrad(0.05) },
+  { name: 'rmsprop', make: () => tf.train.rmsprop(0.01, 0.8, 0.5, 1e-4) },
 ]) {
   test.serial(`one worker in fp32 with ${name} trains as tf.js does on the same batches`, async (t) => {
     const server = await startTestServer(t);
@@ -146,10 +148,51 @@ test.serial(
       instanceOf: UserError,
       message: /compile/,
     });
-    made.compile({ optimizer: tf.train.rmsprop(0.1), loss: 'categoricalCrossentropy' });
+    made.compile({ optimizer: tf.train.adadelta(0.1), loss: 'categoricalCrossentropy' });
     await t.throwsAsync(fitOnMesh(made, { xs, ys }, { join: '127.0.0.1:1' }), {
       instanceOf: UserError,
-      message: /RMSProp/,
+      message: /Adadelta/,
+    });
+  },
+);
+
+test.serial(
+  'ssp: one worker ends with the bits of bsp, two end alike, and a bound alone is refused',
+  async (t) => {
+    const server = await startTestServer(t);
+    const { xs, ys } = data();
+    const run = async (options: Partial<Parameters<typeof fitOnMesh>[2]>) => {
+      const made = withKeyedWeights(SEED, () =>
+        sequential({
+          name: 'clocked',
+          layers: [
+            layers.dense({ name: 'clocked-in', inputShape: [6], units: 6, activation: 'relu' }),
+            layers.batchNormalization({ name: 'clocked-norm' }),
+            layers.dense({ name: 'clocked-out', units: 3, activation: 'softmax' }),
+          ],
+        }),
+      );
+      made.compile({ optimizer: tf.train.adam(0.01), loss: 'categoricalCrossentropy' });
+      const common = {
+        join: server.address,
+        epochs: EPOCHS,
+        batchSize: BATCH,
+        seed: SEED,
+        validationData: { xs, ys },
+      };
+      return fitOnMesh(made, { xs, ys }, { ...common, ...options });
+    };
+    const ssp = { consistency: 'ssp', staleness: 0 } as const;
+    const expected = await run({});
+    const alone = await run(ssp);
+    t.is(alone.weightsSha256, expected.weightsSha256);
+    t.deepEqual(alone.history, expected.history);
+    const both = await Promise.all([0, 1].map(() => run({ ...ssp, staleness: 2, workers: 2 })));
+    t.is(both[0].weightsSha256, both[1].weightsSha256);
+    t.deepEqual(both[0].history.val_loss, both[1].history.val_loss);
+    await t.throwsAsync(run({ staleness: 2 }), {
+      instanceOf: UserError,
+      message: /only with ssp, got it with bsp/,
     });
   },
 );

@@ -79,6 +79,17 @@ export class Display {
             `step ${event.step} was skipped: the gradients of ${event.notFinite.map((rank) => `worker ${rank}`).join(', ')} were not finite`,
           );
         return this.#step(event);
+      case 'awaiting-run':
+        return this.#once('awaiting', `waits for a run at ${event.keeper}`);
+      case 'observing':
+        return this.#once('observing', `run     ${event.run}: evaluated every ${event.everySteps} steps`);
+      case 'evaluation':
+        return this.#line(
+          `step ${count(event.step)}  test accuracy ${percent(event.accuracy)}, loss ${event.loss.toFixed(4)} on ${count(event.records)} records` +
+            `${event.skew > 0 ? `, parameters up to ${event.skew} steps apart` : ''}  (${event.seconds.toFixed(1)} s)`,
+        );
+      case 'finished-observing':
+        return this.#line(`Done: run ${event.run} has ended.`);
       case 'epoch':
         this.#test = `test accuracy ${percent(event.accuracy)}, loss ${event.loss.toFixed(4)}`;
         return this.#line(
@@ -106,17 +117,18 @@ export class Display {
     if (!start) return;
     const rate = event.seconds / event.step;
     // What fp32 would have taken, over what was sent.
-    const smaller = (start.parameters * 4 * event.step) / Math.max(1, event.bytesPushed);
+    const smaller = (4 * event.elementsPushed) / Math.max(1, event.bytesPushed);
+    const whose = event.worker === undefined ? '' : ` of worker ${event.worker}`;
     const perSecond = (event.bytesPushed + event.bytesPulled) / event.seconds;
     const line =
-      `epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  loss ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}  ` +
-      `${count(event.samplesPerSecond)} samples/s  wire ${size(perSecond)}/s, ${smaller.toFixed(1)}× smaller than fp32  ETA ${duration((event.steps - event.step) * rate)}`;
+      `epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  loss${whose} ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}  ` +
+      `${count(event.samplesPerSecond)} samples/s${whose}  wire ${size(perSecond)}/s, ${smaller.toFixed(1)}× smaller than fp32  ETA ${duration((event.steps - event.step) * rate)}`;
     if (!this.#live) return this.#progress(line, event.step === event.steps);
     this.#live(
       [
         `${bar(event.step / event.steps)} ${percent(event.step / event.steps)}  epoch ${event.epoch}/${start.epochs}  step ${count(event.step)}/${count(event.steps)}  ETA ${duration((event.steps - event.step) * rate)}`,
-        `loss ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}${this.#test ? `  (${this.#test})` : ''}`,
-        `${count(event.samplesPerSecond)} samples/s  on the wire ${size(perSecond)}/s a worker, ${smaller.toFixed(1)}× smaller than fp32`,
+        `loss${whose} ${event.loss.toFixed(4)}  accuracy ${percent(event.accuracy)}${this.#test ? `  (${this.#test})` : ''}`,
+        `${count(event.samplesPerSecond)} samples/s${whose}  on the wire ${size(perSecond)}/s a worker, ${smaller.toFixed(1)}× smaller than fp32`,
       ].join('\n'),
     );
   }

@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads';
 import { type BlockLayout, layoutBlocks } from '../../shared/blocks/blocks.js';
 import { elementsOf } from '../../shared/blocks/manifest.js';
+import type { Bytes } from '../../shared/client/membership.js';
 import { residualBytes } from '../../shared/client/residuals.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
@@ -15,6 +16,8 @@ import {
   type FromThread,
   PHASES,
   type Phase,
+  type Pulled,
+  type ServeOptions,
   type StepPhases,
   type Stepped,
   type ThreadData,
@@ -32,9 +35,18 @@ export interface ExchangeClientOptions {
   label: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
+  /** A node with both roles: the module of its exchange thread, and what its server is started with. */
+  peer?: Peer;
+  /** The server of this node is in the mesh, at this address. */
+  onServing?(address: string): void;
   onReady(metrics: string): void;
   onWelcome(welcome: WorkerWelcome__Output): void;
   onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+}
+
+export interface Peer {
+  readonly thread: URL;
+  readonly serve: ServeOptions;
 }
 
 export interface Started {
@@ -87,8 +99,9 @@ export class ExchangeClient {
       label,
       peerDeadlineMs,
       metrics,
+      serve: options.peer?.serve,
     };
-    this.#thread = new Worker(new URL('./thread.js', import.meta.url), {
+    this.#thread = new Worker(options.peer?.thread ?? new URL('./thread.js', import.meta.url), {
       workerData,
       resourceLimits: { maxYoungGenerationSizeMb: EXCHANGE_YOUNG_MAX_MIB },
     });
@@ -156,7 +169,7 @@ export class ExchangeClient {
     return this.#ask({ kind: 'pull', step });
   }
 
-  pullMasters(step: number): Promise<void> {
+  pullMasters(step: number): Promise<Pulled> {
     return this.#ask({ kind: 'masters', step });
   }
 
@@ -183,9 +196,9 @@ export class ExchangeClient {
     return this.#ask({ kind: 'cache', hits, misses });
   }
 
-  /** Says that this worker is done; resolves when the run has ended. */
-  done(): Promise<void> {
-    return this.#ask({ kind: 'done' });
+  /** Says that this worker is done; resolves to what all workers moved when the run has ended. */
+  done(bytes: Bytes): Promise<Bytes> {
+    return this.#ask({ kind: 'done', ...bytes });
   }
 
   /** Leaves the run, whatever its state, and ends the thread. */
@@ -225,6 +238,8 @@ export class ExchangeClient {
 
   #receive(message: FromThread, options: ExchangeClientOptions): void {
     switch (message.kind) {
+      case 'serving':
+        return options.onServing?.(message.address);
       case 'ready':
         return options.onReady(message.metrics);
       case 'welcome':

@@ -1,6 +1,7 @@
 // What the training thread and the exchange thread say to each other. Tensors do not travel here: they lie in
 // memory that both see.
 
+import type { Bytes } from '../../shared/client/membership.js';
 import type { WasmMemory } from '../../shared/kernels/webassembly.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
@@ -25,6 +26,17 @@ export interface ThreadData {
   label: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
+  /** A node with both roles: what its server is started with. */
+  serve?: ServeOptions;
+}
+
+export interface ServeOptions {
+  /** HOST:PORT; port 0 picks a free one. */
+  listen: string;
+  advertise?: string;
+  /** HOST:PORT of the keeper; without it this node is the keeper. */
+  join?: string;
+  memoryBytes: number;
 }
 
 export interface StepPhases {
@@ -41,7 +53,7 @@ export type ToThread =
   | { kind: 'step'; epoch: number; samples: number; lossSum: number; correct: number; phases: StepPhases }
   | { kind: 'evaluation'; step: number; records: number; lossSum: number; correct: number }
   | { kind: 'cache'; hits: number; misses: number }
-  | { kind: 'done' }
+  | ({ kind: 'done' } & Bytes)
   | { kind: 'leave' };
 
 export interface Stepped {
@@ -56,13 +68,23 @@ export interface Stepped {
   decodeSeconds: number;
   bytesPushed: number;
   bytesPulled: number;
+  elementsPushed: number;
+}
+
+export interface Pulled {
+  /** Updates applied to the model: under ssp and asp each worker's contributions are one. */
+  updates: number;
 }
 
 export type FromThread =
+  | { kind: 'serving'; address: string }
   | { kind: 'ready'; metrics: string }
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
   | { kind: 'started'; run: string; rank: number; servers: number; workers: number }
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
-  | { kind: 'answer'; answer: Stepped | { loss: number; accuracy: number; records: number } | undefined };
+  | {
+      kind: 'answer';
+      answer: Stepped | Bytes | Pulled | { loss: number; accuracy: number; records: number } | undefined;
+    };

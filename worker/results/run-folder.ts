@@ -3,12 +3,15 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isSystemError, reason, writeFileAtomic } from '../../shared/atomic-file.js';
 import { UserError } from '../../shared/errors.js';
+import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
 
 export interface RunFolder {
   readonly id: string;
   /** Absolute, like all below. */
   readonly path: string;
   readonly config: string;
+  /** What the servers ran, all of it: the job's groups and defaults included. */
+  readonly optimizer: string;
   readonly summary: string;
   readonly curveCsv: string;
   readonly curveSvg: string;
@@ -60,11 +63,17 @@ export async function writeConfig(
   await writeFileAtomic(folder.config, [`${JSON.stringify(plain, null, 2)}\n`]);
 }
 
+/** Writes the run's optimizer as the servers have it. */
+export async function writeOptimizer(folder: RunFolder, optimizer: OptimizerSpec): Promise<void> {
+  await writeFileAtomic(folder.optimizer, [`${JSON.stringify(optimizer, null, 2)}\n`]);
+}
+
 function layout(id: string, path: string): RunFolder {
   return {
     id,
     path,
     config: join(path, 'config.json'),
+    optimizer: join(path, 'optimizer.json'),
     summary: join(path, 'summary.json'),
     curveCsv: join(path, 'loss.csv'),
     curveSvg: join(path, 'loss.svg'),

@@ -16,7 +16,7 @@ export interface Summary {
   consistency: string;
   codec: string;
   epochs: number;
-  /** Optimizer updates, skipped ones not counted. */
+  /** Optimizer updates, skipped ones not counted; under ssp and asp each worker's steps are updates of their own. */
   steps: number;
   /** Training samples that contributed, over all workers. */
   samples: number;

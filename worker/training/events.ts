@@ -1,7 +1,23 @@
 // What a worker says while it trains: the JSON lines of --json, and what the display and the curve are made of.
 
 export type TrainEvent =
-  | { event: 'ready'; role: 'worker'; metrics: string }
+  /** A node with both roles: others reach its server here. */
+  | { event: 'serving'; address: string }
+  | { event: 'ready'; role: 'worker' | 'evaluator'; metrics: string }
+  /** An evaluator: there is no such run yet. */
+  | { event: 'awaiting-run'; keeper: string; run: string }
+  | { event: 'observing'; run: string; label: string; everySteps: number }
+  /** Of the test set, on the masters after `step` steps; skew 0: the same on all servers. */
+  | {
+      event: 'evaluation';
+      step: number;
+      skew: number;
+      loss: number;
+      accuracy: number;
+      records: number;
+      seconds: number;
+    }
+  | { event: 'finished-observing'; run: string }
   | { event: 'backend'; backend: string; why: string }
   | { event: 'data'; name: string; warm: boolean; train: number; test: number; seconds: number }
   | { event: 'preparing'; done: number; total: number; phase: string }
@@ -28,9 +44,11 @@ export type TrainEvent =
   | {
       event: 'step';
       epoch: number;
-      /** Steps done. */
+      /** Steps done; under ssp and asp by this worker. */
       step: number;
       steps: number;
+      /** Under ssp and asp: the rank whose own step this is; loss, accuracy and samplesPerSecond are then its own. */
+      worker?: number;
       loss: number;
       accuracy: number;
       skipped: boolean;
@@ -40,6 +58,8 @@ export type TrainEvent =
       /** Payload of this worker since the start. */
       bytesPushed: number;
       bytesPulled: number;
+      /** Numbers that the pushed payload stands for. */
+      elementsPushed: number;
     }
   | {
       event: 'epoch';

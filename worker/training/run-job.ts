@@ -2,15 +2,14 @@
 // binary does between its options and its exit status.
 import { setBackend } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { pairFault } from '../../shared/codec/allowed-pairs.js';
+import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
-import type { OptimizerSpec } from '../../shared/run-spec.js';
-import { optimizerSpec } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
+import type { ServeOptions } from '../exchange/messages.js';
 import type { DataShape, Job, Loss } from '../job.js';
 import { loadJob } from '../load-job.js';
 import { withKeyedWeights } from '../model/keyed-math-random.js';
@@ -18,8 +17,10 @@ import { readTensors, tensorsOf } from '../model/model-tensors.js';
 import { CurveFile } from '../results/curve-file.js';
 import { drawCurve } from '../results/curve-picture.js';
 import { saveLayersModel } from '../results/layers-model.js';
-import { createRunFolder, type RunFolder, writeConfig } from '../results/run-folder.js';
+import { createRunFolder, type RunFolder, writeConfig, writeOptimizer } from '../results/run-folder.js';
 import { type Summary, writeSummary } from '../results/summary.js';
+import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
+import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
 import { train } from './train.js';
@@ -31,6 +32,17 @@ export interface RunJobOptions {
   onEvent(event: TrainEvent): void;
   onNotice(sentence: string): void;
   signal: AbortSignal;
+  /** Module of the exchange thread of a node with both roles, for --serve. */
+  peerThread: URL;
+}
+
+function serveOptions({ listen, advertise, join, memoryBytes }: WorkerOptions): ServeOptions {
+  return {
+    listen: formatAddress(listen),
+    advertise: advertise && formatAddress(advertise),
+    join: join && formatAddress(join),
+    memoryBytes,
+  };
 }
 
 /** The job's model with its first weights. Throws UserError where the job's own code fails. */
@@ -61,7 +73,8 @@ function lossOf({ loss }: Job, name: string): Loss {
 }
 
 /** Trains a job as one worker of a run. Throws UserError, Refused or RunError, or the signal's reason. */
-export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJobOptions): Promise<void> {
+export async function runJob(runOptions: RunJobOptions): Promise<void> {
+  const { options, plain, onEvent, onNotice, signal } = runOptions;
   const job = await loadJob(options.job);
   const fault = pairFault(options.codec, options.optimizer ?? job.optimizer.kind, options.consistency);
   if (fault) throw new UserError(`--codec: ${fault}`);
@@ -86,13 +99,12 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
     seconds,
   });
 
-  const optimizer: OptimizerSpec = optimizerSpec(
-    options.optimizer ?? job.optimizer.kind,
-    options.learningRate ?? job.optimizer.learningRate,
-  );
   const epochs = options.epochs ?? job.epochs;
   const model = buildModel(job, options, dataset);
   const data = imageData(dataset, options.batch, options.seed);
+  const optimizer = compileOptimizer(job.optimizer, options, epochs * data.stepsPerEpoch(options.batch));
+  const whole = codecFault(options.codec, optimizer, options.consistency);
+  if (whole) throw new UserError(`--codec: ${whole}`);
   let folder: RunFolder | undefined;
   let curve: CurveFile | undefined;
   let rank = -1;
@@ -119,6 +131,20 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       if (event.event === 'epoch')
         curve?.append({ step, epoch, split: 'test', loss, accuracy, seconds: event.seconds });
     };
+    if (options.evaluate)
+      return await evaluate({
+        model,
+        loss: lossOf(job, options.job),
+        groups: optimizer.groups,
+        data,
+        join: options.join ? formatAddress(options.join) : '',
+        run: options.run ?? '',
+        everySteps: options.everySteps,
+        peerDeadlineMs: options.peerDeadlineMs,
+        metrics: metricsAddress({ metrics: options.metrics }),
+        onEvent,
+        signal,
+      });
     const result = await train({
       job: job.name,
       model,
@@ -132,11 +158,16 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       topKPercent: options.topKPercent,
       rounding: options.rounding,
       consistency: options.consistency,
+      staleness: options.staleness,
       seed: options.seed,
-      join: formatAddress(options.join),
+      join: options.join ? formatAddress(options.join) : '',
+      peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
       run: options.run ?? '',
       peerDeadlineMs: options.peerDeadlineMs,
-      metrics: metricsAddress({ metrics: options.metrics }),
+      metrics: metricsAddress({
+        metrics: options.metrics,
+        listen: options.serve ? options.listen : undefined,
+      }),
       onEvent: record,
       signal,
       async onStart(started) {
@@ -145,10 +176,10 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
         await writeConfig(folder, {
           ...plain,
           epochs,
-          optimizer: optimizer.kind,
-          'learning-rate': optimizer.learningRate,
+          ...optimizerFlags(optimizer),
           backend: backend.name,
         });
+        await writeOptimizer(folder, optimizer);
         curve = await CurveFile.open(folder.curveCsv);
       },
     });
@@ -173,7 +204,7 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       folder.curveCsv,
       folder.curveSvg,
       `${job.name}: loss and accuracy`,
-      `${result.servers} servers, ${result.workers} workers, ${options.consistency}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+      `${result.servers} servers, ${result.workers} workers, ${options.consistency}${options.staleness === undefined ? '' : ` (staleness ${options.staleness})`}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
     );
     const summary: Summary = {
       run: result.run,
@@ -192,9 +223,8 @@ export async function runJob({ options, plain, onEvent, onNotice, signal }: RunJ
       trainSeconds: result.trainSeconds,
       samplesPerSecond: result.samples / result.trainSeconds,
       phaseSeconds: result.phaseSeconds,
-      // Every worker pushes and pulls the same number of bytes, whatever its share of the batch.
-      bytesPushed: result.bytesPushed * result.workers,
-      bytesPulled: result.bytesPulled * result.workers,
+      bytesPushed: result.bytesPushed,
+      bytesPulled: result.bytesPulled,
       bytesRetried: 0,
       weightsSha256: result.weightsSha256,
       modelPath: folder.model,

@@ -7,8 +7,9 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { TOPK_PERCENT_DEFAULT } from '../../shared/codec/topk.js';
 import { UserError } from '../../shared/errors.js';
-import type { OptimizerSpec, RunSpec } from '../../shared/run-spec.js';
-import { ExchangeClient } from '../exchange/exchange-client.js';
+import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
+import { type ConsistencyName, isClocked, type OptimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
@@ -44,10 +45,14 @@ export interface TrainOptions {
   topKPercent?: number;
   /** Codec int8: how contributions are rounded; to nearest by default. */
   rounding?: 'nearest' | 'stochastic';
-  consistency: 'bsp';
+  consistency: ConsistencyName;
+  /** Only with ssp. */
+  staleness?: number;
   seed: number;
-  /** HOST:PORT of the keeper. */
+  /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
+  /** A node with both roles. */
+  peer?: Peer;
   run: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
@@ -63,13 +68,15 @@ export interface TrainResult {
   rank: number;
   servers: number;
   workers: number;
-  /** Updates applied. */
+  /** Updates applied: under ssp and asp each worker's steps are updates of their own. */
   steps: number;
+  /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
   accuracy: number;
   loss: number;
   trainSeconds: number;
   phaseSeconds: Record<string, number>;
+  /** Of all workers. */
   bytesPushed: number;
   bytesPulled: number;
   weightsSha256: string;
@@ -80,7 +87,9 @@ const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply'] as 
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { model, data, globalBatch, workers, epochs, seed, onEvent, signal } = options;
-  const tensors = tensorsOf(model);
+  const tensors = freezeGroups(tensorsOf(model), options.optimizer.groups);
+  const fault = groupsFault(options.optimizer, tensors);
+  if (fault) throw new UserError(`optimizer.groups: ${fault}`);
   const stepsPerEpoch = data.stepsPerEpoch(globalBatch);
   if (stepsPerEpoch < 1)
     throw new UserError(
@@ -95,6 +104,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
     optimizer: options.optimizer,
     consistency: options.consistency,
+    ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec: options.codec,
     ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
@@ -110,6 +120,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     {
       spec,
       join: options.join,
+      peer: options.peer,
+      onServing: (address) => onEvent({ event: 'serving', address }),
       run: options.run,
       label: `${hostname()}:${process.pid}`,
       peerDeadlineMs: options.peerDeadlineMs,
@@ -147,7 +159,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       (typeof PHASE_NAMES)[number],
       number
     >;
-    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, trainSeconds: 0 };
+    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
+    const clocked = isClocked(spec);
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
@@ -179,7 +192,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           phases,
         });
         const t3 = performance.now();
-        if (!stepped.skipped) assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
+        // With a clock of its own a worker reads after every step, so that what it has is never too old.
+        if (!stepped.skipped || clocked)
+          assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
         seconds.encode += stepped.encodeSeconds;
@@ -188,8 +203,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         seconds.apply += (performance.now() - t3) / 1000;
         totals.pushed += stepped.bytesPushed;
         totals.pulled += stepped.bytesPulled;
+        totals.elementsPushed += stepped.elementsPushed;
         if (!stepped.skipped) {
-          totals.steps++;
+          if (!clocked) totals.steps++;
           totals.samples += stepped.samples;
         }
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
@@ -200,12 +216,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           steps: epochs * stepsPerEpoch,
           loss: stepped.loss,
           accuracy: stepped.accuracy,
+          ...(clocked ? { worker: rank } : {}),
           skipped: stepped.skipped,
           notFinite: stepped.notFinite,
           samplesPerSecond: totals.samples / elapsed,
           seconds: elapsed,
           bytesPushed: totals.pushed,
           bytesPulled: totals.pulled,
+          elementsPushed: totals.elementsPushed,
         });
       }
       totals.trainSeconds += (performance.now() - epochStarted) / 1000;
@@ -214,9 +232,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const step = epoch * stepsPerEpoch;
       client.progress(step, 'evaluate');
       // Between evaluations nobody waits at the end of an epoch, so one version is to be had only at the last one.
+      // At an evaluation everybody does, also with clocks of their own: nobody goes on before all have given theirs.
       const isLast = epoch === epochs;
       if (data.hasTest || isLast) {
-        await client.pullMasters(step);
+        const { updates } = await client.pullMasters(step);
+        if (clocked) totals.steps = updates;
         assignTensors(tensors, (index) => client.masters(index));
       }
       const share = { records: 0, lossSum: 0, correct: 0 };
@@ -250,7 +270,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const values = client.masters(index);
       hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
-    await client.done();
+    const moved = await client.done({ bytesPushed: totals.pushed, bytesPulled: totals.pulled });
     const count = epochs * stepsPerEpoch;
     return {
       run,
@@ -258,13 +278,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       servers,
       workers,
       steps: totals.steps,
-      samples: totals.samples,
+      samples: clocked ? Math.round((totals.steps * globalBatch) / workers) : totals.samples,
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
       phaseSeconds: Object.fromEntries(PHASE_NAMES.map((name) => [name, seconds[name] / count])),
-      bytesPushed: totals.pushed,
-      bytesPulled: totals.pulled,
+      ...moved,
       weightsSha256: hash.digest('hex'),
     };
   } finally {

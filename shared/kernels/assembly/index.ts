@@ -4,8 +4,11 @@
 // Each kernel has a plain twin in ../plain/ that gives the same bits.
 
 export { addBf16, addF16, addF32, copyBytes, scaleF32 } from './accumulate';
+export { adagrad, rmsprop } from './adaptive';
 export { packBf16, packF16, unpackBf16, unpackF16 } from './convert';
+export { adamw, lambDirection, lion } from './decoupled';
 export { adam, momentum, sgd } from './optimize';
+export { prepareGradient } from './prepare';
 export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
 export { absmaxOfSumBits, addI8, packI8, packRandomI8, sumF32, unpackI8 } from './int8';
 export { addSign, packSign, unpackSign } from './sign';

@@ -11,13 +11,13 @@ const SMALLEST_NORMAL: f32 = reinterpret<f32>(0x00800000);
 
 // @ts-ignore: decorator
 @inline
-function read(pointer: usize, tail: bool): v128 {
+export function read(pointer: usize, tail: bool): v128 {
   return tail ? v128.load_splat<u32>(pointer) : v128.load(pointer);
 }
 
 // @ts-ignore: decorator
 @inline
-function write(pointer: usize, x: v128, tail: bool): void {
+export function write(pointer: usize, x: v128, tail: bool): void {
   if (tail) v128.store_lane<u32>(pointer, x, 0);
   else v128.store(pointer, x);
 }
@@ -25,13 +25,13 @@ function write(pointer: usize, x: v128, tail: bool): void {
 /** Zero in place of denormals. */
 // @ts-ignore: decorator
 @inline
-function flush(x: v128): v128 {
+export function flush(x: v128): v128 {
   return v128.andnot(x, f32x4.lt(f32x4.abs(x), f32x4.splat(SMALLEST_NORMAL)));
 }
 
 // @ts-ignore: decorator
 @inline
-function larger(largest: v128, x: v128): v128 {
+export function larger(largest: v128, x: v128): v128 {
   return i32x4.max_s(largest, v128.and(x, i32x4.splat(0x7fffffff)));
 }
 

@@ -7,12 +7,12 @@ const { abs, fround, sqrt } = Math;
 const SMALLEST_NORMAL = 2 ** -126;
 
 /** Zero in place of a denormal. */
-function flush(x: number): number {
+export function flush(x: number): number {
   return abs(x) < SMALLEST_NORMAL ? 0 : x;
 }
 
 /** The larger of a running maximum and |x|; once NaN, always NaN. */
-function larger(largest: number, x: number): number {
+export function larger(largest: number, x: number): number {
   const magnitude = abs(x);
   return largest >= magnitude || Number.isNaN(largest) ? largest : magnitude;
 }

@@ -10,12 +10,14 @@ import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Out
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
 import type { MembershipClient as _gradloom_v1_MembershipClient, MembershipDefinition as _gradloom_v1_MembershipDefinition } from './gradloom/v1/Membership.js';
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
+import type { ParameterGroup as _gradloom_v1_ParameterGroup, ParameterGroup__Output as _gradloom_v1_ParameterGroup__Output } from './gradloom/v1/ParameterGroup.js';
 import type { PrepareRun as _gradloom_v1_PrepareRun, PrepareRun__Output as _gradloom_v1_PrepareRun__Output } from './gradloom/v1/PrepareRun.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
 import type { RunDone as _gradloom_v1_RunDone, RunDone__Output as _gradloom_v1_RunDone__Output } from './gradloom/v1/RunDone.js';
 import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _gradloom_v1_RunPrepared__Output } from './gradloom/v1/RunPrepared.js';
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
 import type { RunStatus as _gradloom_v1_RunStatus, RunStatus__Output as _gradloom_v1_RunStatus__Output } from './gradloom/v1/RunStatus.js';
+import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _gradloom_v1_ServerHello__Output } from './gradloom/v1/ServerHello.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
 import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _gradloom_v1_ServerOrder__Output } from './gradloom/v1/ServerOrder.js';
@@ -55,6 +57,7 @@ export interface ProtoGrpcType {
       Membership: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_MembershipClient> & { service: _gradloom_v1_MembershipDefinition }
       Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
       OptimizerKind: EnumTypeDefinition
+      ParameterGroup: MessageTypeDefinition<_gradloom_v1_ParameterGroup, _gradloom_v1_ParameterGroup__Output>
       PrepareRun: MessageTypeDefinition<_gradloom_v1_PrepareRun, _gradloom_v1_PrepareRun__Output>
       Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
       RefusalCode: EnumTypeDefinition
@@ -62,6 +65,8 @@ export interface ProtoGrpcType {
       RunPrepared: MessageTypeDefinition<_gradloom_v1_RunPrepared, _gradloom_v1_RunPrepared__Output>
       RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
       RunStatus: MessageTypeDefinition<_gradloom_v1_RunStatus, _gradloom_v1_RunStatus__Output>
+      Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
+      ScheduleKind: EnumTypeDefinition
       ServerHello: MessageTypeDefinition<_gradloom_v1_ServerHello, _gradloom_v1_ServerHello__Output>
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
       ServerOrder: MessageTypeDefinition<_gradloom_v1_ServerOrder, _gradloom_v1_ServerOrder__Output>

@@ -7,6 +7,7 @@ import type { Fetch as _gradloom_v1_Fetch, Fetch__Output as _gradloom_v1_Fetch__
 import type { Hello as _gradloom_v1_Hello, Hello__Output as _gradloom_v1_Hello__Output } from './gradloom/v1/Hello.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
+import type { ParameterGroup as _gradloom_v1_ParameterGroup, ParameterGroup__Output as _gradloom_v1_ParameterGroup__Output } from './gradloom/v1/ParameterGroup.js';
 import type { ParametersClient as _gradloom_v1_ParametersClient, ParametersDefinition as _gradloom_v1_ParametersDefinition } from './gradloom/v1/Parameters.js';
 import type { PullMessage as _gradloom_v1_PullMessage, PullMessage__Output as _gradloom_v1_PullMessage__Output } from './gradloom/v1/PullMessage.js';
 import type { PullReady as _gradloom_v1_PullReady, PullReady__Output as _gradloom_v1_PullReady__Output } from './gradloom/v1/PullReady.js';
@@ -17,6 +18,7 @@ import type { PushReady as _gradloom_v1_PushReady, PushReady__Output as _gradloo
 import type { PushReply as _gradloom_v1_PushReply, PushReply__Output as _gradloom_v1_PushReply__Output } from './gradloom/v1/PushReply.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
+import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
 import type { StepHeader as _gradloom_v1_StepHeader, StepHeader__Output as _gradloom_v1_StepHeader__Output } from './gradloom/v1/StepHeader.js';
 import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from './gradloom/v1/StepOutcome.js';
@@ -42,6 +44,7 @@ export interface ProtoGrpcType {
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
       Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
       OptimizerKind: EnumTypeDefinition
+      ParameterGroup: MessageTypeDefinition<_gradloom_v1_ParameterGroup, _gradloom_v1_ParameterGroup__Output>
       Parameters: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_ParametersClient> & { service: _gradloom_v1_ParametersDefinition }
       PullMessage: MessageTypeDefinition<_gradloom_v1_PullMessage, _gradloom_v1_PullMessage__Output>
       PullReady: MessageTypeDefinition<_gradloom_v1_PullReady, _gradloom_v1_PullReady__Output>
@@ -53,6 +56,8 @@ export interface ProtoGrpcType {
       Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
       RefusalCode: EnumTypeDefinition
       RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
+      Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
+      ScheduleKind: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
       StepHeader: MessageTypeDefinition<_gradloom_v1_StepHeader, _gradloom_v1_StepHeader__Output>
       StepOutcome: MessageTypeDefinition<_gradloom_v1_StepOutcome, _gradloom_v1_StepOutcome__Output>

@@ -1,6 +1,12 @@
 // The SDK's four verbs against real servers on free ports.
 import test from 'ava';
-import { connect, RunError, UserError } from '../../../shared/client/index.js';
+import {
+  connect,
+  type OptimizerSpec,
+  optimizerSpec,
+  RunError,
+  UserError,
+} from '../../../shared/client/index.js';
 import { startTestServer, until } from '../../helpers/server.js';
 
 const line = { name: 'slope', shape: [2], values: new Float32Array([1, 2]) };
@@ -125,3 +131,44 @@ test('a server that closes in the middle of a run is named by the next wait', as
   const error = await t.throwsAsync(client.pushPull({}), { instanceOf: RunError });
   t.regex(error.message, /127\.0\.0\.1:\d+|the test closes it/);
 });
+
+test('an optimizer given whole runs on the servers, with its schedule, its penalty and its frozen tensors', async (t) => {
+  const server = await startTestServer(t);
+  const optimizer: OptimizerSpec = {
+    ...optimizerSpec('sgd', 1),
+    l2: 0.25,
+    schedule: { kind: 'constant', warmupSteps: 2 },
+    groups: [{ match: 'fix*', frozen: true }],
+  };
+  const fixed = { name: 'fixed', shape: [1], values: new Float32Array([5]) };
+  const client = await connect({ join: server.address, tensors: [line, fixed], optimizer, codec: 'fp32' });
+  t.deepEqual(
+    client.tensors.map(({ kind }) => kind),
+    ['trainable', 'frozen'],
+  );
+  const gradients = { slope: new Float32Array([1, 0]), fixed: new Float32Array([7]) };
+  // Half the learning rate in the first step; the slope of 0.25 · p² is p / 2.
+  const first = await client.pushPull(gradients);
+  t.deepEqual([...first.values.slope], [1 - 0.5 * 1.5, 2 - 0.5]);
+  const second = await client.pushPull(gradients);
+  t.deepEqual([...second.values.slope], [0.25 - (1 + 0.125), 1.5 - 0.75]);
+  t.deepEqual([...second.values.fixed], [5]);
+  await client.close();
+});
+
+for (const [title, options, message] of [
+  ['an optimizer that nobody has', { optimizer: 'adamax' }, /expected one of sgd.*got 'adamax'/],
+  ['two learning rates', { optimizer: optimizerSpec('sgd', 1), learningRate: 2 }, /none beside an optimizer/],
+  ['a decay of 1', { optimizer: { ...optimizerSpec('rmsprop', 1), decay: 1 } }, /a decay in \[0, 1\), got 1/],
+  [
+    'a group that takes nothing',
+    { optimizer: { ...optimizerSpec('sgd', 1), groups: [{ match: 'bias', frozen: true }] } },
+    /optimizer\.groups: group 1 \('bias'\): expected to take/,
+  ],
+] as const)
+  test(`${title} is refused before anything is sent`, async (t) => {
+    await t.throwsAsync(connect({ join: '127.0.0.1:1', tensors: [line], ...(options as object) }), {
+      instanceOf: UserError,
+      message,
+    });
+  });

@@ -1,9 +1,9 @@
 // The table of codecs, optimizers and consistencies: what it allows, and that the README shows it as it is.
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
-import { pairFault, pairTable } from '../../../shared/codec/allowed-pairs.js';
+import { codecFault, pairFault, pairTable } from '../../../shared/codec/allowed-pairs.js';
 import { codecNames, directCodecNames, lossyCodecNames } from '../../../shared/codec/registry.js';
-import { OPTIMIZERS } from '../../../shared/config/options.js';
+import { OPTIMIZERS } from '../../../shared/optimizer/spec.js';
 import { membershipService } from '../../../shared/rpc/proto.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
 import {
@@ -44,10 +44,50 @@ test('int8 goes with every optimizer, top-k and sign with those that are linear 
   }
 });
 
-test('lossy codecs go with bsp alone', (t) => {
+test('lossy codecs go with consistencies in which all workers receive every version once, int8 with all of these', (t) => {
   for (const codec of lossyCodecNames)
-    for (const consistency of ['ssp', 'asp', 'local'])
-      t.regex(pairFault(codec, 'sgd', consistency) ?? '', /expects consistency bsp, got .*: new parameters/);
+    for (const consistency of codec === 'int8' ? ['ssp', 'asp'] : ['ssp', 'asp', 'local'])
+      t.regex(
+        pairFault(codec, 'sgd', consistency) ?? '',
+        /expects consistency bsp( or local)?, got .*: new parameters/,
+      );
+  t.is(pairFault('int8', 'sgd', 'local'), undefined);
+});
+
+test('a lossy codec is refused under ssp and asp by whoever reads the spec', (t) => {
+  for (const codec of lossyCodecNames)
+    for (const consistency of ['ssp', 'asp'] as const) {
+      const staleness = consistency === 'ssp' ? { staleness: 2 } : {};
+      const spec = makeSpec({ codec, optimizer: optimizerSpec('sgd', 0.1), consistency, ...staleness });
+      t.is(t.throws(() => received(spec), { instanceOf: Refused }).label, 'codec_pair');
+    }
+});
+
+test('top-k and sign refuse what is not linear in the gradient, and top-k what would miss the momentum', (t) => {
+  const sgd = optimizerSpec('sgd', 0.1);
+  const momentum = optimizerSpec('momentum', 0.1);
+  for (const codec of ['topk', 'sign'] as const) {
+    t.regex(codecFault(codec, { ...sgd, clipValue: 1 }, 'bsp') ?? '', /expects no clipping by value, got 1/);
+    t.is(codecFault(codec, { ...sgd, l1: 1e-4, l2: 1e-4 }, 'bsp'), undefined);
+  }
+  for (const rules of [{ l1: 1e-4 }, { l2: 1e-4 }, { groups: [{ match: '*', l2: 1e-4 }] }]) {
+    t.regex(codecFault('topk', { ...momentum, ...rules }, 'bsp') ?? '', /momentum without l1 and l2/);
+    t.is(codecFault('sign', { ...momentum, ...rules }, 'bsp'), undefined);
+    t.is(codecFault('int8', { ...momentum, ...rules, clipValue: 1 }, 'bsp'), undefined);
+  }
+});
+
+test('what the servers run where workers apply the momentum keeps schedule and groups', (t) => {
+  const rules = {
+    schedule: { kind: 'cosine', warmupSteps: 2, decaySteps: 5, decayEnd: 0 },
+    groups: [{ match: 'out/*', learningRateScale: 0.1 }],
+  } as const;
+  const optimizer = { ...optimizerSpec('momentum', 0.1), ...rules };
+  t.deepEqual(blockOptimizer(optimizer, 'topk', { kind: 'trainable', elements: 5000 }), {
+    kind: 'sgd',
+    learningRate: 0.1,
+    ...rules,
+  });
 });
 
 test('a spec with a pair that is not allowed is refused with a code of its own', (t) => {

@@ -239,6 +239,48 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     '--seed: expected a whole number of at most 53 bits, got "9007199254740993"; give for example --seed 7',
   ],
   [
+    'a decay of weights where the optimizer has none',
+    UP,
+    ['--optimizer', 'adam', '--weight-decay', '0.1'],
+    {},
+    '--weight-decay: expected --optimizer adamw or lion beside it, got adam; give --l2 for a penalty in the gradient',
+  ],
+  [
+    'a decay without a schedule',
+    UP,
+    ['--decay-steps', '10'],
+    {},
+    '--decay-steps: expected --schedule step or cosine or polynomial beside it, got none; give both or leave it out',
+  ],
+  [
+    'a decay that the schedule does not take',
+    UP,
+    ['--schedule', 'cosine'],
+    { GRADLOOM_DECAY_RATE: '0.5' },
+    'GRADLOOM_DECAY_RATE: expected --schedule step beside it, got cosine; give both or leave it out',
+  ],
+  [
+    'falls of the learning rate without a number of steps',
+    WORKER,
+    ['--join', 'localhost:1', '--schedule', 'step'],
+    {},
+    '--schedule: expected --decay-steps N beside step, got none; give the steps from one fall to the next',
+  ],
+  [
+    'an end of the decay that is its start',
+    UP,
+    ['--schedule', 'cosine', '--decay-end', '1'],
+    {},
+    '--decay-end: expected a number of 0 or more, below 1, got "1"; give for example --decay-end 0.1',
+  ],
+  [
+    'a clip at zero',
+    UP,
+    ['--clip-value', '0'],
+    {},
+    '--clip-value: expected a number above 0, got "0"; give for example --clip-value 1',
+  ],
+  [
     'a codec that does not exist',
     UP,
     ['--codec', 'fp8'],
@@ -275,11 +317,32 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
       'of which a second moment learns nothing (Tang et al., "1-bit Adam", ICML 2021); take one of them, or another codec',
   ],
   [
-    'a consistency that does not exist yet',
+    'a consistency that does not exist',
     UP,
-    ['--consistency', 'asp'],
+    ['--consistency', 'psp'],
     {},
-    '--consistency: expected bsp, got "asp"; give for example --consistency bsp',
+    '--consistency: expected one of bsp, ssp, asp, got "psp"; give for example --consistency bsp',
+  ],
+  [
+    'ssp without a bound',
+    UP,
+    ['--consistency', 'ssp'],
+    {},
+    '--consistency: ssp expects a bound, got no --staleness; give for example --staleness 3, or asp for none',
+  ],
+  [
+    'a staleness without ssp',
+    UP,
+    ['--staleness', '3', '--consistency', 'asp'],
+    {},
+    '--staleness: expected only with --consistency ssp, got it with asp; leave it out, or give --consistency ssp',
+  ],
+  [
+    'a staleness beside the default consistency of a worker',
+    WORKER,
+    ['--join', '127.0.0.1:50051'],
+    { GRADLOOM_STALENESS: '0' },
+    'GRADLOOM_STALENESS: expected only with --consistency ssp, got it with bsp; leave it out, or give --consistency ssp',
   ],
   [
     'a switch that is neither on nor off',
@@ -301,6 +364,34 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     [],
     {},
     'gradloom-worker: expected --join HOST:PORT, got none; give it as a flag, as GRADLOOM_JOIN or in --config, for example --join 10.0.0.1:50051',
+  ],
+  [
+    'where to listen, without serving',
+    WORKER,
+    ['--join', '10.0.0.1:50051', '--insecure'],
+    { GRADLOOM_LISTEN: '127.0.0.1:0' },
+    'GRADLOOM_LISTEN: only a worker that serves has it; add --serve, or leave it out',
+  ],
+  [
+    'a peer that joins itself',
+    WORKER,
+    ['--serve', '--listen', '127.0.0.1:7000', '--join', '127.0.0.1:7000'],
+    {},
+    "--join: expected another server, got this one's own address 127.0.0.1:7000; leave --join out for the first server",
+  ],
+  [
+    'peers and workers',
+    UP,
+    ['--peers', '2', '--workers', '2'],
+    {},
+    '--workers: expected --servers and --workers, or --peers, got both; each peer is one server and one worker',
+  ],
+  [
+    'fewer samples than peers',
+    UP,
+    ['--peers', '4', '--batch', '3'],
+    {},
+    '--batch: expected at least one sample for each of the 4 workers, got 3; give 4 or more, or fewer with --peers',
   ],
   [
     'an address without a port',
@@ -486,6 +577,6 @@ test('every entry of the table accepts its own example and its own default', (t)
     t.true(option.schema.safeParse(option.example).success, option.flag);
     t.true(option.default === undefined || option.schema.safeParse(option.default).success, option.flag);
     t.true(option.required || option.default !== undefined || option.fallback !== undefined, option.flag);
-    t.regex(variableOf(option.flag), /^GRADLOOM_[A-Z_]+$/);
+    t.regex(variableOf(option.flag), /^GRADLOOM_[A-Z0-9_]+$/);
   }
 });

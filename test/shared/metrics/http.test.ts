@@ -12,7 +12,7 @@ const healthy = (): Health => ({ healthy: true });
 test('port 0 picks a free one, and the metrics are served there as Prometheus wants them', async (t) => {
   const metrics = createMetrics('worker');
   metrics.samples.add(64);
-  const server = await serveMetrics(metrics.registry, LOOPBACK, healthy);
+  const server = await serveMetrics([metrics.registry], LOOPBACK, healthy);
   t.true(server.address.port > 0);
   t.is(server.url, `http://127.0.0.1:${server.address.port}/metrics`);
   const response = await fetch(server.url);
@@ -24,7 +24,7 @@ test('port 0 picks a free one, and the metrics are served there as Prometheus wa
 
 test('health is 200 with a status, or 503 with the reason', async (t) => {
   let state: Health = { healthy: true };
-  const server = await serveMetrics(createMetrics('server').registry, LOOPBACK, () => state);
+  const server = await serveMetrics([createMetrics('server').registry], LOOPBACK, () => state);
   const url = server.url.replace('/metrics', '/healthz');
   const well = await fetch(url);
   t.is(well.status, 200);
@@ -37,7 +37,7 @@ test('health is 200 with a status, or 503 with the reason', async (t) => {
 });
 
 test('another path is 404 and another method 405, each with what was expected', async (t) => {
-  const server = await serveMetrics(createMetrics('server').registry, LOOPBACK, healthy);
+  const server = await serveMetrics([createMetrics('server').registry], LOOPBACK, healthy);
   const lost = await fetch(server.url.replace('/metrics', '/'));
   t.is(lost.status, 404);
   t.is(await lost.text(), 'Expected GET /metrics or GET /healthz.\n');
@@ -53,8 +53,8 @@ test('another path is 404 and another method 405, each with what was expected', 
 
 test('a port that is taken is the mistake of the user, in one line', async (t) => {
   const { registry } = createMetrics('server');
-  const first = await serveMetrics(registry, LOOPBACK, healthy);
-  const error = await t.throwsAsync(serveMetrics(registry, first.address, healthy), {
+  const first = await serveMetrics([registry], LOOPBACK, healthy);
+  const error = await t.throwsAsync(serveMetrics([registry], first.address, healthy), {
     instanceOf: UserError,
   });
   t.is(
@@ -67,7 +67,7 @@ test('a port that is taken is the mistake of the user, in one line', async (t) =
 
 test('an address of another machine is refused', async (t) => {
   const { registry } = createMetrics('server');
-  await t.throwsAsync(serveMetrics(registry, { host: '192.0.2.1', port: 0 }, healthy), {
+  await t.throwsAsync(serveMetrics([registry], { host: '192.0.2.1', port: 0 }, healthy), {
     instanceOf: UserError,
     message: /Cannot serve metrics on 192\.0\.2\.1:0: it is no address of this machine; choose another/,
   });
@@ -75,7 +75,7 @@ test('an address of another machine is refused', async (t) => {
 
 test('a failure while collecting is 500 with a sentence, and the server lives on', async (t) => {
   let broken = true;
-  const server = await serveMetrics(createMetrics('server').registry, LOOPBACK, () => {
+  const server = await serveMetrics([createMetrics('server').registry], LOOPBACK, () => {
     if (broken) throw new Error('the state cannot be read');
     return { healthy: true };
   });
@@ -90,7 +90,7 @@ test('a failure while collecting is 500 with a sentence, and the server lives on
 
 test('closing ends connections that are kept alive or say nothing, and frees the port', async (t) => {
   const { registry } = createMetrics('server');
-  const server = await serveMetrics(registry, LOOPBACK, healthy);
+  const server = await serveMetrics([registry], LOOPBACK, healthy);
   await new Promise<void>((resolve, reject) => {
     const keptAlive = request(server.url, { headers: { connection: 'keep-alive' } }, (response) => {
       response.resume();
@@ -108,7 +108,7 @@ test('closing ends connections that are kept alive or say nothing, and frees the
   await server.close();
   await ended;
   await t.throwsAsync(fetch(server.url));
-  const next = await serveMetrics(registry, server.address, healthy);
+  const next = await serveMetrics([registry], server.address, healthy);
   t.is((await fetch(next.url)).status, 200);
   await next.close();
 });

@@ -45,6 +45,8 @@ const anyBlockFields = fc.record({
   scale: anyScale,
   version: anyCount,
   fetched: fc.boolean(),
+  clockMin: anyCount,
+  clockMax: anyCount,
 });
 
 const contributionBytes = (message: object) => generated.pushMessage.requestSerialize(message);

@@ -5,7 +5,8 @@ import type { Long } from '@grpc/proto-loader';
 
 export interface Block {
   /**
-   * Steps decided when this was read.
+   * Steps decided when this was read. Under ssp and asp: of the subscription, the clock (steps of its own that are
+   * done) that the worker enters with it; fetched, clock_min.
    */
   'step'?: (number | string | Long);
   'block'?: (number);
@@ -16,19 +17,26 @@ export interface Block {
    */
   'crc32'?: (number);
   /**
-   * Updates applied to this block: fewer than `step` where steps were skipped.
+   * Updates applied to this block: fewer than `step` where steps were skipped; under ssp and asp each worker's
+   * contribution is one.
    */
   'version'?: (number | string | Long);
   /**
    * Answers a Fetch, not the subscription.
    */
   'fetched'?: (boolean);
+  /**
+   * Under ssp and asp: steps of the worker that is furthest behind, and ahead, whose updates are in the block.
+   */
+  'clockMin'?: (number | string | Long);
+  'clockMax'?: (number | string | Long);
   'payload'?: (Buffer | Uint8Array | string);
 }
 
 export interface Block__Output {
   /**
-   * Steps decided when this was read.
+   * Steps decided when this was read. Under ssp and asp: of the subscription, the clock (steps of its own that are
+   * done) that the worker enters with it; fetched, clock_min.
    */
   'step': (number);
   'block': (number);
@@ -39,12 +47,18 @@ export interface Block__Output {
    */
   'crc32': (number);
   /**
-   * Updates applied to this block: fewer than `step` where steps were skipped.
+   * Updates applied to this block: fewer than `step` where steps were skipped; under ssp and asp each worker's
+   * contribution is one.
    */
   'version': (number);
   /**
    * Answers a Fetch, not the subscription.
    */
   'fetched': (boolean);
+  /**
+   * Under ssp and asp: steps of the worker that is furthest behind, and ahead, whose updates are in the block.
+   */
+  'clockMin': (number);
+  'clockMax': (number);
   'payload': (Buffer);
 }

@@ -6,6 +6,14 @@ export const Consistency = {
    * Every step waits for the contributions of all workers of the view.
    */
   CONSISTENCY_BSP: 1,
+  /**
+   * Each contribution is an update of its own; a worker is at most `staleness` steps ahead of the slowest.
+   */
+  CONSISTENCY_SSP: 2,
+  /**
+   * The same without a bound: nobody waits for anybody.
+   */
+  CONSISTENCY_ASP: 3,
 } as const;
 
 export type Consistency =
@@ -16,5 +24,15 @@ export type Consistency =
    */
   | 'CONSISTENCY_BSP'
   | 1
+  /**
+   * Each contribution is an update of its own; a worker is at most `staleness` steps ahead of the slowest.
+   */
+  | 'CONSISTENCY_SSP'
+  | 2
+  /**
+   * The same without a bound: nobody waits for anybody.
+   */
+  | 'CONSISTENCY_ASP'
+  | 3
 
 export type Consistency__Output = typeof Consistency[keyof typeof Consistency]

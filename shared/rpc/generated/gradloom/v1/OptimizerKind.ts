@@ -5,6 +5,16 @@ export const OptimizerKind = {
   OPTIMIZER_KIND_SGD: 1,
   OPTIMIZER_KIND_MOMENTUM: 2,
   OPTIMIZER_KIND_ADAM: 3,
+  OPTIMIZER_KIND_ADAGRAD: 4,
+  OPTIMIZER_KIND_RMSPROP: 5,
+  /**
+   * Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
+   */
+  OPTIMIZER_KIND_ADAMW: 6,
+  /**
+   * Chen et al., "Symbolic discovery of optimization algorithms", 2023.
+   */
+  OPTIMIZER_KIND_LION: 7,
 } as const;
 
 export type OptimizerKind =
@@ -16,5 +26,19 @@ export type OptimizerKind =
   | 2
   | 'OPTIMIZER_KIND_ADAM'
   | 3
+  | 'OPTIMIZER_KIND_ADAGRAD'
+  | 4
+  | 'OPTIMIZER_KIND_RMSPROP'
+  | 5
+  /**
+   * Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
+   */
+  | 'OPTIMIZER_KIND_ADAMW'
+  | 6
+  /**
+   * Chen et al., "Symbolic discovery of optimization algorithms", 2023.
+   */
+  | 'OPTIMIZER_KIND_LION'
+  | 7
 
 export type OptimizerKind__Output = typeof OptimizerKind[keyof typeof OptimizerKind]

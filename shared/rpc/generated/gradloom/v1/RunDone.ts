@@ -1,14 +1,25 @@
 // Original file: proto/gradloom/v1/membership.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 /**
  * The worker has seen the last step. The run ends when all its workers are done.
  */
 export interface RunDone {
+  /**
+   * Payload of this worker's steps that went over the network.
+   */
+  'bytesPushed'?: (number | string | Long);
+  'bytesPulled'?: (number | string | Long);
 }
 
 /**
  * The worker has seen the last step. The run ends when all its workers are done.
  */
 export interface RunDone__Output {
+  /**
+   * Payload of this worker's steps that went over the network.
+   */
+  'bytesPushed': (number);
+  'bytesPulled': (number);
 }

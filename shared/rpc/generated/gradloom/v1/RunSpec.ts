@@ -31,6 +31,10 @@ export interface RunSpec {
    */
   'dataFingerprint'?: (string);
   /**
+   * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
+   */
+  'staleness'?: (number);
+  /**
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */
   'topKPercent'?: (number | string);
@@ -64,6 +68,10 @@ export interface RunSpec__Output {
    * Identity of the data set; workers with different data refuse each other.
    */
   'dataFingerprint': (string);
+  /**
+   * CONSISTENCY_SSP: steps that a worker's reads may lack of any other worker's updates.
+   */
+  'staleness': (number);
   /**
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */

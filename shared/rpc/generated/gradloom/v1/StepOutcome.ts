@@ -3,7 +3,8 @@
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * The verdict on a step, as soon as all headers are there.
+ * The verdict on a step, as soon as all headers are there; under ssp and asp on the step of the worker that reads,
+ * from its own header.
  */
 export interface StepOutcome {
   'step'?: (number | string | Long);
@@ -21,7 +22,8 @@ export interface StepOutcome {
 }
 
 /**
- * The verdict on a step, as soon as all headers are there.
+ * The verdict on a step, as soon as all headers are there; under ssp and asp on the step of the worker that reads,
+ * from its own header.
  */
 export interface StepOutcome__Output {
   'step': (number);

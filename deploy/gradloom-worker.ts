@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// The binary gradloom-worker: options in, one worker of a run, results out.
+// The binary gradloom-worker: options in, one worker of a run, results out. With --serve the node has both roles.
 import { WORKER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
 import { createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
-import { Display } from './display/display.js';
-import { runJob } from './training/run-job.js';
+import { Display } from '../worker/display/display.js';
+import { runJob } from '../worker/training/run-job.js';
 
 class Interrupted extends Error {}
 
@@ -27,6 +27,7 @@ async function main(): Promise<void> {
       options,
       plain,
       signal: stop.signal,
+      peerThread: new URL('./peer-thread.js', import.meta.url),
       onNotice: (sentence) => log.info(sentence),
       onEvent: (event) => (display ? display.show(event) : printEvent(event)),
     });

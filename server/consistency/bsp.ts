@@ -1,0 +1,186 @@
+// Bulk-synchronous parallel: a step takes one contribution of every worker for every block, summed in the order
+// of ranks; a contribution that comes before its turn is held as it came. Verdicts are taken on the headers of
+// all workers, before any block is applied; each block is applied as soon as its sum is complete.
+import { PUSH_CREDIT_BYTES } from '../../shared/limits.js';
+import type { Bulk } from '../../shared/rpc/bulk.js';
+import { recycle } from '../../shared/rpc/receive.js';
+import { refuse } from '../../shared/rpc/refusal.js';
+import type { Effect } from '../effects.js';
+import { type Header, StepHeaders } from '../step-headers.js';
+import type { Clocks, Consistency, ShardWork } from './consistency.js';
+
+interface Held {
+  readonly worker: number;
+  readonly scale: number;
+  readonly payload: Buffer;
+}
+
+/** A block within the open step. */
+interface OpenBlock {
+  readonly index: number;
+  readonly kind: 'trainable' | 'state' | 'frozen';
+  /** Whether the open step has been applied to it. */
+  applied: boolean;
+  /** Rank whose contribution is summed next. */
+  turn: number;
+  /** Whose contribution of the open step is here, summed or held. */
+  readonly arrived: Set<number>;
+  readonly held: Map<number, Held>;
+}
+
+export class Bsp implements Consistency {
+  readonly #work: ShardWork;
+  readonly #headers: StepHeaders;
+  readonly #blocks: ReadonlyMap<number, OpenBlock>;
+  /** Payload bytes held, per worker. */
+  readonly #heldBytes: number[];
+  /** Blocks of the open step that are still to be applied. */
+  #open: number;
+  readonly #exchanged: number;
+
+  constructor(work: ShardWork) {
+    this.#work = work;
+    this.#headers = new StepHeaders(work.workers);
+    this.#blocks = new Map(
+      work.blocks.map(({ index, kind }) => [
+        index,
+        { index, kind, applied: false, turn: 0, arrived: new Set(), held: new Map() },
+      ]),
+    );
+    this.#heldBytes = new Array(work.workers).fill(0);
+    this.#exchanged = work.blocks.filter(({ kind }) => kind !== 'frozen').length;
+    this.#open = this.#exchanged;
+  }
+
+  /** Steps decided on all blocks: the index of the open step. */
+  get step(): number {
+    return this.#headers.step;
+  }
+
+  get missingHeaders(): number {
+    return this.#headers.missing().length;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Ranks that the open step still waits for: those that lack a header, or a contribution to some block. */
+  waitingFor(): number[] {
+    const missing = new Set(this.#headers.missing());
+    for (const { kind, applied, arrived } of this.#blocks.values()) {
+      if (kind === 'frozen' || applied) continue;
+      for (let rank = 0; rank < this.#work.workers; rank++) if (!arrived.has(rank)) missing.add(rank);
+    }
+    return [...missing].sort((a, b) => a - b);
+  }
+
+  behind(step: number): number[] {
+    return step > this.step ? this.waitingFor() : [];
+  }
+
+  clocksOf(block: number): Clocks {
+    const steps = this.step + (this.#blocks.get(block)?.applied ? 1 : 0);
+    return { min: steps, max: steps };
+  }
+
+  /** New values go to everybody as soon as they are there. */
+  withheldOf(): number {
+    return 0;
+  }
+
+  header(worker: number, step: number, header: Header): Effect[] {
+    const outcome = this.#headers.add(worker, step, header);
+    if (!outcome) return [];
+    const effects: Effect[] = [{ kind: 'outcome', outcome }];
+    if (outcome.skipped) this.#skip(effects);
+    else if (this.#open === 0) this.#close(effects);
+    return effects;
+  }
+
+  contribution(worker: number, bulk: Bulk): Effect[] {
+    const state = this.#blocks.get(bulk.block) as OpenBlock;
+    const bytes = bulk.payload.byteLength;
+    const { step } = bulk;
+    const release: Effect = { kind: 'release', worker, bytes };
+    if (step < this.step)
+      return [{ kind: 'duplicate' }, { kind: 'ack', worker, step, block: bulk.block }, release];
+    if (step > this.step || !this.#headers.has(worker))
+      throw refuse(
+        'STEP',
+        `worker ${worker}: expected the header of step ${this.step} before block ${bulk.block} of step ${step}; send a header first`,
+      );
+    if (state.arrived.has(worker))
+      return [
+        { kind: 'duplicate' },
+        ...(state.applied ? [{ kind: 'ack', worker, step, block: bulk.block } as const] : []),
+        release,
+      ];
+    const early = state.turn !== worker;
+    if (early && this.#heldBytes[worker] + bytes > PUSH_CREDIT_BYTES)
+      throw refuse(
+        'CREDIT',
+        `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`,
+      );
+    const address = this.#work.receive(bulk);
+    state.arrived.add(worker);
+    if (early) {
+      state.held.set(worker, { worker, scale: bulk.scale, payload: bulk.payload });
+      this.#heldBytes[worker] += bytes;
+      return [];
+    }
+    recycle(bulk.payload);
+    const effects: Effect[] = [];
+    this.#sum(state, worker, bulk.scale, address);
+    effects.push(release);
+    for (let next = state.held.get(state.turn); next; next = state.held.get(state.turn)) {
+      state.held.delete(next.worker);
+      this.#heldBytes[next.worker] -= next.payload.byteLength;
+      const staged = this.#work.restage(next.payload);
+      recycle(next.payload);
+      this.#sum(state, next.worker, next.scale, staged);
+      effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
+    }
+    if (state.turn === this.#work.workers) this.#apply(state, effects);
+    return effects;
+  }
+
+  #sum(state: OpenBlock, worker: number, scale: number, address: number): void {
+    const weight = this.#headers.weight(worker, state.kind === 'trainable');
+    this.#work.sum(state.index, address, scale, weight, state.turn === 0);
+    state.turn++;
+  }
+
+  #apply(state: OpenBlock, effects: Effect[]): void {
+    this.#work.apply(state.index, 1 / this.#headers.totalSamples());
+    state.applied = true;
+    this.#open--;
+    for (const worker of state.arrived)
+      effects.push({ kind: 'ack', worker, step: this.step, block: state.index });
+    effects.push({ kind: 'updated', block: state.index });
+    if (this.#open === 0) this.#close(effects);
+  }
+
+  #skip(effects: Effect[]): void {
+    for (const state of this.#blocks.values()) {
+      for (const worker of state.arrived)
+        effects.push({ kind: 'ack', worker, step: this.step, block: state.index });
+      for (const held of state.held.values())
+        effects.push({ kind: 'release', worker: held.worker, bytes: held.payload.byteLength });
+    }
+    this.#heldBytes.fill(0);
+    this.#close(effects);
+  }
+
+  #close(effects: Effect[]): void {
+    for (const state of this.#blocks.values()) {
+      state.turn = 0;
+      state.applied = false;
+      state.arrived.clear();
+      state.held.clear();
+    }
+    this.#open = this.#exchanged;
+    effects.push({ kind: 'closed', step: this.step });
+    this.#headers.next();
+  }
+}

@@ -1,0 +1,22 @@
+// What a shard answers to a message: the effects that its shell carries out, in order.
+import type { Outcome } from './step-headers.js';
+
+export type Effect =
+  /** The update of `block` at `step` includes the worker's contribution, or the step was skipped. */
+  | { kind: 'ack'; worker: number; step: number; block: number }
+  /** The worker may send this many payload bytes more. */
+  | { kind: 'release'; worker: number; bytes: number }
+  /** The contribution was here before; nothing changed. */
+  | { kind: 'duplicate' }
+  /** bsp: the block has new values, for every subscriber. */
+  | { kind: 'updated'; block: number }
+  /** ssp, asp: a worker's contribution was applied to the block. */
+  | { kind: 'applied'; block: number }
+  /** ssp, asp: the worker may have the block's values, as they stand, with which it enters clock `step`. */
+  | { kind: 'answer'; worker: number; block: number; step: number }
+  /** The verdict on a step: of all workers, or under ssp and asp of one. */
+  | { kind: 'outcome'; outcome: Outcome; worker?: number }
+  /** Every worker has done `step` here: all blocks hold, at least, what belongs to it. */
+  | { kind: 'closed'; step: number }
+  /** Every block has its initial values. */
+  | { kind: 'initialized' };

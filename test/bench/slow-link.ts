@@ -1,0 +1,205 @@
+// Training over a slow link: two peers (nodes with both roles) on two hosts, which are network namespaces with a link
+// between them that carries so many Mbit/s each way (Linux, root, `ip` and `tc`).
+//   goodput: 64 MiB of gradients between stub nodes: payload that one host sends over the time, beside the link's rate
+//   per case (codec and consistency): accuracy after training on loopback, unthrottled; time of a step on the link;
+//   and from both the time to an accuracy, which is the steps to it times the time of a step.
+// `ddp` is PyTorch's DistributedDataParallel over gloo with the same model on the same two hosts (slow-link-ddp.py);
+// its steps to an accuracy are those of fp32, which computes the same.
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { Child, type ChildEvent, explain } from '../../deploy/children.js';
+import { EXIT, UserError } from '../../shared/errors.js';
+import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
+import { type Host, limitRate, namespacesMissing, twoHosts } from '../helpers/network-namespaces.js';
+import { resultsFolder, StubNodes } from './processes.js';
+import { type BenchOptions, type Result, Series } from './result.js';
+
+const SAMPLES_PER_WORKER = 32;
+const PORT = 50_051;
+const CASES: Readonly<Record<string, readonly string[]>> = {
+  fp32: ['--codec=fp32'],
+  fp16: ['--codec=fp16'],
+  int8: ['--codec=int8'],
+  topk: ['--codec=topk'],
+  sign: ['--codec=sign'],
+  'local-20': ['--codec=fp16', '--consistency=local', '--local-steps=20'],
+  'local-100': ['--codec=fp16', '--consistency=local', '--local-steps=100'],
+};
+const GOODPUT_BLOCKS = 64;
+
+export interface SlowLinkBenchOptions extends BenchOptions {
+  data?: string;
+  cache?: string;
+  epochs?: number;
+  /** Of the link, each way. */
+  rateMbit?: number;
+  /** Names of CASES, separated by commas; all by default, and ddp. */
+  cases?: string;
+}
+
+interface Epoch {
+  step: number;
+  accuracy: number;
+}
+
+const common = ({ data, cache }: SlowLinkBenchOptions): string[] => [
+  ...(data ? [`--data=${data}`] : []),
+  ...(cache ? [`--cache=${cache}`] : []),
+];
+
+/** Accuracy after each epoch, on loopback. */
+async function train(flags: readonly string[], options: SlowLinkBenchOptions): Promise<Epoch[]> {
+  const epochs: Epoch[] = [];
+  const batch = `--batch=${2 * SAMPLES_PER_WORKER}`;
+  const all = ['up', '--json', '--peers=2', batch, ...flags, ...common(options), `--out=${resultsFolder()}`];
+  if (options.epochs) all.push(`--epochs=${options.epochs}`);
+  const child = new Child('gradloom up', 'deploy/gradloom.js', all, (event) => {
+    if (event.event === 'epoch')
+      epochs.push({ step: event.step as number, accuracy: 100 * (event.accuracy as number) });
+  });
+  try {
+    const exit = await child.exited;
+    if (exit.code !== EXIT.done) throw explain(exit);
+    return epochs;
+  } finally {
+    await child.stop();
+  }
+}
+
+/** Seconds of a step between two hosts. */
+async function stepSeconds(
+  hosts: readonly [Host, Host],
+  flags: readonly string[],
+  options: SlowLinkBenchOptions,
+  steps: number,
+): Promise<number> {
+  const seen = new Map<number, number>();
+  let measured: (() => void) | undefined;
+  const enough = new Promise<void>((resolve) => {
+    measured = resolve;
+  });
+  let serving: (() => void) | undefined;
+  const served = new Promise<void>((resolve) => {
+    serving = resolve;
+  });
+  const onEvent = (event: ChildEvent) => {
+    if (event.event === 'serving') serving?.();
+    if (event.event !== 'step') return;
+    seen.set(event.step as number, event.seconds as number);
+    if (seen.size > steps) measured?.();
+  };
+  const start = (host: Host, keeper?: Host) => {
+    const own = ['--serve', `--listen=${host.address}:${PORT}`, '--insecure', '--json', '--workers=2'];
+    const run = [`--batch=${2 * SAMPLES_PER_WORKER}`, '--epochs=1000', `--out=${resultsFolder()}`];
+    const all = [...own, ...run, ...flags, ...common(options)];
+    if (keeper) all.push(`--join=${keeper.address}:${PORT}`);
+    return new Child(`peer at ${host.address}`, 'deploy/gradloom-worker.js', all, onEvent, host.through);
+  };
+  const children = [start(hosts[0])];
+  try {
+    const died = (child: Child) => child.exited.then((exit) => Promise.reject(explain(exit)));
+    await Promise.race([served, died(children[0])]);
+    children.push(start(hosts[1], hosts[0]));
+    await Promise.race([enough, ...children.map(died)]);
+    // The first report warms up: connections, windows, compiled code.
+    const [first, ...rest] = [...seen];
+    const last = rest[rest.length - 1];
+    return (last[1] - first[1]) / (last[0] - first[0]);
+  } finally {
+    await Promise.all(children.map((child) => child.stop('SIGINT')));
+  }
+}
+
+/** Mbit/s of payload that one host sends. */
+async function goodput(hosts: readonly [Host, Host], blocks: number, rounds: number): Promise<number> {
+  const peers = new StubNodes();
+  const flags = [
+    '--serve',
+    '--codec=fp16',
+    `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
+    `--rounds=${rounds}`,
+  ];
+  const keeper = `${hosts[0].address}:${PORT}`;
+  try {
+    await peers.start([...flags, `--listen=${keeper}`], hosts[0].through);
+    await peers.start(
+      [...flags, `--listen=${hosts[1].address}:${PORT}`, `--join=${keeper}`],
+      hosts[1].through,
+    );
+    await peers.warm();
+    const [said] = await peers.rounds();
+    return (8 * (said.sentBytes as number)) / (said.ms as number) / 1000;
+  } finally {
+    await peers.stop();
+  }
+}
+
+/** Seconds of a step of PyTorch's DDP between two hosts; undefined where there is no PyTorch. */
+async function ddpSeconds(hosts: readonly [Host, Host], steps: number): Promise<number | undefined> {
+  const script = fileURLToPath(new URL('../../../test/bench/slow-link-ddp.py', import.meta.url));
+  for (const python of ['python3', '/usr/bin/python3']) {
+    const { exitCode } = await execa(python, ['-c', 'import torch'], { reject: false });
+    if (exitCode !== 0) continue;
+    const ranks = hosts.map(({ through: [command, ...rest], address }, rank) =>
+      execa(command, [...rest, python, script, String(rank), hosts[0].address, address, String(steps)], {
+        env: { OMP_NUM_THREADS: '1' },
+      }),
+    );
+    const [{ stdout }] = await Promise.all(ranks);
+    return Number(stdout.trim().split('\n').at(-1));
+  }
+  return undefined;
+}
+
+/** Runs the bench; `small` only shows that it works. */
+export async function run(options: SlowLinkBenchOptions): Promise<Result[]> {
+  const missing = namespacesMissing();
+  if (missing) throw new UserError(`slow-link: expected network namespaces (Linux, root), got: ${missing}`);
+  const rateMbit = options.rateMbit ?? 100;
+  const names = options.cases?.split(',') ?? [...Object.keys(CASES), 'ddp'];
+  for (const name of names)
+    if (!(name in CASES) && name !== 'ddp')
+      throw new UserError(`--cases: expected names of ${Object.keys(CASES).join(', ')}, ddp, got "${name}"`);
+  const [steps, blocks] = options.small ? [2, 2] : [12, GOODPUT_BLOCKS];
+  const series = new Series('slow-link');
+  const down: (() => void)[] = [];
+  const hosts = twoHosts({ teardown: (end) => down.push(end as () => void) });
+  try {
+    for (const host of hosts) limitRate(host, rateMbit);
+    for (let repeat = 0; repeat < options.repeats; repeat++) {
+      await options.between?.();
+      const rate = await goodput(hosts, blocks, options.small ? 1 : 2);
+      series.add('link', 'goodput', 'Mbit/s', rate);
+      series.add('link', 'ofRate', '%', (100 * rate) / rateMbit);
+    }
+    const trained = new Map<string, Epoch[]>();
+    const seconds = new Map<string, number>();
+    for (const name of names) {
+      if (name !== 'ddp') trained.set(name, await train(CASES[name], options));
+      for (let repeat = 0; repeat < options.repeats; repeat++) {
+        const step =
+          name === 'ddp'
+            ? await ddpSeconds(hosts, steps)
+            : await stepSeconds(hosts, CASES[name], options, steps);
+        if (step === undefined) continue;
+        series.add(name, 'step', 'ms', 1000 * step);
+        seconds.set(name, Math.min(step, seconds.get(name) ?? Infinity));
+      }
+    }
+    for (const [name, epochs] of trained)
+      series.add(name, 'accuracy', '%', epochs[epochs.length - 1].accuracy);
+    const reference = trained.get('fp32');
+    if (!reference) return series.results();
+    if (seconds.has('ddp')) trained.set('ddp', reference);
+    // Half a point under what exact gradients reach.
+    const wanted = reference[reference.length - 1].accuracy - 0.5;
+    for (const [name, epochs] of trained) {
+      const reached = epochs.find(({ accuracy }) => accuracy >= wanted);
+      const step = seconds.get(name);
+      if (reached && step) series.add(name, 'timeToAccuracy', 's', reached.step * step);
+    }
+    return series.results();
+  } finally {
+    for (const end of down) end();
+  }
+}

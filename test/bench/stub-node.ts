@@ -1,0 +1,94 @@
+// A worker, or with --serve a peer, whose compute thread only asks for steps: what benches of the exchange over several
+// processes start. Prints `ready` when it has begun (a peer: its address, when it serves), `warm` after the first
+// rounds, and waits for a line on stdin before each series of rounds, of which it prints the means.
+import { performance } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import type { CodecName } from '../../shared/codec/codec.js';
+import { onParentGone, printEvent } from '../../shared/process.js';
+import { type OptimizerSpec, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { ExchangeClient } from '../../worker/exchange/exchange-client.js';
+import { fillUniform } from './fill.js';
+
+const { values } = parseArgs({
+  options: {
+    join: { type: 'string' },
+    serve: { type: 'boolean', default: false },
+    listen: { type: 'string', default: '127.0.0.1:0' },
+    workers: { type: 'string', default: '2' },
+    codec: { type: 'string', default: 'fp32' },
+    optimizer: { type: 'string', default: 'adam' },
+    elements: { type: 'string', default: '0' },
+    rounds: { type: 'string', default: '1' },
+    repeats: { type: 'string', default: '1' },
+  },
+});
+const WARM_UP_ROUNDS = 3;
+
+const spec: RunSpec = {
+  job: 'bench-peers',
+  tensors: [{ name: 'weights', shape: [Number(values.elements)], kind: 'trainable' }],
+  optimizer: optimizerSpec(values.optimizer as OptimizerSpec['kind'], 1e-4),
+  consistency: 'bsp',
+  codec: values.codec as CodecName,
+  workers: Number(values.workers),
+  globalBatch: Number(values.workers),
+  epochs: 1,
+  stepsPerEpoch: 1,
+  seed: 1,
+  dataFingerprint: 'none',
+};
+onParentGone(() => process.exit(0));
+process.on('SIGTERM', () => process.exit(0));
+const { client, started } = await ExchangeClient.start({
+  spec,
+  join: values.join ?? '',
+  peer: values.serve
+    ? {
+        thread: new URL('../../deploy/peer-thread.js', import.meta.url),
+        serve: { listen: values.listen, join: values.join, memoryBytes: 2 ** 30 },
+      }
+    : undefined,
+  run: '',
+  label: 'bench',
+  peerDeadlineMs: 60_000,
+  metrics: { host: '127.0.0.1', port: 0 },
+  onServing: (address) => printEvent({ event: 'ready', address }),
+  onReady: () => {
+    if (!values.serve) printEvent({ event: 'ready' });
+  },
+  onWelcome: () => undefined,
+  onWaiting: () => undefined,
+});
+fillUniform(client.parameters(0), 1, 1);
+if (started.rank === 0) await client.initialize();
+await client.pull(0);
+
+async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
+  const begun = performance.now();
+  const cpu = process.cpuUsage();
+  let sentBytes = 0;
+  for (let round = 0; round < count; round++) {
+    fillUniform(client.gradients(0).subarray(0, 1024), 2 + started.rank, 1e-2);
+    const { bytesPushed, bytesPulled } = await client.step({
+      epoch: 1,
+      samples: 1,
+      lossSum: 1,
+      correct: 0,
+      phases: { dataSeconds: 0, computeSeconds: 0 },
+    });
+    // Of two peers, each sends the other what the other's pull receives.
+    sentBytes += bytesPushed + bytesPulled;
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  const ms = (performance.now() - begun) / count;
+  printEvent({ event, ms, cpuMs: (user + system) / 1000 / count, sentBytes: sentBytes / count });
+}
+fillUniform(client.gradients(0), 2 + started.rank, 1e-2);
+await rounds(Math.min(WARM_UP_ROUNDS, Number(values.rounds)), 'warm');
+for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
+  await new Promise((resolve) => process.stdin.once('data', resolve));
+  await rounds(Number(values.rounds), 'rounds');
+}
+await client.done({ bytesPushed: 0, bytesPulled: 0 });
+await client.stop();
+process.exit(0);

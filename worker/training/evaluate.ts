@@ -1,0 +1,154 @@
+// The evaluator: a worker that computes no gradients. It pulls one version of the fp32 masters now and then, evaluates
+// it on the whole test set, and says and exports what comes of it. Training does not wait for it: servers copy what
+// it has asked for before they change it.
+import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { elementsOf, manifestDifference } from '../../shared/blocks/manifest.js';
+import { Exchange } from '../../shared/client/exchange.js';
+import { describe } from '../../shared/client/membership.js';
+import { RunError, UserError } from '../../shared/errors.js';
+import { Arena } from '../../shared/kernels/arena.js';
+import { loadKernels } from '../../shared/kernels/load.js';
+import { BLOCK_PAYLOAD_MAX_BYTES, RUN_POLL_MS } from '../../shared/limits.js';
+import { serveMetrics } from '../../shared/metrics/http.js';
+import { createMetrics } from '../../shared/metrics/metrics.js';
+import { freezeGroups } from '../../shared/optimizer/groups.js';
+import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
+import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
+import { fromWire, layoutOf, type OptimizerSpec } from '../../shared/run-spec.js';
+import type { Loss } from '../job.js';
+import { Compute } from '../model/compute.js';
+import { assignTensors, tensorsOf } from '../model/model-tensors.js';
+import type { TrainEvent } from './events.js';
+import type { TrainingData } from './train.js';
+
+export interface EvaluateOptions {
+  model: LayersModel;
+  loss: Loss;
+  /** Of the job's optimizer: some freeze tensors. */
+  groups: OptimizerSpec['groups'];
+  data: TrainingData;
+  /** HOST:PORT of the keeper. */
+  join: string;
+  /** Empty: the only run there is. */
+  run: string;
+  /** Steps from one evaluation to the next, at least. */
+  everySteps: number;
+  peerDeadlineMs: number;
+  metrics: { host: string; port: number };
+  onEvent(event: TrainEvent): void;
+  signal?: AbortSignal;
+}
+
+/** The run once it goes on; before, whoever waits is told once. */
+async function running({ join, run, peerDeadlineMs, onEvent, signal }: EvaluateOptions) {
+  for (let told = false; ; told = true) {
+    signal?.throwIfAborted();
+    try {
+      return await describe(join, run, peerDeadlineMs);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.code !== RefusalCode.REFUSAL_CODE_UNKNOWN_RUN) throw error;
+      if (!told) onEvent({ event: 'awaiting-run', keeper: join, run });
+    }
+    await pause(RUN_POLL_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Evaluates until the run ends. Throws UserError, Refused or RunError, or the signal's reason. */
+export async function evaluate(options: EvaluateOptions): Promise<void> {
+  const { model, data, onEvent, signal } = options;
+  if (!data.hasTest)
+    throw new UserError('--evaluate: expected data with a test set, got none; add one, or leave it out');
+  const metrics = createMetrics('worker');
+  let attached = false;
+  const endpoint = await serveMetrics([metrics.registry], options.metrics, () =>
+    attached ? { healthy: true } : { healthy: false, reason: 'the run has not started' },
+  );
+  onEvent({ event: 'ready', role: 'evaluator', metrics: endpoint.url });
+  const found = await running(options);
+  const spec = fromWire(found.spec);
+  const { run, view } = found;
+  if (!view) throw new RunError(`the keeper at ${options.join} described run ${run} without a view`);
+  const tensors = freezeGroups(tensorsOf(model), options.groups);
+  const difference = manifestDifference(spec.tensors, tensors);
+  if (difference)
+    throw new UserError(`the model differs from the run's: ${difference}; give --job as its workers have it`);
+  if (data.fingerprint !== spec.dataFingerprint)
+    throw new UserError(
+      "--data: expected the data of the run, got another; give --data and --batch as the run's workers have them",
+    );
+
+  const layout = layoutOf(spec);
+  const modelBytes = 4 * layout.elementsPadded;
+  const scratchBytes = BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES;
+  const kernels = loadKernels({ bytes: modelBytes + scratchBytes + 4096 });
+  const arena = new Arena(kernels);
+  const parameters = arena.alloc(modelBytes);
+  const scratch = arena.alloc(scratchBytes);
+  const memory = { kernels, gradients: parameters, parameters, scratch };
+  const compute = new Compute(model, tensors, options.loss);
+  const exchange = await Exchange.open({
+    run,
+    rank: undefined,
+    spec,
+    layout,
+    view,
+    memory,
+    peerDeadlineMs: options.peerDeadlineMs,
+    onWaiting: () => undefined,
+  });
+  const leave = () => exchange.close();
+  signal?.addEventListener('abort', leave, { once: true });
+  attached = true;
+  metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
+  onEvent({ event: 'observing', run, label: `${hostname()}:${process.pid}`, everySteps: options.everySteps });
+  try {
+    // Of a step that is yet to come all servers copy the same version; of one that is past each has another by now.
+    const begun = await exchange.fetch(0, 'fp32', parameters, layout.blocks.slice(0, 1));
+    let next = begun.step + begun.skew + 1;
+    for (;;) {
+      const started = performance.now();
+      const { step, skew } = await exchange.fetch(next, 'fp32', parameters);
+      assignTensors(tensors, (index) =>
+        kernels.f32(parameters + 4 * layout.tensorOffsets[index], elementsOf(tensors[index].shape)),
+      );
+      const sums = { records: 0, lossSum: 0, correct: 0 };
+      for await (const batch of data.evaluation(0, 1)) {
+        signal?.throwIfAborted();
+        const records = batch.xs.shape[0];
+        const result = await compute.evaluate(batch);
+        batch.xs.dispose();
+        batch.ys.dispose();
+        sums.records += records;
+        sums.lossSum += result.loss * records;
+        sums.correct += result.correct;
+      }
+      const loss = sums.lossSum / sums.records;
+      const accuracy = sums.correct / sums.records;
+      metrics.loss.set(loss, { run, split: 'test' });
+      metrics.accuracy.set(accuracy, { run, split: 'test' });
+      const seconds = (performance.now() - started) / 1000;
+      onEvent({ event: 'evaluation', step, skew, loss, accuracy, records: sums.records, seconds });
+      next = step + skew + options.everySteps;
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof RunError) || (await isRunning(options, run))) throw error;
+    onEvent({ event: 'finished-observing', run });
+  } finally {
+    signal?.removeEventListener('abort', leave);
+    exchange.close();
+    await endpoint.close();
+  }
+}
+
+/** Whether a run whose servers have ended its streams goes on all the same; a keeper that is gone has ended it. */
+async function isRunning({ join, peerDeadlineMs }: EvaluateOptions, run: string): Promise<boolean> {
+  try {
+    await describe(join, run, peerDeadlineMs);
+    return true;
+  } catch {
+    return false;
+  }
+}
