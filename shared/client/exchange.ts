@@ -125,7 +125,8 @@ export class Exchange {
     this.#residuals = new Residuals(
       memory.kernels,
       layout,
-      this.#codecs,
+      // Who only reads leaves nothing out, and has no room for it.
+      options.rank === undefined ? [] : this.#codecs,
       memory.residuals,
       workerMomentum(spec),
     );
