@@ -15,7 +15,7 @@ const OWN = new Set(['servers', 'workers', 'peers', 'json', 'config']);
 /** What a worker was told that `up` decides anew each time. */
 const OF_THE_WORKER = new Set([
   ...['join', 'run', 'metrics', 'insecure', 'json', 'log-level'],
-  ...['serve', 'listen', 'advertise', 'memory', 'workers'],
+  ...['serve', 'listen', 'advertise', 'memory', 'workers', 'evaluate', 'every'],
 ]);
 
 /** Flags that repeat a plain configuration. */
