@@ -2,7 +2,7 @@
 // It checks what comes, and does the work on memory: sum, optimizer, encoding. When a contribution is applied and
 // when new values may be read is for the run's consistency to say (consistency/).
 import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
-import { type Codec, type DirectCodecName, NonFiniteError } from '../shared/codec/codec.js';
+import { type Codec, type DirectCodecName, type LossyCodec, NonFiniteError } from '../shared/codec/codec.js';
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
@@ -202,17 +202,7 @@ export class Shard {
 
   /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
   encode(block: number, codecName: DirectCodecName): Encoded {
-    const state = this.#state(block);
-    const codec = codecs[codecName];
-    return this.#encoded(state, codec, () =>
-      codec.encode(
-        this.#kernels,
-        state.memory.values,
-        state.block.elements,
-        this.#map.outgoing,
-        state.absmax,
-      ),
-    );
+    return this.#encoded(this.#state(block), codecs[codecName]);
   }
 
   /**
@@ -222,33 +212,35 @@ export class Shard {
    */
   encodeUpdate(block: number): Encoded {
     const state = this.#state(block);
-    const codec = state.updateCodec;
-    if (!codec.lossy) return this.encode(block, codec.name);
-    const kernels = this.#kernels;
-    const { elements } = state.block;
-    const { values, held } = state.memory;
-    return this.#encoded(state, codec, () => {
-      const scale = codec.encode(kernels, {
-        gradient: values,
-        residual: held,
-        elements,
-        lossScale: -1,
-        absmax: kernels.absmaxOfSum(values, held, elements, -1),
-        dst: this.#map.outgoing,
-        next: this.#map.incoming,
-      });
-      // The workers do the same with the same bytes, and so hold the same bits.
-      codec.accumulate(kernels, this.#map.outgoing, elements, scale, 1, held, false);
-      return scale;
-    });
+    return this.#encoded(state, state.updateCodec);
   }
 
-  #encoded(state: BlockState, codec: Codec, encode: () => number): Encoded {
+  #encodeDifference({ block, memory }: BlockState, codec: LossyCodec): number {
+    const kernels = this.#kernels;
+    const { elements } = block;
+    const { values, held } = memory;
+    const scale = codec.encode(kernels, {
+      gradient: values,
+      residual: held,
+      elements,
+      lossScale: -1,
+      absmax: kernels.absmaxOfSum(values, held, elements, -1),
+      dst: this.#map.outgoing,
+      next: this.#map.incoming,
+    });
+    // The workers do the same with the same bytes, and so hold the same bits.
+    codec.accumulate(kernels, this.#map.outgoing, elements, scale, 1, held, false);
+    return scale;
+  }
+
+  #encoded(state: BlockState, codec: Codec): Encoded {
     const { index: block, elements } = state.block;
     const started = this.probe.now();
     let scale: number;
     try {
-      scale = encode();
+      scale = codec.lossy
+        ? this.#encodeDifference(state, codec)
+        : codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
     } catch (error) {
       if (!(error instanceof NonFiniteError)) throw error;
       throw refuse(
