@@ -18,9 +18,11 @@ const LINEAR = ['sgd', 'momentum'] as const;
 /** Why lossy codecs are refused with other consistencies than theirs. */
 const CONSISTENCY_REASON =
   'new parameters travel as differences, which every worker must receive once and in order';
+/** Why `local` is refused where all workers do receive every version. */
+const LOCAL_REASON = 'under local what is left out comes a whole round later, which has not been measured';
 
 const ALLOWED: Readonly<Record<LossyCodecName, Allowed>> = {
-  // `local` is bsp over rounds; what a round sends is as large for every element, and int8 rounds all of them.
+  // `local` is bsp over rounds: there too every worker receives every version once.
   int8: { optimizers: undefined, consistencies: ['bsp', 'local'], optimizerReason: '' },
   topk: {
     optimizers: LINEAR,
@@ -46,7 +48,7 @@ export function pairFault(codec: CodecName, optimizer: string, consistency: stri
   if (optimizers && !optimizers.includes(optimizer))
     return `codec ${codec} expects optimizer ${optimizers.join(' or ')}, got ${optimizer}: ${optimizerReason}; take one of them, or another codec`;
   if (!consistencies.includes(consistency))
-    return `codec ${codec} expects consistency ${consistencies.join(' or ')}, got ${consistency}: ${CONSISTENCY_REASON}; take it, or another codec`;
+    return `codec ${codec} expects consistency ${consistencies.join(' or ')}, got ${consistency}: ${consistency === 'local' ? LOCAL_REASON : CONSISTENCY_REASON}; take it, or another codec`;
   return undefined;
 }
 
@@ -78,7 +80,11 @@ export function pairTable(codecs: readonly CodecName[]): string[][] {
     if (!Object.hasOwn(ALLOWED, codec)) return [`\`${codec}\``, 'all', 'all', ''];
     const { optimizers, consistencies, optimizerReason } = ALLOWED[codec as LossyCodecName];
     const names = (list: readonly string[]) => list.map((name) => `\`${name}\``).join(', ');
-    const reasons = [optimizerReason, CONSISTENCY_REASON].filter((reason) => reason !== '');
+    const reasons = [
+      optimizerReason,
+      CONSISTENCY_REASON,
+      consistencies.includes('local') ? '' : LOCAL_REASON,
+    ].filter((reason) => reason !== '');
     return [`\`${codec}\``, optimizers ? names(optimizers) : 'all', names(consistencies), reasons.join('; ')];
   });
   return [['codec', 'optimizers', 'consistencies', 'why not the others'], ...rows];

@@ -309,6 +309,14 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     '--top-k: expected a percentage above 0 and at most 25, got "26"; give for example --top-k 1',
   ],
   [
+    'a codec that does not go with the consistency',
+    UP,
+    ['--codec', 'int8', '--consistency', 'ssp', '--staleness', '2'],
+    {},
+    '--codec: codec int8 expects consistency bsp or local, got ssp: new parameters travel as differences, ' +
+      'which every worker must receive once and in order; take it, or another codec',
+  ],
+  [
     'a codec that does not go with the optimizer',
     UP,
     ['--codec', 'sign', '--optimizer', 'adam'],
