@@ -6,7 +6,7 @@ import type { Bulk } from '../rpc/bulk.js';
 /** What is wrong with a payload of `elements` elements that should be in the codec `expected`; undefined if nothing is. */
 export function payloadFault(bulk: Bulk, elements: number, expected: Codec): string | undefined {
   const codec = codecById(bulk.codec);
-  if (codec !== expected)
+  if (codec?.id !== expected.id)
     return `expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`;
-  return checkPayload(codec, elements, bulk.payload.byteLength, bulk.scale);
+  return checkPayload(expected, elements, bulk.payload.byteLength, bulk.scale);
 }
