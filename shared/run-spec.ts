@@ -12,6 +12,7 @@ import { CODEC_IDS, type CodecName } from './codec/codec.js';
 import { LOCAL_STEPS_MAX, NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
 import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
+import { describeTables, type RowTableSpec, tablesFromWire, tableToWire } from './rows/tables.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
@@ -40,6 +41,8 @@ export interface RunSpec {
   readonly dataFingerprint: string;
   /** There under `local`, and only there. */
   readonly local?: LocalSpec;
+  /** Embedding tables, pushed and pulled by row; none: not there. */
+  readonly tables?: readonly RowTableSpec[];
 }
 
 /** Steps that each worker takes by itself between two exchanges. */
@@ -124,6 +127,7 @@ export function toWire(spec: RunSpec): WireSpec {
       localSteps: spec.local.steps,
       innerOptimizer: optimizerToWire(spec.local.optimizer),
     }),
+    ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
   };
 }
 
@@ -193,6 +197,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   );
   if (bound) throw refuse('RUN_SPEC', bound);
   const local = localFromWire(consistency, wire, tensors);
+  const tables = tablesFromWire(wire.tables, consistency);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
@@ -209,6 +214,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
     ...(local && { local }),
+    ...(tables.length > 0 && { tables }),
   };
 }
 
@@ -238,6 +244,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     seed: spec.seed,
     'data fingerprint': spec.dataFingerprint,
     ...(spec.local && { 'local steps': spec.local.steps, ...describeInner(spec.local.optimizer) }),
+    ...describeTables(spec.tables ?? []),
   });
   const a = flat(ours);
   const b = flat(theirs);

@@ -69,6 +69,10 @@ export const RefusalCode = {
    * The server is not in a state to do this (it is draining, or not the keeper).
    */
   REFUSAL_CODE_NOT_NOW: 16,
+  /**
+   * No such table, or a row id that is out of range, out of order or another server's.
+   */
+  REFUSAL_CODE_ROW: 21,
 } as const;
 
 /**
@@ -157,6 +161,11 @@ export type RefusalCode =
    */
   | 'REFUSAL_CODE_NOT_NOW'
   | 16
+  /**
+   * No such table, or a row id that is out of range, out of order or another server's.
+   */
+  | 'REFUSAL_CODE_ROW'
+  | 21
 
 /**
  * Why something was refused. The sentence beside it says what was expected, what came and what to do.

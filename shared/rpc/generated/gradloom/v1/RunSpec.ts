@@ -4,6 +4,7 @@ import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from '../../gradloom/v1/Optimizer.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
+import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from '../../gradloom/v1/RowTable.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -42,6 +43,10 @@ export interface RunSpec {
    * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
    */
   'innerOptimizer'?: (_gradloom_v1_Optimizer | null);
+  /**
+   * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
+   */
+  'tables'?: (_gradloom_v1_RowTable)[];
 }
 
 /**
@@ -80,4 +85,8 @@ export interface RunSpec__Output {
    * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
    */
   'innerOptimizer': (_gradloom_v1_Optimizer__Output | null);
+  /**
+   * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
+   */
+  'tables': (_gradloom_v1_RowTable__Output)[];
 }
