@@ -156,6 +156,11 @@ export class RowsCore {
     return effects;
   }
 
+  /** Throws Refused (ROW, PAYLOAD) for rows that cannot be read. */
+  checkRequest(table: number, ids: Uint8Array): void {
+    this.#stageIds(this.#tableOf(table), ids, -1, 'a request');
+  }
+
   /** Values of rows as they stand, one after the other. Throws Refused: ROW, PAYLOAD. */
   read(table: number, ids: Uint8Array): Buffer {
     const of = this.#tableOf(table);

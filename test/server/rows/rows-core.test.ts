@@ -24,16 +24,14 @@ const fround = Math.fround;
 
 /** Rows with gradients, each once and ascending. */
 const gradients = (rows: number, width: number): fc.Arbitrary<RowGradients> =>
-  fc
-    .uniqueArray(fc.nat(rows - 1), { maxLength: 12 })
-    .chain((ids) =>
-      fc
-        .array(fc.float({ min: -8, max: 8, noNaN: true }), {
-          minLength: ids.length * width,
-          maxLength: ids.length * width,
-        })
-        .map((values) => ({ ids: ids.toSorted((a, b) => a - b), values })),
-    );
+  fc.uniqueArray(fc.nat(rows - 1), { maxLength: 12 }).chain((ids) =>
+    fc
+      .array(fc.float({ min: -8, max: 8, noNaN: true }), {
+        minLength: ids.length * width,
+        maxLength: ids.length * width,
+      })
+      .map((values) => ({ ids: ids.toSorted((a, b) => a - b), values })),
+  );
 
 test('the bits do not depend on the number of servers, the messages, or who comes first', (t) => {
   const tables = [makeTable('adagrad'), makeTable('adam', { name: 'items', rows: 1500, width: 2 })];
