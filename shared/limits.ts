@@ -182,7 +182,7 @@ export const ROW_PARTITIONS = 1024;
 /** Ids and values of one message of rows, either way. */
 export const ROWS_MESSAGE_MAX_BYTES = 512 * KiB;
 /** Sums of gradients of the open step on one server; each worker may have its share of it. */
-export const ROWS_STEP_MAX_BYTES = 64 * MiB;
+export const ROWS_STEP_MAX_BYTES = 32 * MiB;
 /** Requests for rows that one stream may have unanswered. */
 export const ROWS_REQUESTS_MAX = 16;
 
@@ -190,7 +190,7 @@ assert(ROW_PARTITIONS >= SERVERS_MAX, 'every server must get rows');
 assert(4 * ROW_WIDTH_MAX + 4 <= ROWS_MESSAGE_MAX_BYTES, 'a row must fit into one message');
 assert(ROWS_MESSAGE_MAX_BYTES <= MESSAGE_MAX_BYTES, 'a message of rows must fit into one message');
 assert(
-  4 * ROW_WIDTH_MAX <= ROWS_STEP_MAX_BYTES / WORKERS_MAX,
+  4 * ROW_WIDTH_MAX + 64 <= ROWS_STEP_MAX_BYTES / WORKERS_MAX,
   'every worker of the largest run must be able to push a row',
 );
 assert(ROWS_MESSAGE_MAX_BYTES <= PUSH_CREDIT_BYTES, 'credit must let a message of rows travel');

@@ -17,7 +17,8 @@ import type { RowsPullReply } from '../../shared/rpc/generated/gradloom/v1/RowsP
 import type { RowsPushMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPushMessage.js';
 import type { RowsPushReply } from '../../shared/rpc/generated/gradloom/v1/RowsPushReply.js';
 import type { RowsRequest__Output } from '../../shared/rpc/generated/gradloom/v1/RowsRequest.js';
-import { refuse } from '../../shared/rpc/refusal.js';
+import { recycle } from '../../shared/rpc/receive.js';
+import { Refused, refuse } from '../../shared/rpc/refusal.js';
 import type { RunSpec } from '../../shared/run-spec.js';
 import type { ServerMetrics } from '../metrics.js';
 import { RowsCore, type RowsEffect } from './rows-core.js';
@@ -75,6 +76,9 @@ export class HostedRows {
     if (rows) {
       this.metrics.moved('received', CODEC_IDS.fp32, rows.payload.byteLength);
       effects = this.core.contribution(rank, rows);
+      this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
+      // Without effects it is held; else it has been read.
+      if (effects.length > 0) recycle(rows.payload);
     } else if (header) effects = this.core.header(rank, header.step, header);
     else if (end) effects = this.core.end(rank, end.step, end.contributions);
     else throw refuse('MALFORMED', 'expected a header, rows or an end, got an empty message');
@@ -158,7 +162,18 @@ export class HostedRows {
       const { step, table, ids } = reader.requests[0];
       if (step > core.step) return;
       reader.requests.shift();
-      const payload = core.read(table, ids);
+      let payload: Buffer;
+      try {
+        payload = core.read(table, ids);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        // Whoever closed the step has done nothing wrong: the refusal is the reader's.
+        this.metrics.refused(error.label);
+        this.#readers.delete(reader);
+        reader.call.write({ refusal: error.toMessage() as never });
+        reader.call.end();
+        return;
+      }
       this.metrics.moved('sent', CODEC_IDS.fp32, payload.byteLength);
       reader.unsent++;
       const rows = { step: core.step, table, crc32: crc32(payload), payload };

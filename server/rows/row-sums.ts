@@ -1,19 +1,31 @@
 // Sums of gradients by row, for the rows of one step: open addressing in typed arrays (a JS Map ends at 2^24 entries
-// and boxes every number). It grows with the rows of a step and keeps its size for the next.
+// and boxes every number). It grows with the rows of a step and keeps its size for the next, until it is reset.
 
-const FIRST_ROWS = 1024;
+const FIRST_ELEMENTS = 16 * 1024;
+const FIRST_ROWS_MIN = 16;
+
+/** Bytes that the sum of one row takes, with its id and two places in the index. */
+export const sumBytes = (width: number) => 4 * width + 12;
 
 export class RowSums {
   /** Rows in the order in which they were added first; `size` of them. */
-  rows = new Uint32Array(FIRST_ROWS);
+  rows: Uint32Array;
   /** `size` sums of `width` elements. */
   sums: Float32Array;
   size = 0;
   /** Position of a row + 1, at its hash or after; twice as long as `rows`. */
-  #index = new Int32Array(2 * FIRST_ROWS);
+  #index: Int32Array;
 
   constructor(readonly width: number) {
-    this.sums = new Float32Array(FIRST_ROWS * width);
+    const rows = Math.max(FIRST_ROWS_MIN, 2 ** Math.floor(Math.log2(FIRST_ELEMENTS / width)));
+    this.rows = new Uint32Array(rows);
+    this.sums = new Float32Array(rows * width);
+    this.#index = new Int32Array(2 * rows);
+  }
+
+  /** Bytes of its memory, used or not. */
+  get bytes(): number {
+    return this.rows.length * sumBytes(this.width);
   }
 
   /** Adds `weight` times the `width` values at `from`, rounded to fp32 after the product and after the sum. */

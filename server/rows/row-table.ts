@@ -39,6 +39,9 @@ export class RowTable {
   /** Position of each partition among those of this server; -1: another's. */
   readonly #positions = new Int32Array(ROW_PARTITIONS).fill(-1);
   readonly #partitions: number;
+  /** The learning rate, and of which step it is. */
+  #learningRate = 0;
+  #rateStep = -1;
   #bytes = 0;
   #updated = 0;
 
@@ -96,7 +99,10 @@ export class RowTable {
         page.memory.fill(value, at + (slot + 1) * width, at + (slot + 2) * width);
       this.#updated++;
     }
-    const learningRate = learningRateAt(optimizer.schedule, optimizer.learningRate, step);
+    if (step !== this.#rateStep) {
+      this.#rateStep = step;
+      this.#learningRate = learningRateAt(optimizer.schedule, optimizer.learningRate, step);
+    }
     const count = page.counts[index];
     updateRow(optimizer, {
       memory: page.memory,
@@ -105,7 +111,7 @@ export class RowTable {
       gradient,
       from,
       gradientScale,
-      learningRate,
+      learningRate: this.#learningRate,
       count,
     });
     // A count that is full stays: Adam's corrections have long been 1.

@@ -7,10 +7,13 @@ import { tableBytes } from './row-table.js';
 
 const MiB = 1024 * 1024;
 
-/** Bytes that one of so many servers needs for tables: rows, and the sums of a step while they grow. */
+/** What is kept of the last step's sums, twice the sums of a step as they double, and a copy while they do. */
+const SUMS_BYTES = 4 * ROWS_STEP_MAX_BYTES;
+
+/** Bytes that one of so many servers needs for tables: rows, and the sums of a step. */
 export function rowsBytes(tables: readonly RowTableSpec[], servers: number): number {
   if (tables.length === 0) return 0;
-  return tables.reduce((sum, table) => sum + tableBytes(table, servers), 2 * ROWS_STEP_MAX_BYTES);
+  return tables.reduce((sum, table) => sum + tableBytes(table, servers), SUMS_BYTES);
 }
 
 /**

@@ -7,7 +7,7 @@ import { PUSH_CREDIT_BYTES, ROWS_MESSAGE_MAX_BYTES, ROWS_STEP_MAX_BYTES } from '
 import type { RowTableSpec } from '../../shared/rows/tables.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import { type Header, type Outcome, StepHeaders } from '../step-headers.js';
-import { RowSums } from './row-sums.js';
+import { RowSums, sumBytes } from './row-sums.js';
 import { RowTable } from './row-table.js';
 
 export interface RowsContribution {
@@ -65,7 +65,7 @@ export class RowsCore {
   readonly #workers: number;
   readonly #headers: StepHeaders;
   readonly #finite: boolean[] = [];
-  readonly #sums: readonly RowSums[];
+  #sums: readonly RowSums[];
   readonly #senders: Sender[];
   /** The rank whose contributions are summed as they come. */
   #turn = 0;
@@ -124,7 +124,7 @@ export class RowsCore {
         `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes of rows in flight, got ${held}; wait for releases`,
       );
     const count = this.#check(worker, sender, message);
-    sender.sumsBytes += 4 * count * this.tables[message.table].spec.width;
+    sender.sumsBytes += count * sumBytes(this.tables[message.table].spec.width);
     sender.taken++;
     sender.lastTable = message.table;
     sender.lastId = this.#ids[count - 1];
@@ -161,13 +161,19 @@ export class RowsCore {
     this.#stageIds(this.#tableOf(table), ids, -1, 'a request');
   }
 
-  /** Values of rows as they stand, one after the other. Throws Refused: ROW, PAYLOAD. */
+  /** Values of rows as they stand, one after the other. Throws Refused: ROW, PAYLOAD, NOT_FINITE. */
   read(table: number, ids: Uint8Array): Buffer {
     const of = this.#tableOf(table);
-    const { width } = of.spec;
+    const { name, width } = of.spec;
     const count = this.#stageIds(of, ids, -1, 'a request');
     const values = new Float32Array(count * width);
     for (let i = 0; i < count; i++) of.read(this.#ids[i], values, i * width);
+    for (let i = 0; i < values.length; i++)
+      if (!Number.isFinite(values[i]))
+        throw refuse(
+          'NOT_FINITE',
+          `table '${name}', row ${this.#ids[Math.floor(i / width)]}: expected finite values after its updates, got ${values[i]}; lower the learning rate`,
+        );
     return Buffer.from(values.buffer);
   }
 
@@ -251,10 +257,10 @@ export class RowsCore {
           `table '${name}', row ${this.#ids[Math.floor(i / width)]}: expected finite numbers, got ${this.#values[i]}; say all_finite = false in the step header`,
         );
     const most = Math.floor(ROWS_STEP_MAX_BYTES / this.#workers);
-    if (sender.sumsBytes + payload.byteLength > most)
+    if (sender.sumsBytes + count * sumBytes(width) > most)
       throw refuse(
         'CREDIT',
-        `worker ${worker}: expected at most ${most} bytes of rows of one step on this server, got more; take smaller batches, or start more servers`,
+        `worker ${worker}: expected at most ${most} bytes of sums of rows of one step on this server, got more; take smaller batches, or start more servers`,
       );
     return count;
   }
@@ -288,6 +294,9 @@ export class RowsCore {
           this.tables[index].update(sums.rows[i], sums.sums, i * sums.width, step, 1 / samples);
       sums.clear();
     }
+    // Steps that use one table after another must not leave each with the memory of its largest.
+    if (this.#sums.reduce((bytes, sums) => bytes + sums.bytes, 0) > ROWS_STEP_MAX_BYTES)
+      this.#sums = this.#sums.map(({ width }) => new RowSums(width));
     this.#headers.next();
     this.#outcome = undefined;
     this.#turn = 0;

@@ -7,7 +7,7 @@ import { RowTable, tableBytes } from '../../../server/rows/row-table.js';
 import { adamScalars } from '../../../shared/kernels/kernels.js';
 import * as adaptive from '../../../shared/kernels/plain/adaptive.js';
 import * as plain from '../../../shared/kernels/plain/optimize.js';
-import { ROW_PARTITIONS } from '../../../shared/limits.js';
+import { ROW_PARTITIONS, ROWS_STEP_MAX_BYTES } from '../../../shared/limits.js';
 import { ROW_OPTIMIZERS } from '../../../shared/rows/tables.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
 import {
@@ -143,24 +143,29 @@ test('memory comes with the rows that are updated, and never beyond what was cou
 });
 
 test('sums by row are those of a map', (t) => {
+  // So wide that it grows again and again.
+  const width = 512;
+  const wide = (value: number) => new Float32Array(width).fill(value);
+  const adds = fc.array(fc.tuple(fc.nat(4000), fc.integer({ min: -9, max: 9 })), {
+    maxLength: 5000,
+    size: 'max',
+  });
   fc.assert(
-    fc.property(
-      fc.array(fc.tuple(fc.nat(4000), fc.integer({ min: -9, max: 9 })), { maxLength: 5000, size: 'max' }),
-      (adds) => {
-        const sums = new RowSums(1);
-        sums.add(7, Float32Array.of(1), 0, 1);
-        sums.clear();
-        const expected = new Map<number, number>();
-        for (const [row, value] of adds) {
-          sums.add(row * 1024, Float32Array.of(value), 0, 2);
-          const key = row * 1024;
-          expected.set(key, (expected.get(key) ?? 0) + 2 * value);
-        }
-        const found = new Map(Array.from(sums.rows.subarray(0, sums.size), (row, i) => [row, sums.sums[i]]));
-        t.deepEqual(found, expected);
-      },
-    ),
-    { seed: 3, numRuns: 20 },
+    fc.property(adds, (added) => {
+      const sums = new RowSums(width);
+      sums.add(7, wide(1), 0, 1);
+      sums.clear();
+      const expected = new Map<number, number>();
+      for (const [row, value] of added) {
+        sums.add(row * 1024, wide(value), 0, 2);
+        expected.set(row * 1024, (expected.get(row * 1024) ?? 0) + 2 * value);
+      }
+      const found = new Map(
+        Array.from(sums.rows.subarray(0, sums.size), (row, i) => [row, sums.sums[(i + 1) * width - 1] + 0]),
+      );
+      t.deepEqual(found, expected);
+    }),
+    { seed: 3, numRuns: 10 },
   );
 });
 
@@ -253,6 +258,13 @@ test('a step that some worker skips changes no row, and takes no rows of that wo
   t.not(servers.bits(), before);
 });
 
+test('a row that was driven to infinity is refused to who reads it', (t) => {
+  const servers = new RowServers([makeTable('sgd')], 1, 1);
+  for (const step of [0, 1]) servers.step(step, [0], () => ({ ids: [1], values: [3e38, 0, 0] }));
+  t.is(t.throws(() => servers.read(1), { instanceOf: Refused })?.label, 'not_finite');
+  t.true(Number.isFinite(servers.read(2)[0]));
+});
+
 test('what comes before its turn is held, and released when the turn has come', (t) => {
   const [core] = new RowServers([makeTable()], 1, 2).cores;
   for (const worker of [0, 1]) core.header(worker, 0, rowsHeader());
@@ -262,4 +274,24 @@ test('what comes before its turn is held, and released when the turn has come', 
   ]);
   t.deepEqual(core.end(0, 0, 1), [{ kind: 'release', worker: 1, bytes: 16 }]);
   t.deepEqual(core.end(1, 0, 1), [{ kind: 'closed', step: 0, skipped: false }]);
+});
+
+test('a worker has its share of the sums of a step, and no more', (t) => {
+  const [core] = new RowServers([makeTable('sgd', { rows: 2_000_000, width: 1 })], 1, 16).cores;
+  core.header(3, 0, rowsHeader());
+  const most = Math.floor(ROWS_STEP_MAX_BYTES / 16 / 16);
+  const push = (number: number, from: number, count: number) =>
+    core.contribution(
+      3,
+      rowsMessage(
+        0,
+        number,
+        Array.from({ length: count }, (_, i) => from + i),
+        new Float32Array(count),
+      ),
+    );
+  let number = 0;
+  for (let from = 0; from < most; from += 2 ** 15) push(number++, from, Math.min(2 ** 15, most - from));
+  t.is(t.throws(() => push(number, most, 1), { instanceOf: Refused })?.label, 'credit');
+  t.deepEqual(core.end(3, 0, number), []);
 });
