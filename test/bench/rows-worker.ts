@@ -40,7 +40,7 @@ async function step(number: number): Promise<{ moved: number; loss: number }> {
   const gradients = pulled.values;
   let sum = 0;
   for (let i = 0; i < gradients.length; i++) {
-    const target = ((ids[Math.floor(i / width)] + i) % 3) - 1;
+    const target = ((ids[Math.floor(i / width)] + (i % width)) % 3) - 1;
     const error = gradients[i] - target;
     sum += error * error;
     gradients[i] = 2 * error;
