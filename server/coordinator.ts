@@ -3,13 +3,15 @@
 // by the number of its connection; when its connection goes, it is gone, and whoever it leaves waiting is told.
 import { place } from '../shared/blocks/placement.js';
 import { NAME_CHARACTERS_MAX, RUNS_MAX, SERVERS_MAX, SHARD_MEMORY_MAX_BYTES } from '../shared/limits.js';
+import { placeRows } from '../shared/rows/partitions.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { type Refused, refuse } from '../shared/rpc/refusal.js';
 import { layoutOf, type RunSpec, specDifference, stalenessOf, toWire } from '../shared/run-spec.js';
-import { memoryRefusal } from './memory-budget.js';
+import { memoryRefusal, shareBytes } from './memory-budget.js';
+import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
 
 export interface ServerEntry {
@@ -346,6 +348,7 @@ export class Coordinator {
         sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer, run.spec.codec)),
         servers: infos,
       }),
+      ...(run.spec.tables && { rowPlacement: placeRows(infos) }),
     };
     const prepare = { run: run.id, spec: toWire(run.spec), view: run.view };
     return run.servers.map(({ connection }) => ({ to: 'server', connection, order: { prepare } }));
@@ -357,22 +360,25 @@ export class Coordinator {
     if (refusal) throw refusal;
   }
 
-  /** Bytes that a server has for another shard. */
-  #availableBytes(server: ServerEntry): number {
+  /** Bytes that a server has for another run. */
+  #freeBytes(server: ServerEntry): number {
     let free = server.memoryBytes;
     for (const { spec, servers, view } of this.runs.values()) {
       const index = servers.indexOf(server);
       if (index < 0) continue;
       const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === index);
-      free -= shardBytes(blocks, spec.optimizer, spec.codec);
+      free -= shardBytes(blocks, spec.optimizer, spec.codec) + rowsBytes(spec.tables ?? [], servers.length);
     }
-    return Math.min(free, SHARD_MEMORY_MAX_BYTES);
+    return free;
   }
 
   #memoryRefusal(spec: RunSpec): Refused | undefined {
-    return memoryRefusal(
-      spec,
-      [...this.servers.values()].map((server) => this.#availableBytes(server)),
+    const free = [...this.servers.values()].map((server) => this.#freeBytes(server));
+    return (
+      memoryRefusal(
+        spec,
+        free.map((bytes) => Math.min(bytes, SHARD_MEMORY_MAX_BYTES)),
+      ) ?? rowsRefusal(spec.tables ?? [], free, (servers) => shareBytes(spec, servers))
     );
   }
 

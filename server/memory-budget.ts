@@ -5,6 +5,13 @@ import { blockBytes, SHARD_FIXED_BYTES } from './shard-memory.js';
 
 const MiB = 1024 * 1024;
 
+/** Bytes of a run's blocks on one of so many servers, at most: a balanced shard may be one block over its share. */
+export function shareBytes(spec: RunSpec, servers: number): number {
+  const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer, spec.codec));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  return total / servers + SHARD_FIXED_BYTES + sizes.reduce((largest, size) => Math.max(largest, size), 0);
+}
+
 /**
  * Why a run does not fit, with the number of servers that it needs; undefined if it does.
  * A balanced shard may be one block over its share; that block is counted.

@@ -10,7 +10,8 @@ import { Refused, refuse } from '../shared/rpc/refusal.js';
 import type { HostedRun, PullCall, PushCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 
-function checkHello(
+/** The run that a first message names. Throws Refused where it does not fit. */
+export function checkHello(
   runs: ReadonlyMap<string, HostedRun>,
   hello: Hello__Output | undefined | null,
 ): HostedRun {
@@ -42,13 +43,13 @@ function checkHello(
   return run;
 }
 
-interface Endable {
+export interface Endable {
   end(): void;
   write(message: { refusal: { code: number; sentence: string } }): boolean;
 }
 
 /** Runs `work`; a refusal goes to the peer and ends its stream. Anything else is a bug of ours and is thrown. */
-function guarded(
+export function guarded(
   call: Endable,
   metrics: ServerMetrics,
   onRefused: (error: Refused) => void,

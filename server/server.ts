@@ -7,7 +7,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { RunError } from '../shared/errors.js';
 import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
-import { membershipService, packageDefinition, parametersService } from '../shared/rpc/proto.js';
+import { membershipService, packageDefinition, parametersService, rowsService } from '../shared/rpc/proto.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
 import { layoutOf } from '../shared/run-spec.js';
 import { Coordinator } from './coordinator.js';
@@ -16,6 +16,8 @@ import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
 import type { ServerMetrics } from './metrics.js';
 import { parametersHandlers } from './parameters-service.js';
+import { HostedRows } from './rows/hosted-rows.js';
+import { rowsHandlers } from './rows/rows-service.js';
 
 export interface ServerOptions {
   /** HOST:PORT to listen on; port 0 picks a free one. */
@@ -47,6 +49,7 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { metrics, log } = options;
   const runs = new Map<string, HostedRun>();
+  const rows = new Map<string, HostedRows>();
   const grpcServer = createServer(options.peerDeadlineMs);
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
 
@@ -56,7 +59,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const parameters = parametersHandlers(runs, metrics, log);
   handled.addService(parametersService, parameters);
   handled.addService(membershipService, membership.handlers());
-  const services = ['', 'gradloom.v1.Parameters', 'gradloom.v1.Membership'];
+  handled.addService(rowsService, rowsHandlers(runs, rows, metrics, log));
+  const services = ['', 'gradloom.v1.Parameters', 'gradloom.v1.Membership', 'gradloom.v1.Rows'];
   const health = new HealthImplementation(
     Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])),
   );
@@ -67,6 +71,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const address = options.advertise ?? `${host}:${port}`;
   const closeRun = (id: string, reason: string) => {
     runs.get(id)?.close();
+    rows.get(id)?.close();
+    rows.delete(id);
     if (runs.delete(id)) log(`run ${id} ended: ${reason}`);
     metrics.runs(runs);
   };
@@ -83,6 +89,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         const index = view.servers.findIndex((server) => server.id === serverId);
         const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
         runs.set(id, new HostedRun(id, spec, view, layoutOf(spec), owned, metrics, () => performance.now()));
+        if (spec.tables) {
+          const partitions = view.rowPlacement.flatMap((owner, part) => (owner === index ? [part] : []));
+          rows.set(id, new HostedRows(spec, partitions, metrics, () => performance.now()));
+        }
         log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
         metrics.runs(runs);
       },
@@ -101,6 +111,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const notices = setInterval(() => {
     // A run that is held goes from waiting to training without a word.
     metrics.runs(runs);
+    for (const hosted of rows.values()) hosted.announceWaiting();
     for (const run of runs.values()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);

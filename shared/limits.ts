@@ -171,3 +171,28 @@ assert(CACHE_WAIT_NOTICE_MS % CACHE_POLL_MS === 0, 'the notice must fall on a po
 assert(RECORD_MAX_BYTES <= CACHE_CHUNK_MAX_BYTES, 'a chunk must hold one record');
 assert(IMAGE_FILE_MAX_BYTES <= IMAGES_IN_FLIGHT_MAX_BYTES, 'an image must be allowed in flight');
 assert(BATCH_MAX_SAMPLES * LOCAL_STEPS_MAX < 2 ** 32, 'the samples of a round must fit into its header');
+
+// Embedding tables (shared/rows, server/rows).
+/** Tables of one run. */
+export const TABLES_MAX = 64;
+/** Rows of one table: ids are uint32. */
+export const TABLE_ROWS_MAX = 2 ** 32;
+/** Elements of one row. */
+export const ROW_WIDTH_MAX = 4 * KiB;
+/** Parts into which the rows of every table are dealt; each part has one server. */
+export const ROW_PARTITIONS = 1024;
+/** Ids and values of one message of rows, either way. */
+export const ROWS_MESSAGE_MAX_BYTES = 512 * KiB;
+/** Sums of gradients of the open step on one server; each worker may have its share of it. */
+export const ROWS_STEP_MAX_BYTES = 32 * MiB;
+/** Requests for rows that one stream may have unanswered. */
+export const ROWS_REQUESTS_MAX = 16;
+
+assert(ROW_PARTITIONS >= SERVERS_MAX, 'every server must get rows');
+assert(4 * ROW_WIDTH_MAX + 4 <= ROWS_MESSAGE_MAX_BYTES, 'a row must fit into one message');
+assert(ROWS_MESSAGE_MAX_BYTES <= MESSAGE_MAX_BYTES, 'a message of rows must fit into one message');
+assert(
+  4 * ROW_WIDTH_MAX + 64 <= ROWS_STEP_MAX_BYTES / WORKERS_MAX,
+  'every worker of the largest run must be able to push a row',
+);
+assert(ROWS_MESSAGE_MAX_BYTES <= PUSH_CREDIT_BYTES, 'credit must let a message of rows travel');

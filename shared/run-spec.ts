@@ -21,6 +21,7 @@ import {
 } from './limits.js';
 import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
+import { describeTables, type RowTableSpec, tablesFromWire, tableToWire } from './rows/tables.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
 import { type Refused, refuse } from './rpc/refusal.js';
 
@@ -53,6 +54,8 @@ export interface RunSpec {
   readonly dataFingerprint: string;
   /** There under `local`, and only there. */
   readonly local?: LocalSpec;
+  /** Embedding tables, pushed and pulled by row; none: not there. */
+  readonly tables?: readonly RowTableSpec[];
 }
 
 /** Steps that each worker takes by itself between two exchanges. */
@@ -183,6 +186,7 @@ export function toWire(spec: RunSpec): WireSpec {
     }),
     ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
+    ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
   };
 }
 
@@ -262,6 +266,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     );
   if (wire.stochasticRounding && codec !== 'int8')
     throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
+  const tables = tablesFromWire(wire.tables, consistency);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
@@ -280,6 +285,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     ...(local && { local }),
     ...(codec === 'topk' ? { topKPercent } : {}),
     ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
+    ...(tables.length > 0 && { tables }),
   };
 }
 
@@ -311,6 +317,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     seed: spec.seed,
     'data fingerprint': spec.dataFingerprint,
     ...(spec.local && { 'local steps': spec.local.steps, ...describeInner(spec.local.optimizer) }),
+    ...describeTables(spec.tables ?? []),
   });
   const a = flat(ours);
   const b = flat(theirs);

@@ -17,6 +17,7 @@ import { type LocalOptions, type TrainingData, train } from './training/train.js
 
 export { chooseBackend } from './backend/ladder.js';
 export type { Job, Loss } from './job.js';
+export { SparseEmbedding } from './rows/sparse-embedding.js';
 export type { TrainEvent } from './training/events.js';
 
 /** Records and labels, first dimension the record. */

@@ -15,6 +15,8 @@ import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
 import { freezeGroups, groupsFault } from '../optimizer/groups.js';
 import { optimizerFault } from '../optimizer/spec.js';
+import type { RowTableSpec } from '../rows/tables.js';
+import { uniqueIds } from '../rows/unique.js';
 import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
 import {
   type ConsistencyName,
@@ -28,6 +30,17 @@ import {
 import { type Age, Exchange } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';
 import { residualBytes } from './residuals.js';
+import { RowsClient } from './rows.js';
+import {
+  compileRows,
+  compileTables,
+  type Rows,
+  rowsFinite,
+  type TableOptions,
+  tableIndex,
+} from './sdk-tables.js';
+
+export type { Rows };
 
 /** Values by tensor name: fp32, row-major. */
 export type Tensors = Record<string, Float32Array>;
@@ -39,6 +52,10 @@ export interface ConnectOptions {
   run?: string;
   /** The model, in an order that is the same for every worker. Without it the client only pulls. */
   tensors?: readonly { name: string; shape: readonly number[]; values: Float32Array }[];
+  /** Embedding tables, which live on the servers alone and are pushed and pulled by row; with consistency bsp. */
+  tables?: readonly TableOptions[];
+  /** Of the initial values of tables. Default 0. */
+  seed?: number;
   /** Name of what is trained; workers of one run give the same. */
   job?: string;
   /** A name, with that optimizer's defaults, or all of it: see OptimizerSpec. Default: adam. */
@@ -82,6 +99,17 @@ export interface PushOptions {
   samples?: number;
   /** Mean loss over the samples, for the servers' metrics. */
   loss?: number;
+  /** Mean gradients of rows, by the name of their table: of the same step, which is skipped as a whole. */
+  rows?: Readonly<Record<string, Rows>>;
+}
+
+/** A row for each id that was asked for, in their order. */
+export interface PulledRows {
+  values: Float32Array;
+  /** Steps that the oldest of the rows had seen. */
+  step: number;
+  /** Steps that the newest of them is ahead of the oldest; 0: one version. */
+  skew: number;
 }
 
 export interface Client {
@@ -89,6 +117,7 @@ export interface Client {
   /** Rank among the run's workers; undefined for a client that only pulls. */
   readonly rank: number | undefined;
   readonly tensors: readonly TensorSpec[];
+  readonly tables: readonly RowTableSpec[];
   /**
    * Hands over this worker's mean gradients of a step and returns the step's index at once. The arrays are read
    * until `wait` of that step resolves. Tensors that are left out have a gradient of zero. Throws UserError.
@@ -103,6 +132,11 @@ export interface Client {
   pull(names?: readonly string[], options?: { codec?: DirectCodecName }): Promise<Pulled>;
   /** `push`, `wait` and the new parameters, in one exchange. */
   pushPull(gradients: Tensors, options?: PushOptions): Promise<Pulled & { outcome: Outcome }>;
+  /**
+   * Rows of a table by id, exactly, with the updates of all steps pushed before; an id may come more than once and
+   * travels once. Throws UserError for an id that is out of range.
+   */
+  pullRows(table: string, ids: ArrayLike<number>): Promise<PulledRows>;
   /** Ends this client's part. A worker's resolves when all workers of the run have closed. */
   close(): Promise<void>;
 }
@@ -168,6 +202,9 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   const workers = options.workers ?? 1;
   if (!Number.isInteger(workers) || workers < 1)
     throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
+  const { seed = 0 } = options;
+  if (!Number.isSafeInteger(seed)) throw new UserError(`seed: expected a whole number, got ${seed}`);
+  const tables = compileTables(options.tables ?? [], consistency);
   const optimizer = compileOptimizer(options);
   const pair = codecFault(codec, optimizer, consistency);
   if (pair) throw new UserError(`codec: ${pair}`);
@@ -186,8 +223,9 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     globalBatch: 0,
     epochs: 0,
     stepsPerEpoch: 0,
-    seed: 0,
+    seed,
     dataFingerprint: '',
+    ...(tables.length > 0 && { tables }),
   };
 }
 
@@ -207,6 +245,8 @@ class MeshClient implements Client {
   readonly #kernels;
   readonly #layout: BlockLayout;
   #exchange: Exchange | undefined;
+  /** Where the run has tables. */
+  #rows: RowsClient | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #nextStep = 0;
   /** Payload that this client moved. */
@@ -252,6 +292,15 @@ class MeshClient implements Client {
       peerDeadlineMs,
       onWaiting: () => undefined,
     });
+    if (spec.tables) {
+      const options = { run, rank: membership?.rank, spec, view, peerDeadlineMs, onWaiting: () => undefined };
+      try {
+        client.#rows = await RowsClient.open(options);
+      } catch (error) {
+        client.#exchange.close();
+        throw error;
+      }
+    }
     return client;
   }
 
@@ -263,6 +312,10 @@ class MeshClient implements Client {
     return this.spec.tensors;
   }
 
+  get tables(): readonly RowTableSpec[] {
+    return this.spec.tables ?? [];
+  }
+
   async initialize(tensors: NonNullable<ConnectOptions['tensors']>): Promise<void> {
     for (const [index, { values }] of tensors.entries())
       this.#view(this.#addresses.parameters, index).set(values);
@@ -271,6 +324,7 @@ class MeshClient implements Client {
 
   lose(error: Error): void {
     this.#exchange?.close();
+    this.#rows?.close();
     this.#queue = Promise.reject(error);
     this.#queue.catch(() => undefined);
   }
@@ -291,6 +345,7 @@ class MeshClient implements Client {
           `push: expected ${elementsOf(shape)} values for tensor ${index} '${name}' of shape [${shape}], got ${values.length}`,
         );
     }
+    const rows = compileRows(this.tables, options.rows ?? {});
     const outcome = this.#enqueue(async () => {
       this.#read = undefined;
       for (const [index, { name }] of this.spec.tensors.entries()) {
@@ -298,14 +353,16 @@ class MeshClient implements Client {
         if (gradients[name]) target.set(gradients[name]);
         else target.fill(0);
       }
-      const allFinite = this.#open.measure() && Number.isFinite(loss);
+      const allFinite = this.#open.measure() && Number.isFinite(loss) && rowsFinite(rows);
       const lossSum = Number.isFinite(loss) ? loss * samples : 0;
-      const stepped = await this.#open.pushPull({
-        samples,
-        allFinite,
-        lossScale: 1,
-        lossSum,
-        correct: 0,
+      const header = { samples, allFinite, lossScale: 1, lossSum, correct: 0 };
+      // The same header goes to both, so a step is skipped, or applied, in both.
+      const [stepped] = await Promise.all([
+        this.#open.pushPull(header),
+        this.#rows?.push(header, rows),
+      ]).catch((error) => {
+        this.lose(error);
+        throw error;
       });
       this.#bytes.bytesPushed += stepped.bytesPushed;
       this.#bytes.bytesPulled += stepped.bytesPulled;
@@ -358,10 +415,30 @@ class MeshClient implements Client {
     return { outcome, ...(await read) };
   }
 
+  async pullRows(table: string, ids: ArrayLike<number>): Promise<PulledRows> {
+    const index = tableIndex(this.tables, table, 'pullRows');
+    const { rows, width } = this.tables[index];
+    const unique = uniqueIds(ids, rows, table);
+    return this.#enqueue(async () => {
+      const pulled = await (this.#rows as RowsClient).pull(index, unique.ids);
+      if (unique.isIdentity) return pulled;
+      const values = new Float32Array(ids.length * width);
+      for (let i = 0; i < unique.positions.length; i++) {
+        const from = unique.positions[i] * width;
+        for (let k = 0; k < width; k++) values[i * width + k] = pulled.values[from + k];
+      }
+      return { ...pulled, values };
+    });
+  }
+
   async close(): Promise<void> {
     await this.#queue.catch(() => undefined);
     this.#exchange?.close();
-    await this.membership?.done(this.#bytes);
+    this.#rows?.close();
+    await this.membership?.done({
+      bytesPushed: this.#bytes.bytesPushed + (this.#rows?.bytesPushed ?? 0),
+      bytesPulled: this.#bytes.bytesPulled + (this.#rows?.bytesPulled ?? 0),
+    });
   }
 
   get #open(): Exchange {

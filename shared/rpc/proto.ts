@@ -8,12 +8,18 @@ import { decodeBulk } from './bulk.js';
 import { Framed } from './frame.js';
 import type { MembershipClient, MembershipDefinition } from './generated/gradloom/v1/Membership.js';
 import type { ParametersClient, ParametersDefinition } from './generated/gradloom/v1/Parameters.js';
+import type { RowsClient, RowsDefinition } from './generated/gradloom/v1/Rows.js';
 import { messageOf } from './grpc-internals.js';
 
 /** Version of the protocol; nodes with different ones refuse each other. */
 export const PROTOCOL_VERSION = 1;
 
-const FILES = ['gradloom/v1/model.proto', 'gradloom/v1/membership.proto', 'gradloom/v1/parameters.proto'];
+const FILES = [
+  'gradloom/v1/model.proto',
+  'gradloom/v1/membership.proto',
+  'gradloom/v1/parameters.proto',
+  'gradloom/v1/rows.proto',
+];
 
 /** Field numbers of the bulk messages within PushMessage and PullReply. */
 export const FIELD = { contribution: 3, initial: 4, block: 2 } as const;
@@ -34,6 +40,8 @@ export const parametersService = packageDefinition[
 export const membershipService = packageDefinition[
   'gradloom.v1.Membership'
 ] as unknown as MembershipDefinition;
+
+export const rowsService = packageDefinition['gradloom.v1.Rows'] as unknown as RowsDefinition;
 
 /** The codes of the generated (de)serializers, kept for tests that compare with the hand-written ones. */
 export const generated = {
@@ -90,3 +98,7 @@ export const MembershipStub = grpc.makeClientConstructor(
   membershipService as unknown as grpc.ServiceDefinition,
   'Membership',
 ) as unknown as ClientConstructor<MembershipClient>;
+export const RowsStub = grpc.makeClientConstructor(
+  rowsService as unknown as grpc.ServiceDefinition,
+  'Rows',
+) as unknown as ClientConstructor<RowsClient>;

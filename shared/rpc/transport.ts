@@ -4,9 +4,10 @@
 import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
 import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
+import type { RowsClient } from './generated/gradloom/v1/Rows.js';
 import { openConnectionWindows, openStreamWindows, passFrames } from './grpc-internals.js';
 import type { ParametersStreams } from './in-process.js';
-import { ParametersStub } from './proto.js';
+import { ParametersStub, RowsStub } from './proto.js';
 
 // What grpc-js would print on stderr reaches us as errors, which are told once; who looks into grpc-js itself
 // sets its own variable.
@@ -52,6 +53,11 @@ export function connectParameters(address: string, peerDeadlineMs: number): Para
     grpc.credentials.createInsecure(),
     channelOptions(peerDeadlineMs),
   ) as unknown as ParametersStreams;
+}
+
+/** A connection of its own to the Rows service of a server. */
+export function connectRows(address: string, peerDeadlineMs: number): RowsClient {
+  return new RowsStub(address, grpc.credentials.createInsecure(), channelOptions(peerDeadlineMs));
 }
 
 /** A gRPC server whose streams have open receive windows. */

@@ -83,6 +83,14 @@ const BENCHES: readonly Bench[] = [
     peer: rate('rate', 'steps/s'),
   },
   {
+    name: 'rows',
+    summary:
+      'rows/s that two workers train in an embedding table of 20 M x 16 on four servers, and their memory',
+    repeats: 3,
+    own: [{ flags: '--rows <n>', help: 'of the table (default: 20000000)', read: whole }],
+    peer: rate('rate', 'rows/s'),
+  },
+  {
     name: 'slow-link',
     summary: 'two hosts with a slow link between them: time of a step and to an accuracy, per codec',
     repeats: 1,

@@ -18,6 +18,7 @@ async function example(name: string): Promise<string> {
 for (const { name, prints } of [
   { name: 'sdk', prints: /y = 3\.00 x \+ -1\.00/ },
   { name: 'fit', prints: /loss 0\.\d\d at first, 0\.0\d at last/ },
+  { name: 'rows', prints: /loss 0\.\d\d at first, 0\.0\d at last/ },
 ]) {
   test(`the README's example '${name}' runs and prints what it says`, async (t) => {
     const server = await startTestServer(t);

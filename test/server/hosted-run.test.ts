@@ -63,6 +63,7 @@ function hostedRun(runSpec = spec) {
     servers: [],
     workers: [],
     placement: layout.blocks.map(() => 0),
+    rowPlacement: [],
   };
   const instruments = createMetrics('server');
   const run = new HostedRun(

@@ -13,6 +13,7 @@ import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloo
 import type { ParameterGroup as _gradloom_v1_ParameterGroup, ParameterGroup__Output as _gradloom_v1_ParameterGroup__Output } from './gradloom/v1/ParameterGroup.js';
 import type { PrepareRun as _gradloom_v1_PrepareRun, PrepareRun__Output as _gradloom_v1_PrepareRun__Output } from './gradloom/v1/PrepareRun.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
+import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from './gradloom/v1/RowTable.js';
 import type { RunDone as _gradloom_v1_RunDone, RunDone__Output as _gradloom_v1_RunDone__Output } from './gradloom/v1/RunDone.js';
 import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _gradloom_v1_RunPrepared__Output } from './gradloom/v1/RunPrepared.js';
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
@@ -61,6 +62,8 @@ export interface ProtoGrpcType {
       PrepareRun: MessageTypeDefinition<_gradloom_v1_PrepareRun, _gradloom_v1_PrepareRun__Output>
       Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
       RefusalCode: EnumTypeDefinition
+      RowInitializerKind: EnumTypeDefinition
+      RowTable: MessageTypeDefinition<_gradloom_v1_RowTable, _gradloom_v1_RowTable__Output>
       RunDone: MessageTypeDefinition<_gradloom_v1_RunDone, _gradloom_v1_RunDone__Output>
       RunPrepared: MessageTypeDefinition<_gradloom_v1_RunPrepared, _gradloom_v1_RunPrepared__Output>
       RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>

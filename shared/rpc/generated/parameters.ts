@@ -17,6 +17,7 @@ import type { PushMessage as _gradloom_v1_PushMessage, PushMessage__Output as _g
 import type { PushReady as _gradloom_v1_PushReady, PushReady__Output as _gradloom_v1_PushReady__Output } from './gradloom/v1/PushReady.js';
 import type { PushReply as _gradloom_v1_PushReply, PushReply__Output as _gradloom_v1_PushReply__Output } from './gradloom/v1/PushReply.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
+import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from './gradloom/v1/RowTable.js';
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
@@ -55,6 +56,8 @@ export interface ProtoGrpcType {
       PushReply: MessageTypeDefinition<_gradloom_v1_PushReply, _gradloom_v1_PushReply__Output>
       Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
       RefusalCode: EnumTypeDefinition
+      RowInitializerKind: EnumTypeDefinition
+      RowTable: MessageTypeDefinition<_gradloom_v1_RowTable, _gradloom_v1_RowTable__Output>
       RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition

@@ -44,6 +44,7 @@ async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
     servers: [{ id: 0, address, weight: 1 }],
     workers: [{ rank: 0, label: 'w' }],
     placement: layout.blocks.map(() => 0),
+    rowPlacement: [],
   };
   const metrics = reportTo(createMetrics('server'));
   const owned = layout.blocks.map(({ index }) => index);

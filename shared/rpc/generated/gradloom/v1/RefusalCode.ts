@@ -73,6 +73,10 @@ export const RefusalCode = {
    * A codec with an optimizer or a consistency that it is not defined for.
    */
   REFUSAL_CODE_CODEC_PAIR: 20,
+  /**
+   * No such table, or a row id that is out of range, out of order or another server's.
+   */
+  REFUSAL_CODE_ROW: 21,
 } as const;
 
 /**
@@ -166,6 +170,11 @@ export type RefusalCode =
    */
   | 'REFUSAL_CODE_CODEC_PAIR'
   | 20
+  /**
+   * No such table, or a row id that is out of range, out of order or another server's.
+   */
+  | 'REFUSAL_CODE_ROW'
+  | 21
 
 /**
  * Why something was refused. The sentence beside it says what was expected, what came and what to do.

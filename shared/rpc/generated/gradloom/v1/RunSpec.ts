@@ -4,6 +4,7 @@ import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from '../../gradloom/v1/Optimizer.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
+import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from '../../gradloom/v1/RowTable.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -50,6 +51,10 @@ export interface RunSpec {
    * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
    */
   'stochasticRounding'?: (boolean);
+  /**
+   * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
+   */
+  'tables'?: (_gradloom_v1_RowTable)[];
 }
 
 /**
@@ -96,4 +101,8 @@ export interface RunSpec__Output {
    * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
    */
   'stochasticRounding': (boolean);
+  /**
+   * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
+   */
+  'tables': (_gradloom_v1_RowTable__Output)[];
 }

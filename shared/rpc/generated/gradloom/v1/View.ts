@@ -16,6 +16,11 @@ export interface View {
    * Owner of each block in canonical order: an index into `servers`.
    */
   'placement'?: (number)[];
+  /**
+   * Owner of each partition of rows, the same for every table: an index into `servers`. Row r is in partition
+   * r mod (number of partitions). Empty where the run has no tables.
+   */
+  'rowPlacement'?: (number)[];
 }
 
 /**
@@ -30,4 +35,9 @@ export interface View__Output {
    * Owner of each block in canonical order: an index into `servers`.
    */
   'placement': (number)[];
+  /**
+   * Owner of each partition of rows, the same for every table: an index into `servers`. Row r is in partition
+   * r mod (number of partitions). Empty where the run has no tables.
+   */
+  'rowPlacement': (number)[];
 }

@@ -1,0 +1,186 @@
+// The rows of one run on one server: its core, and the streams that feed it and read from it. A request is checked
+// when it comes and answered when the steps before it are closed; answers go no faster than the stream takes them.
+
+import { crc32 } from 'node:zlib';
+import type * as grpc from '@grpc/grpc-js';
+import { CODEC_IDS } from '../../shared/codec/codec.js';
+import {
+  OBSERVERS_MAX,
+  PUSH_CREDIT_BYTES,
+  ROWS_REQUESTS_MAX,
+  STREAM_UNSENT_MAX,
+  UNREAD_MAX,
+  WAITING_NOTICE_MS,
+} from '../../shared/limits.js';
+import type { RowsPullMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPullMessage.js';
+import type { RowsPullReply } from '../../shared/rpc/generated/gradloom/v1/RowsPullReply.js';
+import type { RowsPushMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPushMessage.js';
+import type { RowsPushReply } from '../../shared/rpc/generated/gradloom/v1/RowsPushReply.js';
+import type { RowsRequest__Output } from '../../shared/rpc/generated/gradloom/v1/RowsRequest.js';
+import { recycle } from '../../shared/rpc/receive.js';
+import { Refused, refuse } from '../../shared/rpc/refusal.js';
+import type { RunSpec } from '../../shared/run-spec.js';
+import type { ServerMetrics } from '../metrics.js';
+import { RowsCore, type RowsEffect } from './rows-core.js';
+
+export type RowsPushCall = grpc.ServerDuplexStream<RowsPushMessage__Output, RowsPushReply>;
+export type RowsPullCall = grpc.ServerDuplexStream<RowsPullMessage__Output, RowsPullReply>;
+
+interface Writer {
+  readonly call: RowsPushCall;
+  /** Replies that the stream has not flushed. */
+  unread: number;
+}
+
+export interface RowReader {
+  readonly call: RowsPullCall;
+  readonly isObserver: boolean;
+  readonly requests: RowsRequest__Output[];
+  /** Answers handed to the stream that it has not flushed. */
+  unsent: number;
+}
+
+export class HostedRows {
+  readonly core: RowsCore;
+  readonly #writers = new Map<number, Writer>();
+  readonly #readers = new Set<RowReader>();
+  #closedAt: number;
+
+  /** @param partitions those of this server, ascending */
+  constructor(
+    readonly spec: RunSpec,
+    partitions: readonly number[],
+    readonly metrics: ServerMetrics,
+    /** Monotonic time in milliseconds. */
+    readonly now: () => number,
+  ) {
+    const { tables = [], workers, seed } = spec;
+    this.core = new RowsCore({ tables, workers, seed, partitions });
+    this.#closedAt = now();
+  }
+
+  /** A worker's stream of gradients; one that it had before is replaced. */
+  attachWriter(rank: number, call: RowsPushCall): void {
+    this.#writers.get(rank)?.call.end();
+    this.#writers.set(rank, { call, unread: 0 });
+    call.write({ ready: { creditBytes: PUSH_CREDIT_BYTES, step: this.core.step } });
+  }
+
+  detachWriter(rank: number, call: RowsPushCall): void {
+    if (this.#writers.get(rank)?.call === call) this.#writers.delete(rank);
+  }
+
+  /** Throws Refused. */
+  push(rank: number, { header, rows, end }: RowsPushMessage__Output): void {
+    let effects: RowsEffect[];
+    if (rows) {
+      this.metrics.moved('received', CODEC_IDS.fp32, rows.payload.byteLength, rows.payload.byteLength / 4);
+      effects = this.core.contribution(rank, rows);
+      this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
+      // Without effects it is held; else it has been read.
+      if (effects.length > 0) recycle(rows.payload);
+    } else if (header) effects = this.core.header(rank, header.step, header);
+    else if (end) effects = this.core.end(rank, end.step, end.contributions);
+    else throw refuse('MALFORMED', 'expected a header, rows or an end, got an empty message');
+    for (const effect of effects)
+      if (effect.kind === 'release') this.#tell(effect.worker, { release: { bytes: effect.bytes } });
+      else if (effect.kind === 'closed') {
+        const { step, skipped } = effect;
+        this.#closedAt = this.now();
+        for (const worker of [...this.#writers.keys()]) this.#tell(worker, { closed: { step, skipped } });
+        for (const reader of this.#readers) this.#answer(reader);
+      }
+  }
+
+  /** Throws Refused where there are too many observers. */
+  attachReader(call: RowsPullCall, isObserver: boolean): RowReader {
+    if (isObserver && [...this.#readers].filter((reader) => reader.isObserver).length >= OBSERVERS_MAX)
+      throw refuse(
+        'FULL',
+        `expected at most ${OBSERVERS_MAX} observers of a run's rows, got one more; close another`,
+      );
+    const reader: RowReader = { call, isObserver, requests: [], unsent: 0 };
+    this.#readers.add(reader);
+    call.write({ ready: { step: this.core.step } });
+    return reader;
+  }
+
+  detachReader(reader: RowReader): void {
+    this.#readers.delete(reader);
+  }
+
+  /** Answered at once, or when the steps before are closed. Throws Refused. */
+  request(reader: RowReader, request: RowsRequest__Output): void {
+    if (reader.requests.length >= ROWS_REQUESTS_MAX)
+      throw refuse(
+        'CREDIT',
+        `expected at most ${ROWS_REQUESTS_MAX} unanswered requests for rows, got one more; wait for answers`,
+      );
+    this.core.checkRequest(request.table, request.ids);
+    reader.requests.push(request);
+    this.#answer(reader);
+  }
+
+  /** Tells who waits for a step to close, and for whom. */
+  announceWaiting(): void {
+    const workers = this.core.waitingFor();
+    const waitedMs = this.now() - this.#closedAt;
+    if (waitedMs < WAITING_NOTICE_MS) return;
+    const { step } = this.core;
+    const waiting = { step, workers, seconds: waitedMs / 1000 };
+    for (const rank of [...this.#writers.keys()]) if (!workers.includes(rank)) this.#tell(rank, { waiting });
+    for (const reader of this.#readers)
+      if (reader.unsent === 0 && reader.requests.length > 0) reader.call.write({ waiting });
+  }
+
+  /** Ends all streams; the rows go with this object. */
+  close(): void {
+    for (const { call } of this.#writers.values()) call.end();
+    for (const { call } of this.#readers) call.end();
+    this.#writers.clear();
+    this.#readers.clear();
+  }
+
+  #tell(rank: number, reply: RowsPushReply): void {
+    const writer = this.#writers.get(rank);
+    if (!writer) return;
+    if (writer.unread >= UNREAD_MAX) {
+      // It reads nothing of what it is told; what it has sent counts all the same.
+      this.#writers.delete(rank);
+      writer.call.end();
+      return;
+    }
+    writer.unread++;
+    writer.call.write(reply, () => {
+      writer.unread--;
+    });
+  }
+
+  #answer(reader: RowReader): void {
+    const { core } = this;
+    while (reader.unsent < STREAM_UNSENT_MAX && reader.requests.length > 0) {
+      const { step, table, ids } = reader.requests[0];
+      if (step > core.step) return;
+      reader.requests.shift();
+      let payload: Buffer;
+      try {
+        payload = core.read(table, ids);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        // Whoever closed the step has done nothing wrong: the refusal is the reader's.
+        this.metrics.refused(error.label);
+        this.#readers.delete(reader);
+        reader.call.write({ refusal: error.toMessage() as never });
+        reader.call.end();
+        return;
+      }
+      this.metrics.moved('sent', CODEC_IDS.fp32, payload.byteLength, payload.byteLength / 4);
+      reader.unsent++;
+      const rows = { step: core.step, table, crc32: crc32(payload), payload };
+      reader.call.write({ rows }, () => {
+        reader.unsent--;
+        if (this.#readers.has(reader)) this.#answer(reader);
+      });
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// Embedding tables of a run as all its nodes agree on them: what a table is, what is wrong with one, its wire form.
+// Nobody holds a table in full; its rows are dealt over the servers (partitions.ts).
+import { NAME_CHARACTERS_MAX, ROW_WIDTH_MAX, TABLE_ROWS_MAX, TABLES_MAX } from '../limits.js';
+import { type OptimizerSpec, optimizerFault } from '../optimizer/spec.js';
+import { describeOptimizer, optimizerFromWire, optimizerToWire } from '../optimizer/wire.js';
+import type { RowTable, RowTable__Output } from '../rpc/generated/gradloom/v1/RowTable.js';
+import { refuse } from '../rpc/refusal.js';
+
+/** In the order of their numbers on the wire, from 1. */
+export const ROW_INITIALIZERS = ['zeros', 'uniform', 'normal'] as const;
+
+export interface RowInitializerSpec {
+  readonly kind: (typeof ROW_INITIALIZERS)[number];
+  /** uniform: values are in [-scale, scale); normal: their standard deviation; zeros: 0. */
+  readonly scale: number;
+}
+
+/** What may be run on rows. */
+export const ROW_OPTIMIZERS = ['sgd', 'adagrad', 'adam'] as const;
+export type RowOptimizerKind = (typeof ROW_OPTIMIZERS)[number];
+export type RowOptimizerSpec = OptimizerSpec & { kind: RowOptimizerKind };
+
+export interface RowTableSpec {
+  readonly name: string;
+  /** Ids are 0 to rows - 1. */
+  readonly rows: number;
+  /** Elements of a row. */
+  readonly width: number;
+  readonly initializer: RowInitializerSpec;
+  /** Run on the rows of a step alone; Adam's t is the row's own count of updates (LazyAdam). */
+  readonly optimizer: RowOptimizerSpec;
+}
+
+const within = (value: number, max: number) => Number.isSafeInteger(value) && value >= 1 && value <= max;
+
+function tableFault({ name, rows, width, initializer, optimizer }: RowTableSpec): string | undefined {
+  if (typeof name !== 'string' || name.length === 0 || name.length > NAME_CHARACTERS_MAX)
+    return `expected a table's name of 1 to ${NAME_CHARACTERS_MAX} characters, got ${name?.length ?? 'none'}`;
+  const where = `table '${name}'`;
+  if (!within(rows, TABLE_ROWS_MAX)) return `${where}: expected 1 to ${TABLE_ROWS_MAX} rows, got ${rows}`;
+  if (!within(width, ROW_WIDTH_MAX))
+    return `${where}: expected a width of 1 to ${ROW_WIDTH_MAX}, got ${width}`;
+  if (!ROW_INITIALIZERS.includes(initializer.kind))
+    return `${where}: expected an initializer of ${ROW_INITIALIZERS.join(', ')}, got '${initializer.kind}'`;
+  const scale = Math.fround(initializer.scale);
+  if (initializer.kind === 'zeros' ? scale !== 0 : !(scale > 0 && scale <= 2 ** 64))
+    return `${where}: expected a scale ${initializer.kind === 'zeros' ? 'of 0' : 'above 0 and of 2^64 at most'} for ${initializer.kind}, got ${initializer.scale}`;
+  if (!ROW_OPTIMIZERS.includes(optimizer.kind))
+    return `${where}: expected an optimizer of ${ROW_OPTIMIZERS.join(', ')}, got '${optimizer.kind}'`;
+  const { l1, l2, clipValue, groups } = optimizer;
+  if (l1 || l2 || clipValue || groups)
+    return `${where}: expected an optimizer without l1, l2, clipValue and groups, got one with; rows have none of them`;
+  const fault = optimizerFault(optimizer);
+  return fault && `${where}: ${fault}`;
+}
+
+/** What is wrong with the tables of a run: "expected …, got …"; undefined if nothing is. */
+export function tablesFault(tables: readonly RowTableSpec[], consistency: string): string | undefined {
+  if (tables.length === 0) return undefined;
+  if (tables.length > TABLES_MAX) return `expected at most ${TABLES_MAX} tables, got ${tables.length}`;
+  if (consistency !== 'bsp') return `expected consistency bsp with tables, got ${consistency}`;
+  const names = new Set<string>();
+  for (const table of tables) {
+    const fault = tableFault(table);
+    if (fault) return fault;
+    if (names.has(table.name)) return `expected names of tables to differ, got '${table.name}' twice`;
+    names.add(table.name);
+  }
+  return undefined;
+}
+
+export function tableToWire({ initializer, optimizer, ...table }: RowTableSpec): RowTable {
+  return {
+    ...table,
+    initializer: (ROW_INITIALIZERS.indexOf(initializer.kind) + 1) as 1 | 2 | 3,
+    initializerScale: initializer.scale,
+    optimizer: optimizerToWire(optimizer),
+  };
+}
+
+/** Reads and checks tables from the network. Throws Refused: MALFORMED or RUN_SPEC. */
+export function tablesFromWire(wire: readonly RowTable__Output[], consistency: string): RowTableSpec[] {
+  const tables = wire.map(({ name, rows, width, initializer, initializerScale, optimizer }): RowTableSpec => {
+    if (!optimizer)
+      throw refuse('MALFORMED', `table '${name.slice(0, 80)}': expected an optimizer, got none`);
+    return {
+      name,
+      rows,
+      width,
+      initializer: { kind: ROW_INITIALIZERS[initializer - 1], scale: initializerScale },
+      optimizer: optimizerFromWire(optimizer, []) as RowOptimizerSpec,
+    };
+  });
+  const fault = tablesFault(tables, consistency);
+  if (fault) throw refuse('RUN_SPEC', fault);
+  return tables;
+}
+
+/** The tables as texts by name, for comparison. */
+export function describeTables(tables: readonly RowTableSpec[]): Record<string, string> {
+  return Object.fromEntries(
+    tables.map(({ name, rows, width, initializer, optimizer }, index) => [
+      `table ${index + 1}`,
+      JSON.stringify([name, rows, width, initializer.kind, initializer.scale, describeOptimizer(optimizer)]),
+    ]),
+  );
+}

@@ -1,0 +1,27 @@
+// Original file: proto/gradloom/v1/rows.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+/**
+ * Answered in the order of the requests, each when `step` steps are closed.
+ */
+export interface RowsRequest {
+  'step'?: (number | string | Long);
+  'table'?: (number);
+  /**
+   * Strictly ascending.
+   */
+  'ids'?: (Buffer | Uint8Array | string);
+}
+
+/**
+ * Answered in the order of the requests, each when `step` steps are closed.
+ */
+export interface RowsRequest__Output {
+  'step': (number);
+  'table': (number);
+  /**
+   * Strictly ascending.
+   */
+  'ids': (Buffer);
+}

@@ -1,0 +1,102 @@
+import type * as grpc from '@grpc/grpc-js';
+import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
+
+import type { Block as _gradloom_v1_Block, Block__Output as _gradloom_v1_Block__Output } from './gradloom/v1/Block.js';
+import type { Contribution as _gradloom_v1_Contribution, Contribution__Output as _gradloom_v1_Contribution__Output } from './gradloom/v1/Contribution.js';
+import type { Fetch as _gradloom_v1_Fetch, Fetch__Output as _gradloom_v1_Fetch__Output } from './gradloom/v1/Fetch.js';
+import type { Hello as _gradloom_v1_Hello, Hello__Output as _gradloom_v1_Hello__Output } from './gradloom/v1/Hello.js';
+import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
+import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
+import type { ParameterGroup as _gradloom_v1_ParameterGroup, ParameterGroup__Output as _gradloom_v1_ParameterGroup__Output } from './gradloom/v1/ParameterGroup.js';
+import type { ParametersClient as _gradloom_v1_ParametersClient, ParametersDefinition as _gradloom_v1_ParametersDefinition } from './gradloom/v1/Parameters.js';
+import type { PullMessage as _gradloom_v1_PullMessage, PullMessage__Output as _gradloom_v1_PullMessage__Output } from './gradloom/v1/PullMessage.js';
+import type { PullReady as _gradloom_v1_PullReady, PullReady__Output as _gradloom_v1_PullReady__Output } from './gradloom/v1/PullReady.js';
+import type { PullReply as _gradloom_v1_PullReply, PullReply__Output as _gradloom_v1_PullReply__Output } from './gradloom/v1/PullReply.js';
+import type { PushAck as _gradloom_v1_PushAck, PushAck__Output as _gradloom_v1_PushAck__Output } from './gradloom/v1/PushAck.js';
+import type { PushMessage as _gradloom_v1_PushMessage, PushMessage__Output as _gradloom_v1_PushMessage__Output } from './gradloom/v1/PushMessage.js';
+import type { PushReady as _gradloom_v1_PushReady, PushReady__Output as _gradloom_v1_PushReady__Output } from './gradloom/v1/PushReady.js';
+import type { PushReply as _gradloom_v1_PushReply, PushReply__Output as _gradloom_v1_PushReply__Output } from './gradloom/v1/PushReply.js';
+import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
+import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from './gradloom/v1/RowTable.js';
+import type { RowValues as _gradloom_v1_RowValues, RowValues__Output as _gradloom_v1_RowValues__Output } from './gradloom/v1/RowValues.js';
+import type { RowsClient as _gradloom_v1_RowsClient, RowsDefinition as _gradloom_v1_RowsDefinition } from './gradloom/v1/Rows.js';
+import type { RowsClosed as _gradloom_v1_RowsClosed, RowsClosed__Output as _gradloom_v1_RowsClosed__Output } from './gradloom/v1/RowsClosed.js';
+import type { RowsContribution as _gradloom_v1_RowsContribution, RowsContribution__Output as _gradloom_v1_RowsContribution__Output } from './gradloom/v1/RowsContribution.js';
+import type { RowsEnd as _gradloom_v1_RowsEnd, RowsEnd__Output as _gradloom_v1_RowsEnd__Output } from './gradloom/v1/RowsEnd.js';
+import type { RowsPullMessage as _gradloom_v1_RowsPullMessage, RowsPullMessage__Output as _gradloom_v1_RowsPullMessage__Output } from './gradloom/v1/RowsPullMessage.js';
+import type { RowsPullReady as _gradloom_v1_RowsPullReady, RowsPullReady__Output as _gradloom_v1_RowsPullReady__Output } from './gradloom/v1/RowsPullReady.js';
+import type { RowsPullReply as _gradloom_v1_RowsPullReply, RowsPullReply__Output as _gradloom_v1_RowsPullReply__Output } from './gradloom/v1/RowsPullReply.js';
+import type { RowsPushMessage as _gradloom_v1_RowsPushMessage, RowsPushMessage__Output as _gradloom_v1_RowsPushMessage__Output } from './gradloom/v1/RowsPushMessage.js';
+import type { RowsPushReady as _gradloom_v1_RowsPushReady, RowsPushReady__Output as _gradloom_v1_RowsPushReady__Output } from './gradloom/v1/RowsPushReady.js';
+import type { RowsPushReply as _gradloom_v1_RowsPushReply, RowsPushReply__Output as _gradloom_v1_RowsPushReply__Output } from './gradloom/v1/RowsPushReply.js';
+import type { RowsRelease as _gradloom_v1_RowsRelease, RowsRelease__Output as _gradloom_v1_RowsRelease__Output } from './gradloom/v1/RowsRelease.js';
+import type { RowsRequest as _gradloom_v1_RowsRequest, RowsRequest__Output as _gradloom_v1_RowsRequest__Output } from './gradloom/v1/RowsRequest.js';
+import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
+import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
+import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { StepHeader as _gradloom_v1_StepHeader, StepHeader__Output as _gradloom_v1_StepHeader__Output } from './gradloom/v1/StepHeader.js';
+import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from './gradloom/v1/StepOutcome.js';
+import type { Subscribe as _gradloom_v1_Subscribe, Subscribe__Output as _gradloom_v1_Subscribe__Output } from './gradloom/v1/Subscribe.js';
+import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
+import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
+import type { Waiting as _gradloom_v1_Waiting, Waiting__Output as _gradloom_v1_Waiting__Output } from './gradloom/v1/Waiting.js';
+import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
+
+type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> = {
+  new(...args: ConstructorParameters<Constructor>): Subtype;
+};
+
+export interface ProtoGrpcType {
+  gradloom: {
+    v1: {
+      Block: MessageTypeDefinition<_gradloom_v1_Block, _gradloom_v1_Block__Output>
+      Codec: EnumTypeDefinition
+      Consistency: EnumTypeDefinition
+      Contribution: MessageTypeDefinition<_gradloom_v1_Contribution, _gradloom_v1_Contribution__Output>
+      Fetch: MessageTypeDefinition<_gradloom_v1_Fetch, _gradloom_v1_Fetch__Output>
+      Hello: MessageTypeDefinition<_gradloom_v1_Hello, _gradloom_v1_Hello__Output>
+      Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
+      Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
+      OptimizerKind: EnumTypeDefinition
+      ParameterGroup: MessageTypeDefinition<_gradloom_v1_ParameterGroup, _gradloom_v1_ParameterGroup__Output>
+      Parameters: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_ParametersClient> & { service: _gradloom_v1_ParametersDefinition }
+      PullMessage: MessageTypeDefinition<_gradloom_v1_PullMessage, _gradloom_v1_PullMessage__Output>
+      PullReady: MessageTypeDefinition<_gradloom_v1_PullReady, _gradloom_v1_PullReady__Output>
+      PullReply: MessageTypeDefinition<_gradloom_v1_PullReply, _gradloom_v1_PullReply__Output>
+      PushAck: MessageTypeDefinition<_gradloom_v1_PushAck, _gradloom_v1_PushAck__Output>
+      PushMessage: MessageTypeDefinition<_gradloom_v1_PushMessage, _gradloom_v1_PushMessage__Output>
+      PushReady: MessageTypeDefinition<_gradloom_v1_PushReady, _gradloom_v1_PushReady__Output>
+      PushReply: MessageTypeDefinition<_gradloom_v1_PushReply, _gradloom_v1_PushReply__Output>
+      Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
+      RefusalCode: EnumTypeDefinition
+      RowInitializerKind: EnumTypeDefinition
+      RowTable: MessageTypeDefinition<_gradloom_v1_RowTable, _gradloom_v1_RowTable__Output>
+      RowValues: MessageTypeDefinition<_gradloom_v1_RowValues, _gradloom_v1_RowValues__Output>
+      Rows: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_RowsClient> & { service: _gradloom_v1_RowsDefinition }
+      RowsClosed: MessageTypeDefinition<_gradloom_v1_RowsClosed, _gradloom_v1_RowsClosed__Output>
+      RowsContribution: MessageTypeDefinition<_gradloom_v1_RowsContribution, _gradloom_v1_RowsContribution__Output>
+      RowsEnd: MessageTypeDefinition<_gradloom_v1_RowsEnd, _gradloom_v1_RowsEnd__Output>
+      RowsPullMessage: MessageTypeDefinition<_gradloom_v1_RowsPullMessage, _gradloom_v1_RowsPullMessage__Output>
+      RowsPullReady: MessageTypeDefinition<_gradloom_v1_RowsPullReady, _gradloom_v1_RowsPullReady__Output>
+      RowsPullReply: MessageTypeDefinition<_gradloom_v1_RowsPullReply, _gradloom_v1_RowsPullReply__Output>
+      RowsPushMessage: MessageTypeDefinition<_gradloom_v1_RowsPushMessage, _gradloom_v1_RowsPushMessage__Output>
+      RowsPushReady: MessageTypeDefinition<_gradloom_v1_RowsPushReady, _gradloom_v1_RowsPushReady__Output>
+      RowsPushReply: MessageTypeDefinition<_gradloom_v1_RowsPushReply, _gradloom_v1_RowsPushReply__Output>
+      RowsRelease: MessageTypeDefinition<_gradloom_v1_RowsRelease, _gradloom_v1_RowsRelease__Output>
+      RowsRequest: MessageTypeDefinition<_gradloom_v1_RowsRequest, _gradloom_v1_RowsRequest__Output>
+      RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
+      Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
+      ScheduleKind: EnumTypeDefinition
+      ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      StepHeader: MessageTypeDefinition<_gradloom_v1_StepHeader, _gradloom_v1_StepHeader__Output>
+      StepOutcome: MessageTypeDefinition<_gradloom_v1_StepOutcome, _gradloom_v1_StepOutcome__Output>
+      Subscribe: MessageTypeDefinition<_gradloom_v1_Subscribe, _gradloom_v1_Subscribe__Output>
+      Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
+      TensorKind: EnumTypeDefinition
+      View: MessageTypeDefinition<_gradloom_v1_View, _gradloom_v1_View__Output>
+      Waiting: MessageTypeDefinition<_gradloom_v1_Waiting, _gradloom_v1_Waiting__Output>
+      WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
+    }
+  }
+}
+
