@@ -10,6 +10,7 @@ import {
 } from './blocks/manifest.js';
 import { CODEC_IDS, type CodecName } from './codec/codec.js';
 import { LOCAL_STEPS_MAX, NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
+import { normRounds } from './optimizer/norms.js';
 import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
 import type { RunSpec__Output, RunSpec as WireSpec } from './rpc/generated/gradloom/v1/RunSpec.js';
@@ -97,6 +98,14 @@ export function consistencyFault(consistency: string, staleness: number | undefi
   if (staleness !== undefined && Number.isInteger(staleness) && staleness >= 0 && staleness <= STALENESS_MAX)
     return undefined;
   return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
+}
+
+/** What is wrong with an optimizer under a consistency: what waits for norms needs a step that all blocks share. */
+export function normsFault(consistency: string, optimizer: OptimizerSpec): string | undefined {
+  if ((consistency !== 'ssp' && consistency !== 'asp') || normRounds(optimizer).length === 0)
+    return undefined;
+  const what = optimizer.clipNorm === undefined ? 'the optimizer lamb' : 'clipping by global norm';
+  return `expected consistency bsp or local with ${what}, got ${consistency}; norms of the whole gradient need a step that all blocks share`;
 }
 
 export function toWire(spec: RunSpec): WireSpec {
@@ -192,6 +201,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     consistency === 'ssp' ? wire.staleness : wire.staleness || undefined,
   );
   if (bound) throw refuse('RUN_SPEC', bound);
+  const unfit = normsFault(consistency, optimizer);
+  if (unfit) throw refuse('RUN_SPEC', unfit);
   const local = localFromWire(consistency, wire, tensors);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);

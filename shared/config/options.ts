@@ -258,7 +258,7 @@ export const OPTIONS = {
     real(
       {
         flag: 'weight-decay',
-        help: 'of adamw and lion: share of a weight that a step takes away, times the learning rate',
+        help: 'of adamw, lion and lamb: share of a weight that a step takes away, times the learning rate',
         fallback: "the job's, else 0.01",
       },
       z.number().min(0),
@@ -288,6 +288,18 @@ export const OPTIONS = {
         flag: 'clip-value',
         help: 'cuts each element of the mean gradient to ± X',
         fallback: "the job's, else no cut",
+      },
+      z.number().positive(),
+      'a number above 0',
+      1,
+    ),
+  ),
+  clipNorm: optional(
+    real(
+      {
+        flag: 'clip-norm',
+        help: 'scales the mean gradient of the whole model down to this norm; blocks then wait for one another',
+        fallback: "the job's, else no limit",
       },
       z.number().positive(),
       'a number above 0',
