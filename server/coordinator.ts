@@ -343,7 +343,7 @@ export class Coordinator {
       servers: infos,
       workers: run.workers.map(({ rank, label }) => ({ rank, label })),
       placement: place({
-        sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer)),
+        sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer, run.spec.codec)),
         servers: infos,
       }),
     };
@@ -364,7 +364,7 @@ export class Coordinator {
       const index = servers.indexOf(server);
       if (index < 0) continue;
       const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === index);
-      free -= shardBytes(blocks, spec.optimizer);
+      free -= shardBytes(blocks, spec.optimizer, spec.codec);
     }
     return Math.min(free, SHARD_MEMORY_MAX_BYTES);
   }

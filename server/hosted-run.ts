@@ -3,9 +3,10 @@
 // bytes, and are encoded once however many subscribers there are, when the first of them has room.
 import type * as grpc from '@grpc/grpc-js';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
-import type { CodecName } from '../shared/codec/codec.js';
-import { codecNames, codecs } from '../shared/codec/registry.js';
+import type { DirectCodecName } from '../shared/codec/codec.js';
+import { codecs, directCodecNames } from '../shared/codec/registry.js';
 import { OBSERVERS_MAX, PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
+import { normRounds } from '../shared/optimizer/norms.js';
 import { frameBulk } from '../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
@@ -26,8 +27,8 @@ export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | 
 
 interface Queued {
   readonly block: number;
-  readonly codec: CodecName;
-  readonly fetched: boolean;
+  /** The codec that a fetch asked for; undefined: of the subscription. */
+  readonly fetched?: DirectCodecName;
   /** What was fetched, encoded before the block changed. */
   kept?: Framed;
   /** ssp, asp: the clock that the worker enters with it. */
@@ -49,7 +50,7 @@ interface Reader {
   /** Small messages that the stream has not flushed. */
   unread: number;
   /** Fetches that wait for a step. */
-  readonly fetches: { step: number; since: number; codec: CodecName; blocks: readonly number[] }[];
+  readonly fetches: { step: number; since: number; codec: DirectCodecName; blocks: readonly number[] }[];
 }
 
 interface Writer {
@@ -87,6 +88,8 @@ export class HostedRun {
   #flushing = false;
   /** There where the optimizer waits for norms that other servers have. */
   #normsOut: NormsOut | undefined;
+  /** Whether blocks are applied together, once the norms of all are known. */
+  readonly #gathers: boolean;
 
   constructor(
     readonly id: string,
@@ -98,6 +101,7 @@ export class HostedRun {
     /** Monotonic time in milliseconds. */
     readonly now: () => number,
   ) {
+    this.#gathers = normRounds(spec.optimizer).length > 0;
     this.shard = new Shard(spec, layout, owned, metrics.probe);
     if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
@@ -157,10 +161,15 @@ export class HostedRun {
         'RUN_SPEC',
         `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
       );
-    if (isClocked(this.spec) && reader.rank === undefined)
+    if (reader.rank === undefined && (expected.lossy || isClocked(this.spec)))
       throw refuse(
         'UNKNOWN_WORKER',
-        `expected a worker of the view, got an observer that subscribes; under ${this.spec.consistency} observers only fetch`,
+        `expected a worker of the view, got an observer that subscribes; under ${isClocked(this.spec) ? this.spec.consistency : `codec ${expected.name}`} observers only fetch`,
+      );
+    if (expected.lossy && this.shard.step > 0)
+      throw refuse(
+        'NOT_NOW',
+        `expected a subscription in ${expected.name}, which brings differences, before the first step, got it at step ${this.shard.step}; fetch the parameters instead`,
       );
     reader.subscribed = true;
     reader.call.write({ ready: { step: this.shard.step } });
@@ -168,9 +177,12 @@ export class HostedRun {
 
   /** Answers at once, or when the step is decided. Throws Refused. */
   fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
-    const codec = codecNames.find((name) => codecs[name].id === request.codec);
+    const codec = directCodecNames.find((name) => codecs[name].id === request.codec);
     if (!codec)
-      throw refuse('PAYLOAD', `expected a codec of ${codecNames.join(', ')}, got number ${request.codec}`);
+      throw refuse(
+        'PAYLOAD',
+        `expected a codec of ${directCodecNames.join(', ')}, got number ${request.codec}`,
+      );
     const own = new Set(this.shard.blockIndices);
     for (const block of request.blocks)
       if (!own.has(block))
@@ -197,8 +209,9 @@ export class HostedRun {
     };
     let effects: Effect[];
     if (contribution) {
-      this.metrics.moved('received', contribution.codec, contribution.payload.byteLength);
-      const changing = this.#normsOut ? [...this.#promised.keys()] : [contribution.block];
+      this.#received(contribution);
+      // Where the optimizer waits for norms, the last contribution of a step changes all blocks.
+      const changing = this.#gathers ? [...this.#promised.keys()] : [contribution.block];
       for (const block of changing) if (this.#promised.has(block)) this.#copyForReaders(block);
       effects = this.shard.contribution(rank, contribution);
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
@@ -210,7 +223,7 @@ export class HostedRun {
       if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
         this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
-      this.metrics.moved('received', initial.codec, initial.payload.byteLength);
+      this.#received(initial);
       effects = this.shard.initial(rank, initial);
     } else {
       throw refuse('MALFORMED', 'expected a header, a contribution or initial values, got an empty message');
@@ -269,6 +282,10 @@ export class HostedRun {
       for (const reader of [...this.#readers]) this.detachReader(reader);
       return;
     }
+  }
+
+  #received({ block, codec, payload }: Parameters<Shard['contribution']>[1]): void {
+    this.metrics.moved('received', codec, payload.byteLength, this.layout.blocks[block]?.elements ?? 0);
   }
 
   /** Ranks that are waited for, at the oldest open step, and for how long (ms); nobody waits where there are none. */
@@ -330,11 +347,7 @@ export class HostedRun {
         this.#encoded.delete(effect.block);
         for (const reader of this.#readers) {
           if (!reader.subscribed || reader.queued.has(effect.block)) continue;
-          this.#queue(reader, {
-            block: effect.block,
-            codec: this.shard.codecOf(effect.block),
-            fetched: false,
-          });
+          this.#queue(reader, { block: effect.block });
         }
         for (const reader of this.#readers) this.#send(reader);
         return;
@@ -347,7 +360,7 @@ export class HostedRun {
           const { block, step } = effect;
           const queued = reader.queued.get(block);
           if (queued) queued.step = step;
-          else this.#queue(reader, { block, codec: this.shard.codecOf(block), fetched: false, step });
+          else this.#queue(reader, { block, step });
           this.#send(reader);
         }
         return;
@@ -400,7 +413,7 @@ export class HostedRun {
     if (!fetch || !this.shard.initialized || fetch.step > this.shard.step) return;
     reader.fetches.shift();
     for (const block of fetch.blocks) {
-      reader.queue.push({ block, codec: fetch.codec, fetched: true });
+      reader.queue.push({ block, fetched: fetch.codec });
       this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
     }
     this.#send(reader);
@@ -412,7 +425,7 @@ export class HostedRun {
       for (const queued of reader.queue) {
         if (!queued.fetched || queued.block !== block) continue;
         try {
-          queued.kept ??= this.#encode(block, queued.codec, true);
+          queued.kept ??= this.#encode(block, queued.fetched);
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           this.#refuseReader(reader, error);
@@ -434,9 +447,9 @@ export class HostedRun {
       try {
         if (next.fetched) this.#keepPromise(next.block);
         message = next.fetched
-          ? (next.kept ?? this.#encode(next.block, next.codec, true))
+          ? (next.kept ?? this.#encode(next.block, next.fetched))
           : next.step === undefined
-            ? this.#shared(reader, next.block, next.codec)
+            ? this.#shared(reader, next.block)
             : this.#answer(reader, next, next.step);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
@@ -449,20 +462,18 @@ export class HostedRun {
         message.release();
         if (this.#readers.has(reader)) this.#send(reader);
       });
-      this.metrics.moved(
-        'sent',
-        codecs[next.codec].id,
-        codecs[next.codec].payloadBytes(this.layout.blocks[next.block].elements),
-      );
+      const codec = next.fetched ? codecs[next.fetched] : this.shard.codecOf(next.block);
+      const { elements } = this.layout.blocks[next.block];
+      this.metrics.moved('sent', codec.id, codec.payloadBytes(elements), elements);
     }
   }
 
   /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
-  #shared(reader: Reader, block: number, codec: CodecName): Framed {
+  #shared(reader: Reader, block: number): Framed {
     reader.queued.delete(block);
     let message = this.#encoded.get(block);
     if (!message) {
-      message = this.#encode(block, codec, false);
+      message = this.#encode(block);
       // Each of those who wait for it releases it once; one who leaves before does not, and its buffer is not reused.
       message.share([...this.#readers].filter(({ queued }) => queued.has(block)).length);
       this.#encoded.set(block, message);
@@ -472,9 +483,9 @@ export class HostedRun {
   }
 
   /** ssp, asp: a block as it stands now, for the worker that enters clock `step` with it. */
-  #answer(reader: Reader, { block, codec }: Queued, step: number): Framed {
+  #answer(reader: Reader, { block }: Queued, step: number): Framed {
     reader.queued.delete(block);
-    const { payload, ...fields } = this.shard.encode(block, codec);
+    const { payload, ...fields } = this.shard.encodeUpdate(block);
     const staleness = Math.max(0, step - (fields.clockMin ?? step));
     this.#stalest = Math.max(this.#stalest, staleness);
     this.metrics.read(this.id, reader.rank ?? 0, staleness, this.#stalest);
@@ -486,9 +497,16 @@ export class HostedRun {
     this.#encoded.delete(block);
   }
 
-  #encode(block: number, codec: CodecName, fetched: boolean): Framed {
-    const { payload, ...fields } = this.shard.encode(block, codec);
-    return frameBulk(FIELD.block, { block, fetched, ...fields }, payload, this.#frames);
+  #encode(block: number, fetched?: DirectCodecName): Framed {
+    const { payload, ...fields } = fetched
+      ? this.shard.encode(block, fetched)
+      : this.shard.encodeUpdate(block);
+    return frameBulk(
+      FIELD.block,
+      { block, fetched: fetched !== undefined, ...fields },
+      payload,
+      this.#frames,
+    );
   }
 
   #flushSoon(writer: Writer): void {

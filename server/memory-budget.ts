@@ -11,7 +11,7 @@ const MiB = 1024 * 1024;
  * @param availableBytes what each server of the mesh has for another shard
  */
 export function memoryRefusal(spec: RunSpec, availableBytes: readonly number[]): Refused | undefined {
-  const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer));
+  const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer, spec.codec));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const overhead = SHARD_FIXED_BYTES + sizes.reduce((largest, size) => Math.max(largest, size), 0);
   const available = Math.min(...availableBytes);

@@ -20,7 +20,7 @@ export interface RunFigures {
 
 export interface ServerMetrics {
   readonly probe: PhaseProbe;
-  moved(direction: 'sent' | 'received', codec: number, payloadBytes: number): void;
+  moved(direction: 'sent' | 'received', codec: number, payloadBytes: number, elements: number): void;
   contribution(result: 'accepted' | 'duplicate'): void;
   refused(code: string): void;
   held(bytes: number): void;
@@ -43,11 +43,11 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       phase: (phase, since) =>
         metrics.applySeconds.add(Math.max(0, performance.now() - since) / 1000, { phase }),
     },
-    moved(direction, id, payloadBytes) {
+    moved(direction, id, payloadBytes, elements) {
       const codec = codecById(id);
       if (!codec) return;
       metrics.bytes.add(payloadBytes, { direction, codec: codec.name });
-      metrics.elements.add(payloadBytes / codec.payloadBytes(1), { direction });
+      metrics.elements.add(elements, { direction });
     },
     contribution: (result) => metrics.contributions.add(1, { result }),
     refused: (code) => metrics.refusals.add(1, { code }),

@@ -1,10 +1,12 @@
 // How much memory a shard takes, and where each block's arrays stand in it. One WebAssembly memory per shard,
 // sized once: it never grows, and it goes when the run ends.
 import type { Block } from '../shared/blocks/blocks.js';
+import type { CodecName } from '../shared/codec/codec.js';
+import { codecs } from '../shared/codec/registry.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
 import { initialSlots, type OptimizerMemory } from '../shared/optimizer/apply.js';
 import { STAGE_SPARE_BYTES } from '../shared/rpc/frame.js';
-import type { OptimizerSpec } from '../shared/run-spec.js';
+import { blockCodec, blockOptimizer, type OptimizerSpec } from '../shared/run-spec.js';
 
 const ALIGN_BYTES = 64;
 /** What the kernels keep for themselves at the bottom, generously. */
@@ -14,27 +16,40 @@ const SCRATCH_BYTES = 2 * BLOCK_PAYLOAD_MAX_BYTES + ALIGN_BYTES;
 
 const aligned = (bytes: number) => Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
 
-/** fp32 arrays per block: values; for what is exchanged the accumulator; for what is trained the optimizer's slots. */
-function arraysOf(block: Block, optimizer: OptimizerSpec): number {
+/** Whether new values of a block travel as differences to what the workers hold, which is then held here too. */
+const isHeld = (block: Block, codec: CodecName): boolean => codecs[blockCodec(codec, block)].lossy;
+
+/**
+ * fp32 arrays per block: values; for what is exchanged the accumulator; for what is trained the optimizer's slots, and
+ * with a lossy codec what the workers hold.
+ */
+function arraysOf(block: Block, optimizer: OptimizerSpec, codec: CodecName): number {
   if (block.kind === 'frozen') return 1;
-  return block.kind === 'state' ? 2 : 2 + initialSlots(optimizer).length;
+  if (block.kind === 'state') return 2;
+  return 2 + initialSlots(blockOptimizer(optimizer, codec, block)).length + (isHeld(block, codec) ? 1 : 0);
 }
 
 /** Bytes that one block takes on the server that owns it. */
-export function blockBytes(block: Block, optimizer: OptimizerSpec): number {
-  return arraysOf(block, optimizer) * aligned(block.elements * 4);
+export function blockBytes(block: Block, optimizer: OptimizerSpec, codec: CodecName): number {
+  return arraysOf(block, optimizer, codec) * aligned(block.elements * 4);
 }
 
 /** Bytes that a shard of these blocks takes. */
-export function shardBytes(blocks: readonly Block[], optimizer: OptimizerSpec): number {
-  return blocks.reduce((sum, block) => sum + blockBytes(block, optimizer), KERNELS_BYTES + SCRATCH_BYTES);
+export function shardBytes(blocks: readonly Block[], optimizer: OptimizerSpec, codec: CodecName): number {
+  return blocks.reduce(
+    (sum, block) => sum + blockBytes(block, optimizer, codec),
+    KERNELS_BYTES + SCRATCH_BYTES,
+  );
 }
 
 /** Bytes that every shard takes whatever it holds. */
 export const SHARD_FIXED_BYTES = KERNELS_BYTES + SCRATCH_BYTES;
 
 /** Addresses are -1 where the block has no such array. */
-export type BlockMemory = OptimizerMemory;
+export interface BlockMemory extends OptimizerMemory {
+  /** What the workers hold, where new values travel as differences to it. */
+  readonly held: number;
+}
 
 export interface ShardMemoryMap {
   readonly incoming: number;
@@ -46,6 +61,7 @@ export interface ShardMemoryMap {
 export function mapShard(
   blocks: readonly Block[],
   optimizer: OptimizerSpec,
+  codec: CodecName,
   firstFreeByte: number,
 ): ShardMemoryMap {
   let next = aligned(firstFreeByte);
@@ -58,8 +74,9 @@ export function mapShard(
   const outgoing = take(BLOCK_PAYLOAD_MAX_BYTES);
   const map = new Map<number, BlockMemory>();
   for (const block of blocks) {
-    const arrays = Array.from({ length: arraysOf(block, optimizer) }, () => take(block.elements * 4));
-    map.set(block.index, { values: arrays[0], accumulator: arrays[1] ?? -1, slots: arrays.slice(2) });
+    const arrays = Array.from({ length: arraysOf(block, optimizer, codec) }, () => take(block.elements * 4));
+    const held = isHeld(block, codec) ? (arrays.pop() as number) : -1;
+    map.set(block.index, { values: arrays[0], accumulator: arrays[1] ?? -1, slots: arrays.slice(2), held });
   }
   return { incoming, outgoing, blocks: map };
 }

@@ -2,17 +2,24 @@
 // It checks what comes, and does the work on memory: sum, optimizer, encoding. When a contribution is applied and
 // when new values may be read is for the run's consistency to say (consistency/).
 import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
-import { type Codec, type CodecName, NonFiniteError } from '../shared/codec/codec.js';
+import { type Codec, type DirectCodecName, type LossyCodec, NonFiniteError } from '../shared/codec/codec.js';
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
 import { applyOptimizer, initialSlots, measureBlock, type Update } from '../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
 import { normRounds, StepNorms } from '../shared/optimizer/norms.js';
-import { type Bulk, checksumMatches } from '../shared/rpc/bulk.js';
+import type { Bulk } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { blockCodec, isClocked, type RunSpec, stalenessOf } from '../shared/run-spec.js';
+import {
+  blockOptimizer,
+  codecsOf,
+  isClocked,
+  type OptimizerSpec,
+  type RunSpec,
+  stalenessOf,
+} from '../shared/run-spec.js';
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency } from './consistency/consistency.js';
@@ -25,7 +32,11 @@ export type { Effect } from './effects.js';
 interface BlockState {
   readonly block: Block;
   readonly memory: BlockMemory;
+  /** Of contributions. */
   readonly codec: Codec;
+  /** Of new values. */
+  readonly updateCodec: Codec;
+  readonly optimizer: OptimizerSpec;
   /** What the optimizer does differently on this block's tensor. */
   readonly rule: TensorRule;
   initialized: boolean;
@@ -53,6 +64,7 @@ export interface Encoded {
   clockMax?: number;
   codec: number;
   scale: number;
+  checksum: number;
   payload: Uint8Array;
 }
 
@@ -75,13 +87,17 @@ export class Shard {
   ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
-    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer) });
-    this.#map = mapShard(blocks, spec.optimizer, this.#kernels.firstFreeByte);
-    for (const block of blocks) {
+    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec) });
+    this.#map = mapShard(blocks, spec.optimizer, spec.codec, this.#kernels.firstFreeByte);
+    const blockCodecs = codecsOf(spec, blocks);
+    const updateCodecs = codecsOf(spec, blocks, 'down');
+    for (const [position, block] of blocks.entries()) {
       this.#blocks.set(block.index, {
         block,
         memory: this.#map.blocks.get(block.index) as BlockMemory,
-        codec: codecs[blockCodec(spec.codec, block)],
+        codec: blockCodecs[position],
+        updateCodec: updateCodecs[position],
+        optimizer: blockOptimizer(spec.optimizer, spec.codec, block),
         rule: ruleOf(spec.optimizer, spec.tensors[block.tensor].name),
         initialized: false,
         absmax: undefined,
@@ -163,7 +179,10 @@ export class Shard {
     ];
     if (state.initialized) return ack;
     codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
-    const slotValues = initialSlots(this.#spec.optimizer);
+    // Every worker begins with these very values: what is sent from now on are differences to them.
+    if (state.updateCodec.lossy)
+      codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.held);
+    const slotValues = initialSlots(state.optimizer);
     for (const [index, slot] of state.memory.slots.entries())
       this.#kernels.f32(slot, state.block.elements).fill(slotValues[index]);
     state.initialized = true;
@@ -205,14 +224,46 @@ export class Shard {
   }
 
   /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
-  encode(block: number, codecName: CodecName): Encoded {
+  encode(block: number, codecName: DirectCodecName): Encoded {
+    return this.#encoded(this.#state(block), codecs[codecName]);
+  }
+
+  /**
+   * What subscribers are sent of a block, in memory that the next call overwrites: its values, or with a lossy codec
+   * the difference to what the workers hold. They are then taken to hold it, so this is called once an update; what
+   * the codec left out is in the next difference. Throws Refused.
+   */
+  encodeUpdate(block: number): Encoded {
     const state = this.#state(block);
-    const codec = codecs[codecName];
-    const { elements } = state.block;
+    return this.#encoded(state, state.updateCodec);
+  }
+
+  #encodeDifference({ block, memory }: BlockState, codec: LossyCodec): number {
+    const kernels = this.#kernels;
+    const { elements } = block;
+    const { values, held } = memory;
+    const scale = codec.encode(kernels, {
+      gradient: values,
+      residual: held,
+      elements,
+      lossScale: -1,
+      absmax: kernels.absmaxOfSum(values, held, elements, -1),
+      dst: this.#map.outgoing,
+      next: this.#map.incoming,
+    });
+    // The workers do the same with the same bytes, and so hold the same bits.
+    codec.accumulate(kernels, this.#map.outgoing, elements, scale, 1, held, false);
+    return scale;
+  }
+
+  #encoded(state: BlockState, codec: Codec): Encoded {
+    const { index: block, elements } = state.block;
     const started = this.probe.now();
     let scale: number;
     try {
-      scale = codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
+      scale = codec.lossy
+        ? this.#encodeDifference(state, codec)
+        : codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
     } catch (error) {
       if (!(error instanceof NonFiniteError)) throw error;
       throw refuse(
@@ -229,13 +280,14 @@ export class Shard {
       ...(isClocked(this.#spec) ? { clockMin: min, clockMax: max } : {}),
       codec: codec.id,
       scale,
+      checksum: this.#kernels.xxh64(this.#map.outgoing, codec.payloadBytes(elements)),
       payload: this.#kernels.u8(this.#map.outgoing, codec.payloadBytes(elements)),
     };
   }
 
   /** The codec in which a block travels to subscribers. */
-  codecOf(block: number): CodecName {
-    return this.#state(block).codec.name;
+  codecOf(block: number): Codec {
+    return this.#state(block).updateCodec;
   }
 
   #state(block: number): BlockState {
@@ -257,12 +309,14 @@ export class Shard {
         'PAYLOAD',
         `${where}: expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`,
       );
-    const fault = checkPayload(codec, state.block.elements, bulk.payload.byteLength, bulk.scale);
+    const fault = checkPayload(expected, state.block.elements, bulk.payload.byteLength, bulk.scale);
     if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
-    if (!checksumMatches(bulk))
-      throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
     const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
-    if (!codec.payloadFinite(this.#kernels, address, state.block.elements))
+    if (this.#kernels.xxh64(address, bulk.payload.byteLength) !== bulk.checksum)
+      throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
+    const inside = expected.lossy && expected.payloadFault(this.#kernels, address, state.block.elements);
+    if (inside) throw refuse('PAYLOAD', `${where}: ${inside}`);
+    if (!expected.payloadFinite(this.#kernels, address, state.block.elements))
       throw refuse(
         'NOT_FINITE',
         `${where}: expected finite numbers, got NaN or infinity; say all_finite = false in the step header`,
@@ -295,9 +349,9 @@ export class Shard {
         codecs.fp32.accumulate(this.#kernels, values, block.elements, 1, kept, accumulator, false);
       this.#kernels.scaleF32(accumulator, block.elements, gradientScale, values);
     } else
-      state.absmax = applyOptimizer(this.#kernels, this.#spec.optimizer, {
+      state.absmax = applyOptimizer(this.#kernels, state.optimizer, {
         ...this.#update(state, gradientScale),
-        ...(this.#spec.optimizer.kind === 'lamb' && { trustRatio: this.#norms?.trust(block.tensor) }),
+        ...(state.optimizer.kind === 'lamb' && { trustRatio: this.#norms?.trust(block.tensor) }),
       });
     this.probe.phase('optimizer', started);
     state.version++;
@@ -306,8 +360,9 @@ export class Shard {
   #measure(index: number, round: number, gradientScale: number): number[] {
     const started = this.probe.now();
     const rounds = this.#norms?.rounds ?? [];
-    const update = this.#update(this.#state(index), gradientScale);
-    const numbers = measureBlock(this.#kernels, this.#spec.optimizer, rounds[round], update);
+    const state = this.#state(index);
+    const update = this.#update(state, gradientScale);
+    const numbers = measureBlock(this.#kernels, state.optimizer, rounds[round], update);
     this.probe.phase('optimizer', started);
     return numbers;
   }

@@ -9,6 +9,8 @@ const MiB = 1024 * KiB;
 export const BLOCK_ELEMENTS_MAX = 256 * KiB;
 /** Largest payload of one block, in the widest codec (fp32). */
 export const BLOCK_PAYLOAD_MAX_BYTES = BLOCK_ELEMENTS_MAX * 4;
+/** Blocks of fewer elements travel exactly, whatever the codec: biases and the like, which are few and sensitive. */
+export const LOSSY_BLOCK_ELEMENTS_MIN = 1024;
 /** Largest message of the hot path: one block and its envelope. */
 export const MESSAGE_MAX_BYTES = BLOCK_PAYLOAD_MAX_BYTES + 64 * KiB;
 /** Largest control message (manifest, view): bounds what a join can make a server allocate. */

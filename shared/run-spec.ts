@@ -8,8 +8,17 @@ import {
   type TensorKind,
   type TensorSpec,
 } from './blocks/manifest.js';
-import { CODEC_IDS, type CodecName } from './codec/codec.js';
-import { LOCAL_STEPS_MAX, NAME_CHARACTERS_MAX, STALENESS_MAX, WORKERS_MAX } from './limits.js';
+import { codecFault } from './codec/allowed-pairs.js';
+import { CODEC_IDS, type Codec, type CodecName } from './codec/codec.js';
+import { codecs } from './codec/registry.js';
+import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX, topk } from './codec/topk.js';
+import {
+  LOCAL_STEPS_MAX,
+  LOSSY_BLOCK_ELEMENTS_MIN,
+  NAME_CHARACTERS_MAX,
+  STALENESS_MAX,
+  WORKERS_MAX,
+} from './limits.js';
 import { normRounds } from './optimizer/norms.js';
 import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
@@ -31,6 +40,10 @@ export interface RunSpec {
   /** ssp: steps that a read may lack of any worker's updates. Only there. */
   readonly staleness?: number;
   readonly codec: CodecName;
+  /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
+  readonly topKPercent?: number;
+  /** Codec int8 alone: contributions are rounded by chance; else, and with it left out, to nearest. */
+  readonly stochasticRounding?: boolean;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -69,9 +82,53 @@ export function outerOptimizer(
     : { kind: 'momentum', learningRate, momentum, nesterov: true };
 }
 
-/** How a block travels: non-trainable state always exactly, the rest by the run's codec. */
-export function blockCodec(codec: CodecName, block: Pick<Block, 'kind'>): CodecName {
-  return block.kind === 'trainable' ? codec : 'fp32';
+/**
+ * Momentum that workers apply before top-k selects, in place of the server, where it would smear each of the rare
+ * elements over many steps (see MomentumCorrection); undefined where the server does it.
+ */
+export function workerMomentum({
+  codec,
+  optimizer,
+}: Pick<RunSpec, 'codec' | 'optimizer'>): number | undefined {
+  return codec === 'topk' && optimizer.kind === 'momentum' ? optimizer.momentum : undefined;
+}
+
+/** The optimizer that the server runs on a block: plain sgd where workers apply the momentum. */
+export function blockOptimizer(
+  optimizer: OptimizerSpec,
+  codec: CodecName,
+  block: Pick<Block, 'kind' | 'elements'>,
+): OptimizerSpec {
+  const atWorkers = workerMomentum({ codec, optimizer }) !== undefined && blockCodec(codec, block) === codec;
+  if (!atWorkers || optimizer.kind !== 'momentum') return optimizer;
+  const { momentum: _momentum, nesterov: _nesterov, ...rules } = optimizer;
+  return { ...rules, kind: 'sgd' };
+}
+
+/**
+ * How a block travels: by the run's codec, but exactly where it is non-trainable state, or too small for a lossy
+ * codec to be worth its loss.
+ */
+export function blockCodec(codec: CodecName, block: Pick<Block, 'kind' | 'elements'>): CodecName {
+  if (block.kind !== 'trainable') return 'fp32';
+  return codecs[codec].lossy && block.elements < LOSSY_BLOCK_ELEMENTS_MIN ? 'fp32' : codec;
+}
+
+/**
+ * The codec of each block, in canonical order, for one way. Top-k sends as much down as all workers together have sent
+ * up: then what they sent comes back whole in the next step, instead of a second wait on the way down.
+ */
+export function codecsOf(
+  spec: Pick<RunSpec, 'codec' | 'topKPercent' | 'workers'>,
+  blocks: readonly Pick<Block, 'kind' | 'elements'>[],
+  way: 'up' | 'down' = 'up',
+): Codec[] {
+  const percent = (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) * (way === 'down' ? spec.workers : 1);
+  const own = spec.codec === 'topk' ? topk(Math.min(percent, TOPK_PERCENT_MAX)) : codecs[spec.codec];
+  return blocks.map((block) => {
+    const name = blockCodec(spec.codec, block);
+    return name === spec.codec ? own : codecs[name];
+  });
 }
 
 /** Whether each worker has a clock of its own, instead of all doing every step together. */
@@ -133,6 +190,8 @@ export function toWire(spec: RunSpec): WireSpec {
       localSteps: spec.local.steps,
       innerOptimizer: optimizerToWire(spec.local.optimizer),
     }),
+    ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
+    ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
   };
 }
 
@@ -204,6 +263,16 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   const unfit = normsFault(consistency, optimizer);
   if (unfit) throw refuse('RUN_SPEC', unfit);
   const local = localFromWire(consistency, wire, tensors);
+  const pair = codecFault(codec, optimizer, consistency);
+  if (pair) throw refuse('CODEC_PAIR', pair);
+  const { topKPercent } = wire;
+  if (codec === 'topk' && !(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
+    throw refuse(
+      'RUN_SPEC',
+      `expected a top-k percentage above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
+    );
+  if (wire.stochasticRounding && codec !== 'int8')
+    throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
@@ -220,6 +289,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
     ...(local && { local }),
+    ...(codec === 'topk' ? { topKPercent } : {}),
+    ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
   };
 }
 
@@ -236,12 +307,14 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
       'SCHEMA',
       `the model differs from the run's: ${tensors}; start every worker with the same job`,
     );
-  const flat = (spec: RunSpec): Record<string, string | number> => ({
+  const flat = (spec: RunSpec): Record<string, string | number | undefined> => ({
     job: spec.job,
     ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
     staleness: spec.staleness ?? 0,
     codec: spec.codec,
+    'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
+    rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
     workers: spec.workers,
     batch: spec.globalBatch,
     epochs: spec.epochs,

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { codecFault } from '../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
@@ -40,6 +41,8 @@ export interface FitOptions {
   /** Evaluated after each epoch, divided over the workers. */
   validationData?: FitTensors;
   codec?: CodecName;
+  /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
+  topKPercent?: number;
   /** In place of the one that the model was compiled with: for what TensorFlow.js does not have. */
   optimizer?: OptimizerSpec;
   /**
@@ -228,6 +231,8 @@ export async function fit(
   const { consistency = 'bsp' } = options;
   const bound = consistencyFault(consistency, options.staleness);
   if (bound) throw new UserError(`fit: ${bound}`);
+  const pair = codecFault(options.codec ?? 'fp16', optimizer, consistency);
+  if (pair) throw new UserError(`fit: ${pair}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
     throw new UserError(
@@ -260,6 +265,7 @@ export async function fit(
       globalBatch: batchSize,
       workers,
       codec: options.codec ?? 'fp16',
+      topKPercent: options.topKPercent,
       consistency,
       staleness: options.staleness,
       local: localOf(options),

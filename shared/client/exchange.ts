@@ -4,7 +4,7 @@
 import { performance } from 'node:perf_hooks';
 import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
 import { schemaHash } from '../blocks/manifest.js';
-import type { Codec, CodecName } from '../codec/codec.js';
+import type { Codec, DirectCodecName } from '../codec/codec.js';
 import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
@@ -15,8 +15,9 @@ import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
 import { recycle } from '../rpc/receive.js';
-import { blockCodec, isClocked, type RunSpec, stalenessOf } from '../run-spec.js';
+import { codecsOf, isClocked, type RunSpec, stalenessOf, workerMomentum } from '../run-spec.js';
 import { payloadFault } from './payload-fault.js';
+import { Residuals } from './residuals.js';
 import { ServerLink } from './server-link.js';
 
 export interface ExchangeMemory {
@@ -26,6 +27,8 @@ export interface ExchangeMemory {
   readonly parameters: number;
   /** Byte address of room for the payload of a block and STAGE_SPARE_BYTES. */
   readonly scratch: number;
+  /** Byte address of `residualBytes(...)` zeros, which only a lossy codec needs. */
+  readonly residuals?: number;
 }
 
 export interface ExchangeOptions {
@@ -81,7 +84,7 @@ interface Pending {
   step: number;
   fetched: boolean;
   target: number;
-  codec: CodecName | undefined;
+  codec: DirectCodecName | undefined;
   missing: Set<number>;
   outcome: StepOutcome__Output | undefined;
   /** Servers that have not told the step's outcome: also one without a block decides it, and must not be overtaken. */
@@ -105,11 +108,29 @@ export class Exchange {
   #acknowledged: (() => void) | undefined;
   #failure: RunError | undefined;
   #step = 0;
-  /** Largest magnitude of each block's gradients, from `measure` to the end of the step. */
+  /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
+  /** How each block travels in training: its contributions, and its new values. */
+  readonly #codecs: readonly Codec[];
+  readonly #updateCodecs: readonly Codec[];
+  readonly #residuals: Residuals;
+  /** Blocks whose new values come as differences to the parameters' memory, as long as that has no first values. */
+  #baseless: readonly Block[];
 
   private constructor(options: ExchangeOptions) {
     this.#options = options;
+    const { spec, layout, memory } = options;
+    this.#codecs = codecsOf(spec, layout.blocks);
+    this.#updateCodecs = codecsOf(spec, layout.blocks, 'down');
+    this.#residuals = new Residuals(
+      memory.kernels,
+      layout,
+      // Who only reads leaves nothing out, and has no room for it.
+      options.rank === undefined ? [] : this.#codecs,
+      memory.residuals,
+      workerMomentum(spec),
+    );
+    this.#baseless = layout.blocks.filter(({ index }) => this.#codecs[index].lossy);
   }
 
   /** Connects to every server of the view. Throws Refused or RunError. */
@@ -167,33 +188,46 @@ export class Exchange {
     const acknowledged = new Promise<void>((resolve) => {
       this.#acknowledged = resolve;
     });
-    await this.#sendAll(layout.blocks, FIELD.initial, 0, this.#options.memory.parameters, () => codecs.fp32);
+    const { parameters } = this.#options.memory;
+    await this.#sendAll(layout.blocks, FIELD.initial, 0, (block, dst) =>
+      codecs.fp32.encode(
+        this.#options.memory.kernels,
+        parameters + 4 * blockOffset(layout, block),
+        block.elements,
+        dst,
+      ),
+    );
     this.#check();
     await acknowledged;
     this.#check();
   }
 
   /**
-   * Pulls blocks at one version, when `step` steps are decided, to the byte address `target`.
-   * @param codecName undefined: each block as it travels in training
+   * Pulls blocks at one version, when `step` steps are decided, to the byte address `target`. With a lossy codec
+   * that is not the parameters' memory once training goes on: differences are added to what it holds.
+   * @param codecName undefined: each block as it travels in training, with a lossy codec exactly
    * @returns how many steps apart the blocks were read (0: one version), and the updates applied to the newest of them
    */
   async fetch(
     step: number,
-    codecName: CodecName | undefined,
+    codecName: DirectCodecName | undefined,
     target: number,
     blocks?: readonly Block[],
   ): Promise<Age & { bytesPulled: number; updates: number }> {
-    const { layout, spec, view } = this.#options;
+    const { layout, view, memory } = this.#options;
     const wanted = blocks ?? layout.blocks;
     let bytes = 0;
     let updates = 0;
     const seen = new Set<number>();
-    for (const codec of codecName ? [codecName] : new Set<CodecName>(['fp32', spec.codec])) {
-      const group = wanted.filter(
-        (block) => codecName !== undefined || blockCodec(spec.codec, block) === codec,
-      );
-      if (group.length === 0) continue;
+    const groups = new Map<DirectCodecName, Block[]>();
+    for (const block of wanted) {
+      const own = this.#codecs[block.index];
+      const codec = codecName ?? (own.lossy ? 'fp32' : own.name);
+      const group = groups.get(codec);
+      if (group) group.push(block);
+      else groups.set(codec, [block]);
+    }
+    for (const [codec, group] of groups) {
       const pending = this.#expect(step, true, target, codec, group);
       for (const link of this.#links) {
         const own = group
@@ -206,6 +240,7 @@ export class Exchange {
       updates = Math.max(updates, pending.updates);
       for (const value of pending.stepsSeen) seen.add(value);
     }
+    if (target === memory.parameters && codecName === undefined && blocks === undefined) this.#baseless = [];
     return { ...ageOf(seen, step), bytesPulled: bytes, updates };
   }
 
@@ -214,8 +249,13 @@ export class Exchange {
    * Gradients are read from, parameters written to, the memory given. Throws Refused or RunError.
    */
   async pushPull(header: StepHeaderFields): Promise<StepResult> {
-    const { layout, spec, memory } = this.#options;
+    const { layout, memory } = this.#options;
     this.#check();
+    // Differences are added to what the server takes this worker to hold: the initial values.
+    if (this.#baseless.length > 0) {
+      await this.fetch(this.#step, 'fp32', memory.parameters, this.#baseless);
+      this.#baseless = [];
+    }
     const started = performance.now();
     const exchanged = layout.blocks.filter((block) => block.kind !== 'frozen');
     const pending = this.#expect(this.#step + 1, false, memory.parameters, undefined, exchanged);
@@ -225,14 +265,14 @@ export class Exchange {
           exchanged,
           FIELD.contribution,
           this.#step,
-          memory.gradients,
-          (block) => codecs[blockCodec(spec.codec, block)],
-          this.#absmax,
+          (block, dst) => this.#encode(block, header.lossScale, dst),
           // A skipped step takes no more contributions.
           () => pending.outcome?.skipped ?? false,
         )
       : { bytes: 0, elements: 0, encodeSeconds: 0 };
     await pending.done;
+    // An applied step brought every block's update, and each holds this worker's contribution.
+    this.#residuals.settle(!pending.outcome?.skipped);
     this.#step++;
     this.#absmax.length = 0;
     const seconds = (performance.now() - started) / 1000;
@@ -252,16 +292,20 @@ export class Exchange {
   /**
    * Looks at the gradients of a step before its header is written: whether each can be encoded, that is, is finite
    * and within its codec's range. What it finds of each block is used when that is encoded.
+   * @param lossScale power of two that the gradients were multiplied by
    */
-  measure(): boolean {
-    const { layout, spec, memory } = this.#options;
+  measure(lossScale = 1): boolean {
+    const { layout, memory } = this.#options;
     this.#absmax.length = 0;
     return layout.blocks.every((block) => {
       if (block.kind === 'frozen') return true;
       const at = memory.gradients + 4 * blockOffset(layout, block);
-      const absmax = memory.kernels.absmax(at, block.elements);
+      const codec = this.#codecs[block.index];
+      const absmax = codec.lossy
+        ? this.#residuals.absmax(block, at, lossScale)
+        : memory.kernels.absmax(at, block.elements);
       this.#absmax[block.index] = absmax;
-      return absmax < codecs[blockCodec(spec.codec, block)].magnitudeLimit;
+      return absmax < codec.magnitudeLimit;
     });
   }
 
@@ -279,7 +323,7 @@ export class Exchange {
     step: number,
     fetched: boolean,
     target: number,
-    codec: CodecName | undefined,
+    codec: DirectCodecName | undefined,
     blocks: readonly Block[],
   ) {
     if (this.#pending) throw new Error('one exchange at a time');
@@ -314,16 +358,28 @@ export class Exchange {
     return pending;
   }
 
+  /** A block's contribution, to `dst`; returns its scale. */
+  #encode(block: Block, lossScale: number, dst: number): number {
+    const { layout, memory, spec, rank } = this.#options;
+    const { kernels } = memory;
+    const codec = this.#codecs[block.index];
+    const gradient = memory.gradients + 4 * blockOffset(layout, block);
+    const absmax = this.#absmax[block.index];
+    if (!codec.lossy) return codec.encode(kernels, gradient, block.elements, dst, absmax);
+    const rounding = spec.stochasticRounding
+      ? { seed: spec.seed, worker: rank as number, step: this.#step, block: block.index }
+      : undefined;
+    return this.#residuals.encode(codec, block, gradient, lossScale, dst, absmax, rounding);
+  }
+
   async #sendAll(
     blocks: readonly Block[],
     field: number,
     step: number,
-    source: number,
-    codecOf: (block: Block) => Codec,
-    absmax: readonly (number | undefined)[] = [],
+    encode: (block: Block, dst: number) => number,
     stopped: () => boolean = () => false,
   ) {
-    const { layout, view, memory } = this.#options;
+    const { view, memory } = this.#options;
     let bytes = 0;
     let elements = 0;
     let encodeSeconds = 0;
@@ -331,20 +387,15 @@ export class Exchange {
       this.#links.map(async (link) => {
         for (const block of blocks) {
           if (view.placement[block.index] !== link.index) continue;
-          const codec = codecOf(block);
+          const codec = field === FIELD.initial ? codecs.fp32 : this.#codecs[block.index];
           const payloadBytes = codec.payloadBytes(block.elements);
           if (!(await link.room(payloadBytes))) return;
           if (stopped()) return;
           const started = performance.now();
-          const scale = codec.encode(
-            memory.kernels,
-            source + 4 * blockOffset(layout, block),
-            block.elements,
-            memory.scratch,
-            absmax[block.index],
-          );
+          const scale = encode(block, memory.scratch);
           const payload = memory.kernels.u8(memory.scratch, payloadBytes);
-          const fields = { step, block: block.index, codec: codec.id, scale };
+          const checksum = memory.kernels.xxh64(memory.scratch, payloadBytes);
+          const fields = { step, block: block.index, codec: codec.id, scale, checksum };
           const message = frameBulk(field, fields, payload, this.#frames);
           encodeSeconds += (performance.now() - started) / 1000;
           link.send(message, payloadBytes);
@@ -408,7 +459,7 @@ export class Exchange {
   }
 
   #receive(index: number, bulk: Bulk): undefined {
-    const { layout, view, memory, spec } = this.#options;
+    const { layout, spec, view, memory } = this.#options;
     const from = `server ${view.servers[index].id} (${view.servers[index].address})`;
     const pending = this.#pending;
     const block = layout.blocks[bulk.block];
@@ -429,17 +480,27 @@ export class Exchange {
           `${from} sent block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${spec.staleness} was agreed`,
         ),
       );
-    const expected = codecs[pending.codec ?? blockCodec(spec.codec, block)];
+    const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecs[block.index];
     const fault = payloadFault(bulk, block.elements, expected);
     if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
     const started = performance.now();
-    expected.decode(
-      memory.kernels,
-      stagePayload(memory.kernels, bulk.payload, memory.scratch),
-      block.elements,
-      bulk.scale,
-      pending.target + 4 * blockOffset(layout, block),
-    );
+    const { kernels } = memory;
+    const { elements } = block;
+    const staged = stagePayload(kernels, bulk.payload, memory.scratch);
+    if (kernels.xxh64(staged, bulk.payload.byteLength) !== bulk.checksum)
+      return this.#fail(
+        new RunError(
+          `${from} sent a bad block ${bulk.block}: the payload is not the one whose checksum was sent`,
+        ),
+      );
+    const target = pending.target + 4 * blockOffset(layout, block);
+    if (expected.lossy) {
+      const inside = expected.payloadFault(kernels, staged, elements);
+      const bad =
+        inside ?? (expected.payloadFinite(kernels, staged, elements) ? undefined : 'it is not finite');
+      if (bad) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${bad}`));
+      expected.accumulate(kernels, staged, elements, bulk.scale, 1, target, false);
+    } else expected.decode(kernels, staged, elements, bulk.scale, target);
     recycle(bulk.payload);
     pending.decodeSeconds += (performance.now() - started) / 1000;
     if (!this.#links[index].inProcess) {

@@ -4,8 +4,10 @@
 import { hostname } from 'node:os';
 import { type BlockLayout, layoutBlocks } from '../blocks/blocks.js';
 import { elementsOf, manifestFault, type TensorSpec } from '../blocks/manifest.js';
-import type { CodecName } from '../codec/codec.js';
-import { codecNames } from '../codec/registry.js';
+import { codecFault } from '../codec/allowed-pairs.js';
+import type { CodecName, DirectCodecName } from '../codec/codec.js';
+import { codecNames, directCodecNames } from '../codec/registry.js';
+import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import { formatAddress, parseAddress } from '../config/address.js';
 import { UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
@@ -25,6 +27,7 @@ import {
 } from '../run-spec.js';
 import { type Age, Exchange } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';
+import { residualBytes } from './residuals.js';
 
 /** Values by tensor name: fp32, row-major. */
 export type Tensors = Record<string, Float32Array>;
@@ -43,6 +46,8 @@ export interface ConnectOptions {
   /** Beside the name of an optimizer; default 0.001. */
   learningRate?: number;
   codec?: CodecName;
+  /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
+  topKPercent?: number;
   /** Which workers a step waits for. Default bsp: for all. */
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
@@ -93,9 +98,9 @@ export interface Client {
   wait(step: number): Promise<Outcome>;
   /**
    * Parameters at one version (under ssp and asp: not older than a worker may read, with their skew): all, or those named; in
-   * the run's codec, or exactly with `codec: 'fp32'`.
+   * the run's codec (a lossy one: exactly), or exactly with `codec: 'fp32'`.
    */
-  pull(names?: readonly string[], options?: { codec?: CodecName }): Promise<Pulled>;
+  pull(names?: readonly string[], options?: { codec?: DirectCodecName }): Promise<Pulled>;
   /** `push`, `wait` and the new parameters, in one exchange. */
   pushPull(gradients: Tensors, options?: PushOptions): Promise<Pulled & { outcome: Outcome }>;
   /** Ends this client's part. A worker's resolves when all workers of the run have closed. */
@@ -152,6 +157,11 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   const codec = options.codec ?? 'fp16';
   if (!codecNames.includes(codec))
     throw new UserError(`codec: expected one of ${codecNames.join(', ')}, got "${codec}"`);
+  const { topKPercent = TOPK_PERCENT_DEFAULT } = options;
+  if (!(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
+    throw new UserError(
+      `topKPercent: expected a number above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
+    );
   const consistency = options.consistency ?? 'bsp';
   const bound = consistencyFault(consistency, options.staleness);
   if (bound) throw new UserError(bound);
@@ -159,6 +169,8 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   if (!Number.isInteger(workers) || workers < 1)
     throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
   const optimizer = compileOptimizer(options);
+  const pair = codecFault(codec, optimizer, consistency);
+  if (pair) throw new UserError(`codec: ${pair}`);
   const agreed = freezeGroups(tensors, optimizer.groups);
   const misfit = groupsFault(optimizer, agreed);
   if (misfit) throw new UserError(`optimizer.groups: ${misfit}`);
@@ -169,6 +181,7 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     consistency,
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec,
+    ...(codec === 'topk' ? { topKPercent } : {}),
     workers,
     globalBatch: 0,
     epochs: 0,
@@ -190,7 +203,7 @@ function compileOptimizer({ optimizer = 'adam', learningRate }: ConnectOptions):
 }
 
 class MeshClient implements Client {
-  readonly #addresses: { gradients: number; parameters: number; scratch: number };
+  readonly #addresses: { gradients: number; parameters: number; scratch: number; residuals: number };
   readonly #kernels;
   readonly #layout: BlockLayout;
   #exchange: Exchange | undefined;
@@ -209,12 +222,15 @@ class MeshClient implements Client {
   ) {
     this.#layout = layoutBlocks(spec.tensors);
     const modelBytes = this.#layout.elementsPadded * 4;
-    this.#kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + 4096 });
+    // Who only reads sends nothing, and leaves nothing out.
+    const residuals = membership ? residualBytes(spec, this.#layout) : 0;
+    this.#kernels = loadKernels({ bytes: 2 * modelBytes + residuals + SCRATCH_BYTES + 4096 });
     const arena = new Arena(this.#kernels);
     this.#addresses = {
       gradients: arena.alloc(modelBytes),
       parameters: arena.alloc(modelBytes),
       scratch: arena.alloc(SCRATCH_BYTES),
+      residuals: arena.alloc(residuals),
     };
   }
 
@@ -312,9 +328,9 @@ class MeshClient implements Client {
     return outcome;
   }
 
-  async pull(names?: readonly string[], { codec }: { codec?: CodecName } = {}): Promise<Pulled> {
-    if (codec !== undefined && !codecNames.includes(codec))
-      throw new UserError(`pull: expected a codec of ${codecNames.join(', ')}, got "${codec}"`);
+  async pull(names?: readonly string[], { codec }: { codec?: DirectCodecName } = {}): Promise<Pulled> {
+    if (codec !== undefined && !directCodecNames.includes(codec))
+      throw new UserError(`pull: expected a codec of ${directCodecNames.join(', ')}, got "${codec}"`);
     this.#checkNames('pull', names ?? []);
     const wanted = new Set(names ?? this.spec.tensors.map(({ name }) => name));
     const blocks = this.#layout.blocks.filter(({ tensor }) => wanted.has(this.spec.tensors[tensor].name));
@@ -322,17 +338,21 @@ class MeshClient implements Client {
       const { step, skew } = await this.#open.fetch(
         Math.max(0, this.#open.step - stalenessOf(this.spec)),
         codec,
-        this.#addresses.parameters,
+        // Not to the parameters: under a lossy codec they must stay what the servers take this worker to hold.
+        this.#addresses.gradients,
         blocks,
       );
-      return { step, skew, values: this.#copy(wanted) };
+      return { step, skew, values: this.#copy(wanted, this.#addresses.gradients) };
     });
   }
 
   async pushPull(gradients: Tensors, options: PushOptions = {}): Promise<Pulled & { outcome: Outcome }> {
     const step = this.push(gradients, options);
     const all = new Set(this.spec.tensors.map(({ name }) => name));
-    const read = this.#enqueue(async () => ({ ...(this.#read as Age), values: this.#copy(all) }));
+    const read = this.#enqueue(async () => ({
+      ...(this.#read as Age),
+      values: this.#copy(all, this.#addresses.parameters),
+    }));
     read.catch(() => undefined);
     const outcome = await this.wait(step);
     return { outcome, ...(await read) };
@@ -373,10 +393,10 @@ class MeshClient implements Client {
     );
   }
 
-  #copy(wanted: ReadonlySet<string>): Tensors {
+  #copy(wanted: ReadonlySet<string>, from: number): Tensors {
     return Object.fromEntries(
       this.spec.tensors.flatMap(({ name }, index) =>
-        wanted.has(name) ? [[name, new Float32Array(this.#view(this.#addresses.parameters, index))]] : [],
+        wanted.has(name) ? [[name, new Float32Array(this.#view(from, index))]] : [],
       ),
     );
   }

@@ -1,14 +1,22 @@
 // What a codec is: how a block of fp32 becomes the payload of a contribution (or of new parameters) and comes
 // back. Encoding stands at the end of a worker's step and of a server's, decoding at the start of the sum over
 // workers. All of it works on addresses in the kernels' memory, without a copy.
-import type { Kernels } from '../kernels/kernels.js';
+import type { Kernels, RoundingKey } from '../kernels/kernels.js';
 
 /** Names of the codecs, with the numbers they have on the wire (`Codec` in the proto). */
-export const CODEC_IDS = { fp32: 1, fp16: 2, bf16: 3 } as const;
+export const CODEC_IDS = { fp32: 1, fp16: 2, bf16: 3, int8: 4, topk: 5, sign: 6 } as const;
 
 export type CodecName = keyof typeof CODEC_IDS;
+/** Codecs that lose so much that it must be sent later: a residual on the way up, differences on the way down. */
+export type LossyCodecName = 'int8' | 'topk' | 'sign';
+/** Codecs that round each element by itself, and so little that a residual would not pay for its memory. */
+export type DirectCodecName = Exclude<CodecName, LossyCodecName>;
 
-export interface Codec {
+/** From here on a lossy codec refuses: what its decoder multiplies stays below fp32's largest number. */
+export const LOSSY_MAGNITUDE_LIMIT = 2 ** 126;
+
+/** What every codec has: everything but the encoding. */
+export interface Decoder {
   readonly name: CodecName;
   readonly id: number;
   /** Whether blocks carry a scale; without, it is always 1. */
@@ -20,13 +28,6 @@ export interface Codec {
   readonly magnitudeLimit: number;
   /** Exact length of the payload of a block. */
   payloadBytes(elements: number): number;
-  /**
-   * Encodes `elements` fp32 at `src` to `payloadBytes(elements)` bytes at `dst`.
-   * @param absmax largest magnitude of the block, where the caller has it already (optimizers return it)
-   * @returns the block's scale, a power of two
-   * @throws NonFiniteError if a magnitude is NaN or not below `magnitudeLimit`
-   */
-  encode(kernels: Kernels, src: number, elements: number, dst: number, absmax?: number): number;
   /** Decodes a checked payload at `src` to `elements` fp32 at `dst`. */
   decode(kernels: Kernels, src: number, elements: number, scale: number, dst: number): void;
   /** acc = (first ? 0 : acc) + weight · decoded, in one pass. */
@@ -43,23 +44,74 @@ export interface Codec {
   payloadFinite(kernels: Kernels, src: number, elements: number): boolean;
 }
 
+export interface DirectCodec extends Decoder {
+  readonly name: DirectCodecName;
+  readonly lossy: false;
+  /**
+   * Encodes `elements` fp32 at `src` to `payloadBytes(elements)` bytes at `dst`.
+   * @param absmax largest magnitude of the block, where the caller has it already (optimizers return it)
+   * @returns the block's scale, a power of two
+   * @throws NonFiniteError if a magnitude is NaN or not below `magnitudeLimit`
+   */
+  encode(kernels: Kernels, src: number, elements: number, dst: number, absmax?: number): number;
+}
+
+/** One lossy encoding: addresses of fp32 arrays of `elements`, but for `dst`. */
+export interface LossyEncoding {
+  gradient: number;
+  /** What was left out before, unscaled: in units of the gradient without its loss scale. */
+  residual: number;
+  elements: number;
+  /** The power of two that the gradient was multiplied by. */
+  lossScale: number;
+  /** Largest magnitude of gradient + residual · lossScale. */
+  absmax: number;
+  /** Room of BLOCK_PAYLOAD_MAX_BYTES for the payload. */
+  dst: number;
+  /** Becomes the residual once the contribution counts; neither of the other two, which stay as they are. */
+  next: number;
+  /** int8 alone: rounds by chance, with bits that depend on this key; else to nearest. */
+  rounding?: RoundingKey;
+  /** topk alone, with momentum at the server: what makes up for it. */
+  correction?: MomentumCorrection;
+}
+
+/**
+ * Momentum at the worker, before the selection: velocity = momentum · velocity + gradient is what is sent or kept, and
+ * where an element is sent its velocity begins again. The residual then holds momentum · velocity too, so that what
+ * is encoded is still gradient + residual. Lin et al., "Deep gradient compression", ICLR 2018, section 3.
+ */
+export interface MomentumCorrection {
+  momentum: number;
+  /** Addresses of fp32 arrays, unscaled as the residual: the one that counts, and the next. */
+  velocity: number;
+  nextVelocity: number;
+}
+
+export interface LossyCodec extends Decoder {
+  readonly name: LossyCodecName;
+  readonly lossy: true;
+  /**
+   * Encodes gradient + residual · lossScale; the same arrays give the same bytes again. Returns the block's scale.
+   * @throws NonFiniteError if `absmax` is NaN or not below `magnitudeLimit`
+   */
+  encode(kernels: Kernels, encoding: LossyEncoding): number;
+  /** What is wrong with a payload of the right length, as a sentence; asked before any other kernel reads it. */
+  payloadFault(kernels: Kernels, src: number, elements: number): string | undefined;
+}
+
+export type Codec = DirectCodec | LossyCodec;
+
 /** A block to be encoded holds what the codec has no number for. The step header's verdict comes before this. */
 export class NonFiniteError extends Error {
   override readonly name = 'NonFiniteError';
 }
 
 /**
- * The largest magnitude of a block, measured unless it is known.
+ * The largest magnitude of a block, if the codec can encode it.
  * @throws NonFiniteError if it is NaN or not below the codec's limit
  */
-export function encodableAbsmax(
-  codec: Codec,
-  kernels: Kernels,
-  src: number,
-  elements: number,
-  known?: number,
-): number {
-  const absmax = known ?? kernels.absmax(src, elements);
+export function encodableAbsmax(codec: Codec, absmax: number): number {
   if (!(absmax < codec.magnitudeLimit)) {
     throw new NonFiniteError(
       `A block to be encoded in ${codec.name} holds ${absmax}, magnitudes below ${codec.magnitudeLimit} were expected; skip the step.`,

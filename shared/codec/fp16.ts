@@ -1,7 +1,7 @@
 // fp16 with one power-of-two scale a block, chosen so that the largest magnitude lands in [2^14, 2^15) when it
 // is rounded (not before: then what was decoded encodes to the same bytes again). The block uses fp16's range from the top, so that small gradients don't vanish below 6e-8 and none overflows.
 // (After Micikevicius et al., "Mixed precision training", ICLR 2018, with a scale a block instead of one a run.)
-import { CODEC_IDS, type Codec, encodableAbsmax } from './codec.js';
+import { CODEC_IDS, type DirectCodec, encodableAbsmax } from './codec.js';
 
 /** Exponent of the largest scaled magnitude. */
 const TOP_EXPONENT = 14;
@@ -28,15 +28,16 @@ export function fp16Scale(absmax: number): number {
   return Math.min(2 ** (TOP_EXPONENT - roundedExponent(absmax)), FP16_SCALE_MAX);
 }
 
-export const fp16: Codec = {
+export const fp16: DirectCodec = {
   name: 'fp16',
   id: CODEC_IDS.fp16,
+  lossy: false,
   scaled: true,
   /** What rounds to 2^127 or more would need a smaller scale than FP16_SCALE_MIN. */
   magnitudeLimit: (2 - 2 ** -11) * 2 ** 126,
   payloadBytes: (elements) => elements * 2,
   encode(kernels, src, elements, dst, absmax) {
-    const scale = fp16Scale(encodableAbsmax(fp16, kernels, src, elements, absmax));
+    const scale = fp16Scale(encodableAbsmax(fp16, absmax ?? kernels.absmax(src, elements)));
     kernels.packF16(src, elements, scale, dst);
     return scale;
   },

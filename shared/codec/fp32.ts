@@ -1,14 +1,15 @@
 // fp32: the block as it is, little-endian.
-import { CODEC_IDS, type Codec, encodableAbsmax } from './codec.js';
+import { CODEC_IDS, type DirectCodec, encodableAbsmax } from './codec.js';
 
-export const fp32: Codec = {
+export const fp32: DirectCodec = {
   name: 'fp32',
   id: CODEC_IDS.fp32,
+  lossy: false,
   scaled: false,
   magnitudeLimit: Number.POSITIVE_INFINITY,
   payloadBytes: (elements) => elements * 4,
   encode(kernels, src, elements, dst, absmax) {
-    encodableAbsmax(fp32, kernels, src, elements, absmax);
+    encodableAbsmax(fp32, absmax ?? kernels.absmax(src, elements));
     kernels.copyBytes(src, elements * 4, dst);
     return 1;
   },

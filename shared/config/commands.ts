@@ -1,5 +1,7 @@
 // The commands and what each takes from the table of options, with the contradictions that it refuses.
 // Defaults that depend on another option are resolved by the small functions at the end.
+import { pairFault } from '../codec/allowed-pairs.js';
+import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
@@ -14,6 +16,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { clipNorm } = OPTIONS;
+const { topKPercent, rounding } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
 /** What goes with --optimizer; checked together in check-optimizer.ts. */
@@ -76,6 +79,30 @@ function checkLocal(
       );
 }
 
+/** Whether codec, optimizer and consistency go together; of the job's own optimizer the worker asks again. */
+function checkCodec(
+  options: {
+    codec: CodecName;
+    optimizer: string | undefined;
+    consistency: string;
+    topKPercent: number | undefined;
+    rounding: string | undefined;
+  },
+  at: (key: 'codec' | 'topKPercent' | 'rounding') => string,
+): void {
+  if (options.topKPercent !== undefined && options.codec !== 'topk')
+    throw new UserError(
+      `${at('topKPercent')}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
+    );
+  if (options.rounding !== undefined && options.codec !== 'int8')
+    throw new UserError(
+      `${at('rounding')}: expected codec int8 with it, got ${options.codec}; add --codec int8, or leave it out`,
+    );
+  // Every codec goes with sgd: without an optimizer only the consistency is asked about.
+  const fault = pairFault(options.codec, options.optimizer ?? 'sgd', options.consistency);
+  if (fault) throw new UserError(`${at('codec')}: ${fault}`);
+}
+
 function checkSecure(address: Address | undefined, allowed: boolean, name: string, verb: string): void {
   if (address === undefined || allowed || isLoopback(address.host)) return;
   throw new UserError(
@@ -123,6 +150,8 @@ export const UP = define({
     optimizer,
     ...rules,
     codec,
+    topKPercent,
+    rounding,
     consistency,
     staleness,
     localSteps,
@@ -159,6 +188,7 @@ export const UP = define({
       at(options.peers ? 'peers' : 'workers'),
     );
     checkOptimizer(options, at);
+    checkCodec(options, at);
     checkStaleness(options, at);
     checkLocal(options, at);
   },
@@ -225,6 +255,8 @@ export const WORKER = define({
     optimizer,
     ...rules,
     codec,
+    topKPercent,
+    rounding,
     consistency,
     staleness,
     localSteps,
@@ -273,6 +305,7 @@ export const WORKER = define({
     }
     checkBatch(options, at, at('workers'));
     checkOptimizer(options, at);
+    checkCodec(options, at);
     checkStaleness(options, at);
     checkLocal(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');

@@ -3,6 +3,7 @@
 // the type of the compiled value all follow from the entry here. Sizes and times are compiled to bytes and
 // milliseconds, and get the unit in their name.
 import { z } from 'zod';
+import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import {
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
@@ -22,7 +23,8 @@ import { OPTIMIZERS } from '../optimizer/spec.js';
 import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 
-export const CODECS = ['fp32', 'fp16', 'bf16'] as const;
+export const CODECS = ['fp32', 'fp16', 'bf16', 'int8', 'topk', 'sign'] as const;
+export const ROUNDINGS = ['nearest', 'stochastic'] as const;
 export const CONSISTENCIES = ['bsp', 'ssp', 'asp', 'local'] as const;
 /** In the order in which they are probed where none is named. */
 export const BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
@@ -366,6 +368,23 @@ export const OPTIONS = {
     ),
   ),
   codec: defaulting(oneOf({ flag: 'codec', help: 'how numbers travel, both ways' }, CODECS, 'fp16'), 'fp16'),
+  topKPercent: optional({
+    flag: 'top-k',
+    placeholder: 'PERCENT',
+    help: "codec topk: elements of a block that travel, in percent of the block's",
+    fallback: String(TOPK_PERCENT_DEFAULT),
+    kind: 'number',
+    schema: z.number().positive().max(TOPK_PERCENT_MAX),
+    expected: `a percentage above 0 and at most ${TOPK_PERCENT_MAX}`,
+    example: 1,
+  }),
+  rounding: optional(
+    oneOf(
+      { flag: 'rounding', help: 'codec int8: how contributions are rounded', fallback: 'nearest' },
+      ROUNDINGS,
+      'stochastic',
+    ),
+  ),
   consistency: defaulting(
     oneOf(
       { flag: 'consistency', help: 'which workers a step waits for, or local steps' },

@@ -34,6 +34,29 @@ export interface AdamStep extends Omit<SgdStep, 'learningRate'> {
   epsilon: number;
 }
 
+/** A lossy encoding with its residual: addresses of fp32 arrays, but for `dst`, where the payload goes. */
+export interface LossyStep {
+  gradient: number;
+  residual: number;
+  elements: number;
+  /** What the residual is multiplied by: a power of two, as is then one over it. */
+  factor: number;
+  dst: number;
+  /** The next residual: neither of the other two, so that the step can be repeated. */
+  next: number;
+}
+
+/** What the random bits of stochastic rounding depend on, and nothing else. */
+export interface RoundingKey {
+  seed: number;
+  worker: number;
+  step: number;
+  block: number;
+}
+
+/** Room that `packTopK` counts in. */
+export const TOPK_WORK_BYTES = 8 * 1024 + 64;
+
 /** Where the pass before an optimizer reads and writes. `clipValue` may be Infinity, `l1` and `l2` zero. */
 export interface PrepareStep {
   gradient: number;
@@ -111,6 +134,8 @@ export interface Kernels {
   allFinite(src: number, elements: number): boolean;
   allFiniteF16(src: number, elements: number): boolean;
   allFiniteBf16(src: number, elements: number): boolean;
+  /** The low 32 bits of the XXH64 (seed 0) of some bytes: the checksum of a payload. */
+  xxh64(src: number, bytes: number): number;
   /** In float64, in an order that depends on `elements` alone. */
   sumOfSquares(src: number, elements: number): number;
 
@@ -138,6 +163,33 @@ export interface Kernels {
    * `sgd` on that gradient, the learning rate times the trust ratio of the whole tensor (shared/optimizer/norms.ts).
    */
   lambDirection(step: LambDirection): void;
+
+  /** dst = a + b · factor; dst may be a or b. */
+  sumF32(a: number, b: number, elements: number, factor: number, dst: number): void;
+  /** `absmax` of a + b · factor, which is written nowhere. */
+  absmaxOfSum(a: number, b: number, elements: number, factor: number): number;
+  /** dst = int8(gradient + residual · factor), a scale a group; what that leaves, divided by factor, is next. */
+  packI8(step: LossyStep): void;
+  /** The same, rounded up or down by chance; 255 bytes behind the payload are overwritten. */
+  packRandomI8(step: LossyStep, key: RoundingKey): void;
+  /** dst = fp32(src) · factor, from int8. */
+  unpackI8(src: number, elements: number, factor: number, dst: number): void;
+  /** acc += fp32(src) · factor, from int8. */
+  addI8(src: number, elements: number, factor: number, acc: number): void;
+  /** The same with one bit an element; returns the magnitude that stands for all of them. */
+  packSign(step: LossyStep): number;
+  /** dst = ±value. */
+  unpackSign(src: number, elements: number, value: number, dst: number): void;
+  /** acc += ±value. */
+  addSign(src: number, elements: number, value: number, acc: number): void;
+  /** dst = the k largest magnitudes of c in fp16 of c · scale; they are taken out of c. `work`: TOPK_WORK_BYTES. */
+  packTopK(c: number, elements: number, k: number, scale: number, dst: number, work: number): void;
+  /** acc += decoded · factor at the k positions of a checked payload; the factor holds one over the scale. */
+  addTopK(src: number, elements: number, k: number, factor: number, acc: number): void;
+  /** dst = 0 at the k positions of a payload that `packTopK` wrote. */
+  zeroTopK(src: number, elements: number, k: number, dst: number): void;
+  /** What is wrong with a payload of k positions: a number explained in assembly/topk.ts; 0: nothing. */
+  faultTopK(src: number, elements: number, k: number): number;
 
   f32(pointer: number, elements: number): Float32Array<SharedArrayBuffer>;
   u16(pointer: number, elements: number): Uint16Array<SharedArrayBuffer>;

@@ -82,6 +82,7 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
     allFiniteF16: (src, elements) => kernels.halvesBelow(src, elements, INFINITY_F16) === 1,
     allFiniteBf16: (src, elements) => kernels.halvesBelow(src, elements, INFINITY_BF16) === 1,
     sumOfSquares: kernels.sumOfSquares,
+    xxh64: (src, bytes) => kernels.xxh64(src, bytes) >>> 0,
     sgd: (s) => fromBits(kernels.sgd(s.param, s.gradient, s.elements, s.gradientScale, s.learningRate)),
     momentum: (s) =>
       fromBits(
@@ -186,6 +187,35 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
         s.weightDecay,
       );
     },
+    sumF32: kernels.sumF32,
+    absmaxOfSum: (a, b, elements, factor) => fromBits(kernels.absmaxOfSumBits(a, b, elements, factor)),
+    packI8: (s) => kernels.packI8(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),
+    packRandomI8: (s, { seed, worker, step, block }) =>
+      kernels.packRandomI8(
+        s.gradient,
+        s.residual,
+        s.elements,
+        s.factor,
+        1 / s.factor,
+        s.dst,
+        s.next,
+        block,
+        step,
+        worker,
+        seed,
+        Math.floor(seed / 2 ** 32),
+      ),
+    unpackI8: kernels.unpackI8,
+    addI8: kernels.addI8,
+    packSign: (s) =>
+      kernels.packSign(s.gradient, s.residual, s.elements, s.factor, 1 / s.factor, s.dst, s.next),
+    unpackSign: kernels.unpackSign,
+    addSign: kernels.addSign,
+    packTopK: (c, elements, k, scale, dst, work) =>
+      kernels.packTopK(c, elements, k, scale, 1 / scale, dst, work),
+    addTopK: kernels.addTopK,
+    faultTopK: kernels.faultTopK,
+    zeroTopK: kernels.zeroTopK,
     f32: (pointer, elements) => new Float32Array(buffer, pointer, elements),
     u16: (pointer, elements) => new Uint16Array(buffer, pointer, elements),
     u8: (pointer, bytes) => new Uint8Array(buffer, pointer, bytes),

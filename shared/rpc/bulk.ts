@@ -2,7 +2,7 @@
 // Byte for byte plain protobuf, as in proto/gradloom/v1/parameters.proto; by hand because the generated
 // code copies the payload more often. A message here is its finished wire form, with gRPC's own five bytes before
 // it: the payload is copied once, out of the memory in which the kernels work, so that memory may be used again at once.
-import { crc32 } from 'node:zlib';
+import { checksumOf } from './checksum.js';
 import { FRAME_BYTES, type Framed, FramePool } from './frame.js';
 
 /** What travels beside the payload. What is optional belongs to Block alone; `clockMin` and `clockMax` to ssp and asp. */
@@ -15,10 +15,11 @@ export interface BulkFields {
   fetched?: boolean;
   clockMin?: number;
   clockMax?: number;
+  /** Of the payload, where the caller has it already: see checksumOf. */
+  checksum?: number;
 }
 
 export interface Bulk extends Required<BulkFields> {
-  crc32: number;
   /** A view of the received message, which nobody writes to. */
   payload: Buffer;
 }
@@ -65,7 +66,7 @@ export function frameBulk(
   inner = writeVarint(scratch, inner, fields.codec);
   scratch[inner++] = 0x25;
   inner = scratch.writeFloatLE(fields.scale, inner);
-  const crcAt = inner + 1;
+  const checksumAt = inner + 1;
   scratch[inner] = 0x2d;
   inner += 5;
   if (fields.version !== undefined) {
@@ -95,8 +96,7 @@ export function frameBulk(
   const start = writeVarint(framed, FRAME_BYTES + 1, innerBytes);
   const copy = framed.subarray(start + inner);
   copy.set(payload);
-  // The checksum is taken of the copy: memory shared with another thread is read once only.
-  scratch.writeUInt32LE(crc32(copy), crcAt);
+  scratch.writeUInt32LE(fields.checksum ?? checksumOf(copy), checksumAt);
   scratch.copy(framed, start, 0, inner);
   return message;
 }
@@ -163,7 +163,7 @@ export function decodeBulk(
     block: 0,
     codec: 0,
     scale: 0,
-    crc32: 0,
+    checksum: 0,
     version: 0,
     fetched: false,
     clockMin: 0,
@@ -177,7 +177,7 @@ export function decodeBulk(
     else if (tag === 0x10) bulk.block = reader.varint();
     else if (tag === 0x18) bulk.codec = reader.varint();
     else if (tag === 0x25) bulk.scale = reader.bytes(4).readFloatLE();
-    else if (tag === 0x2d) bulk.crc32 = reader.bytes(4).readUInt32LE();
+    else if (tag === 0x2d) bulk.checksum = reader.bytes(4).readUInt32LE();
     else if (tag === 0x30) bulk.version = reader.varint();
     else if (tag === 0x38) bulk.fetched = reader.varint() !== 0;
     else if (tag === 0x68) bulk.clockMin = reader.varint();
@@ -190,6 +190,6 @@ export function decodeBulk(
 }
 
 /** Whether the payload is the one that was sent. */
-export function checksumMatches(bulk: Pick<Bulk, 'crc32' | 'payload'>): boolean {
-  return crc32(bulk.payload) === bulk.crc32;
+export function checksumMatches(bulk: Pick<Bulk, 'checksum' | 'payload'>): boolean {
+  return checksumOf(bulk.payload) === bulk.checksum;
 }

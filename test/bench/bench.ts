@@ -66,6 +66,17 @@ const BENCHES: readonly Bench[] = [
     peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
   },
   {
+    name: 'convergence',
+    summary: 'test accuracy of the built-in job per consistency and per codec, beside exact gradients',
+    repeats: 1,
+    own: [
+      data,
+      { flags: '--epochs <n>', help: "of each training (default: the job's)", read: whole },
+      { flags: '--cases <names>', help: 'only these, separated by commas (default: all)' },
+    ],
+    peer: rate('accuracy', '%'),
+  },
+  {
     name: 'straggler',
     summary: 'steps/s of three workers, one of them slow, under bsp, ssp and asp, and how stale they read',
     repeats: 3,

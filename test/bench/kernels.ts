@@ -78,7 +78,7 @@ function rates(
 
 /** Runs the bench; `small` only shows that it works. */
 export async function run(options: BenchOptions): Promise<Result[]> {
-  const n = options.small ? 4096 : BLOCK_ELEMENTS_MAX;
+  const n = options.small ? 4 * PIECE_ELEMENTS : BLOCK_ELEMENTS_MAX;
   const count = options.small ? 2 : 64;
   const kernels = loadKernels({ bytes: count * (n * 18 + 320) });
   const blocks = makeBlocks(kernels, count, n);

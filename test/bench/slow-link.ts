@@ -20,8 +20,9 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   fp32: ['--codec=fp32'],
   fp16: ['--codec=fp16'],
   int8: ['--codec=int8'],
-  topk: ['--codec=topk'],
-  sign: ['--codec=sign'],
+  // These two do not go with the job's own Adam.
+  topk: ['--codec=topk', '--optimizer=momentum', '--learning-rate=0.01'],
+  sign: ['--codec=sign', '--optimizer=momentum', '--learning-rate=0.01'],
   'local-20': ['--codec=fp16', '--consistency=local', '--local-steps=20'],
   'local-100': ['--codec=fp16', '--consistency=local', '--local-steps=100'],
 };

@@ -101,6 +101,18 @@ const MISTAKES: Mistake[] = [
     says: /--learning-rate/,
   },
   {
+    title: "a codec that does not go with the job's optimizer",
+    binary: 'gradloom',
+    args: (tiny) => up(tiny, '--codec=topk'),
+    says: /codec topk expects optimizer sgd or momentum, got adam/,
+  },
+  {
+    title: 'a codec that does not go with clipping',
+    binary: 'gradloom',
+    args: (tiny) => up(tiny, '--codec=sign', '--optimizer=sgd', '--clip-value=1'),
+    says: /codec sign expects no clipping by value, got 1/,
+  },
+  {
     title: 'an unknown codec',
     binary: 'gradloom',
     args: (tiny) => up(tiny, '--codec=zip'),

@@ -27,6 +27,20 @@ test('one, two and three servers, and once more, give the same weights; another 
   t.not(await weights(t, tiny, '--servers=1', '--seed=0'), first);
 });
 
+test('lossy codecs give the same weights on one server and on three, each its own', async (t) => {
+  t.timeout(180_000);
+  const tiny = await tinyRun(t, 'wide');
+  const momentum = ['--optimizer=momentum', '--learning-rate=0.01'];
+  const seen = [await weights(t, tiny, ...momentum)];
+  for (const codec of ['int8', 'topk', 'sign']) {
+    const flags = [...momentum, `--codec=${codec}`];
+    const one = await weights(t, tiny, ...flags, '--servers=1');
+    t.is(await weights(t, tiny, ...flags, '--servers=3'), one, codec);
+    t.false(seen.includes(one), codec);
+    seen.push(one);
+  }
+});
+
 test('a worker that is stopped for moments changes no bit', async (t) => {
   t.timeout(120_000);
   const tiny = await tinyRun(t);

@@ -3,15 +3,27 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { Coordinator } from '../../server/coordinator.js';
-import { codecNames, codecs } from '../../shared/codec/registry.js';
+import { codecNames, codecs, lossyCodecNames } from '../../shared/codec/registry.js';
 import { membershipService, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { blockCodec, fromWire, layoutOf, toWire } from '../../shared/run-spec.js';
+import { codecsOf, fromWire, layoutOf, optimizerSpec, toWire } from '../../shared/run-spec.js';
 import { fuzzed, oddFloat, oddNumber } from '../helpers/fuzz.js';
-import { bulkOf, finiteHeader, gradientOf, makeShards, makeSpec, stateOf } from '../helpers/shards.js';
+import { finiteHeader, firstBulkOf, gradientOf, makeShards, makeSpec, stateOf } from '../helpers/shards.js';
 
 const spec = makeSpec();
 const { blocks } = layoutOf(spec);
+/** Blocks of these are large enough for a lossy codec. */
+const lossySpecs = lossyCodecNames.map((codec) =>
+  makeSpec({
+    codec,
+    optimizer: optimizerSpec('momentum', 0.01),
+    tensors: [
+      { name: 'kernel', shape: [30, 40], kind: 'trainable' },
+      { name: 'bias', shape: [30], kind: 'trainable' },
+      { name: 'mean', shape: [30], kind: 'state' },
+    ],
+  }),
+);
 
 /** Does it, and says whether it was refused; anything but a refusal is thrown on. */
 function refused(act: () => unknown): boolean {
@@ -51,7 +63,7 @@ const said = fc.oneof(
         {
           codec: fc.oneof(fc.constantFrom(...codecNames.map((name) => codecs[name].id)), oddNumber),
           scale: oddFloat,
-          crc32: oddNumber,
+          checksum: oddNumber,
           payload: fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes)),
         },
         { requiredKeys: [], noNullPrototype: true },
@@ -60,36 +72,39 @@ const said = fc.oneof(
   }),
 );
 
-test('a shard takes or refuses whatever workers say, and a refusal changes nothing', (t) => {
-  let taken = 0;
-  let refusals = 0;
-  fc.assert(
-    fc.property(fc.array(said, { minLength: 5, maxLength: 30 }), (everything) => {
-      const [shard] = makeShards(spec, 1).shards;
-      for (const each of everything) {
-        const before = JSON.stringify(stateOf(shard));
-        // Steps are told relative to the shard's own, so that some are right; one back is a repetition.
-        const step = each.ahead > 2 ? each.ahead : Math.max(0, shard.step + each.ahead - 1);
-        const wrong = refused(() => {
-          if (each.kind === 'header') return shard.header(each.rank, step, each.header);
-          const block = blocks[each.block] ?? blocks[0];
-          const codec = each.kind === 'initial' ? 'fp32' : blockCodec(spec.codec, block);
-          const values = gradientOf(spec, 0, 0, block.index);
-          const bulk = { ...bulkOf(step, each.block, codec, values), ...each.changes };
-          return each.kind === 'initial'
-            ? shard.initial(each.rank, bulk)
-            : shard.contribution(each.rank, bulk);
-        });
-        if (wrong) refusals++;
-        else taken++;
-        if (wrong && JSON.stringify(stateOf(shard)) !== before) return false;
-      }
-      return true;
-    }),
-    fuzzed(0.05),
-  );
-  t.true(taken > 1000 && refusals > 1000, `${taken} taken, ${refusals} refused`);
-});
+for (const spec of [makeSpec(), ...lossySpecs])
+  test(`a shard in ${spec.codec} takes or refuses whatever workers say, and a refusal changes nothing`, (t) => {
+    const { blocks } = layoutOf(spec);
+    const codecsUp = codecsOf(spec, blocks);
+    let taken = 0;
+    let refusals = 0;
+    fc.assert(
+      fc.property(fc.array(said, { minLength: 5, maxLength: 30 }), (everything) => {
+        const [shard] = makeShards(spec, 1).shards;
+        for (const each of everything) {
+          const before = JSON.stringify(stateOf(shard));
+          // Steps are told relative to the shard's own, so that some are right; one back is a repetition.
+          const step = each.ahead > 2 ? each.ahead : Math.max(0, shard.step + each.ahead - 1);
+          const wrong = refused(() => {
+            if (each.kind === 'header') return shard.header(each.rank, step, each.header);
+            const block = blocks[each.block] ?? blocks[0];
+            const codec = each.kind === 'initial' ? codecs.fp32 : codecsUp[block.index];
+            const values = gradientOf(spec, 0, 0, block.index);
+            const bulk = { ...firstBulkOf(step, each.block, codec, values), ...each.changes };
+            return each.kind === 'initial'
+              ? shard.initial(each.rank, bulk)
+              : shard.contribution(each.rank, bulk);
+          });
+          if (wrong) refusals++;
+          else taken++;
+          if (wrong && JSON.stringify(stateOf(shard)) !== before) return false;
+        }
+        return true;
+      }),
+      fuzzed(spec.codec === 'fp16' ? 0.05 : 0.02),
+    );
+    t.true(taken > 300 && refusals > 300, `${taken} taken, ${refusals} refused`);
+  });
 
 const definition = (
   membershipService as unknown as Record<string, { requestSerialize: unknown; requestDeserialize: unknown }>

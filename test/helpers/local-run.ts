@@ -1,6 +1,7 @@
 // Local SGD on pure shards, driven by hand: workers whose gradients pull towards targets of their own, so that what
 // they do between two exchanges shows.
 import { blockOffset } from '../../shared/blocks/blocks.js';
+import type { DirectCodecName } from '../../shared/codec/codec.js';
 import { codecs } from '../../shared/codec/registry.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
@@ -67,7 +68,7 @@ export function localWorker(spec: RunSpec, rank: number): LocalWorker {
       exchanged.every(({ index, elements }) => kernels.allFinite(address('gradients', index), elements)),
     receive({ shards, owners }) {
       for (const block of layout.blocks) {
-        const codec = codecs[blockCodec(spec.codec, block)];
+        const codec = codecs[blockCodec(spec.codec, block) as DirectCodecName];
         const { payload, scale } = shards[owners[block.index]].encode(block.index, codec.name);
         const staged = stagePayload(kernels, Buffer.from(payload), scratch);
         codec.decode(kernels, staged, block.elements, scale, address('parameters', block.index));
@@ -118,7 +119,10 @@ export function runLocally(
         for (const block of blocks) {
           if (block.kind === 'frozen' || set.owners[block.index] !== server) continue;
           const values = workers[rank].block('gradients', block.index);
-          shard.contribution(rank, bulkOf(round, block.index, blockCodec(spec.codec, block), values));
+          shard.contribution(
+            rank,
+            bulkOf(round, block.index, blockCodec(spec.codec, block) as DirectCodecName, values),
+          );
         }
       }
     for (const [rank, worker] of workers.entries()) {

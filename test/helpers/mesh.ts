@@ -5,6 +5,7 @@ import { type RunningServer, type ServerOptions, startServer } from '../../serve
 import { blockOffset } from '../../shared/blocks/blocks.js';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
+import { residualBytes } from '../../shared/client/residuals.js';
 import type { RunError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
@@ -81,10 +82,12 @@ export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
   });
   const { rank } = membership;
   const modelBytes = layout.elementsPadded * 4;
-  const kernels = loadKernels({ bytes: 3 * modelBytes + 2 * BLOCK_PAYLOAD_MAX_BYTES + 1024 });
+  const lossyBytes = residualBytes(spec, layout);
+  const kernels = loadKernels({ bytes: 3 * modelBytes + lossyBytes + 2 * BLOCK_PAYLOAD_MAX_BYTES + 1024 });
   const arena = new Arena(kernels);
   const [gradients, parameters, masters] = [1, 2, 3].map(() => arena.alloc(modelBytes));
   const scratch = arena.alloc(2 * BLOCK_PAYLOAD_MAX_BYTES);
+  const residuals = arena.alloc(lossyBytes);
   const blockAt = (base: number, index: number) =>
     kernels.f32(base + 4 * blockOffset(layout, layout.blocks[index]), layout.blocks[index].elements);
   const view = {
@@ -97,7 +100,7 @@ export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
     spec,
     layout,
     view,
-    memory: { kernels, gradients, parameters, scratch },
+    memory: { kernels, gradients, parameters, scratch, residuals },
     peerDeadlineMs: PEER_DEADLINE_MS,
     onWaiting: options.onWaiting ?? (() => undefined),
   });

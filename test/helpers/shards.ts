@@ -1,17 +1,18 @@
 // Shards driven by hand: a small run, gradients from a seed, payloads as a worker would encode them, and what a
 // shard holds, to the bit.
-import { crc32 } from 'node:zlib';
+
 import { Shard } from '../../server/shard.js';
 import { blockBytes } from '../../server/shard-memory.js';
 import type { Header } from '../../server/step-headers.js';
 import { place } from '../../shared/blocks/placement.js';
-import type { CodecName } from '../../shared/codec/codec.js';
+import type { Codec, DirectCodecName, LossyCodec } from '../../shared/codec/codec.js';
 import { codecs } from '../../shared/codec/registry.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
 import { keyedRandom } from '../../shared/random.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
-import { blockCodec, layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { checksumOf } from '../../shared/rpc/checksum.js';
+import { codecsOf, layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
 
 /** A run of a small model with every kind of tensor. */
 export function makeSpec(changes: Partial<RunSpec> = {}): RunSpec {
@@ -46,21 +47,51 @@ export function normals(elements: number, ...key: (string | number)[]): Float32A
   return Float32Array.from({ length: elements }, () => random.normal());
 }
 
-const kernels = loadKernels({ bytes: 2 * BLOCK_PAYLOAD_MAX_BYTES });
+const kernels = loadKernels({ bytes: 4 * BLOCK_PAYLOAD_MAX_BYTES });
 const source = kernels.firstFreeByte;
 const target = source + BLOCK_PAYLOAD_MAX_BYTES;
+const residual = target + BLOCK_PAYLOAD_MAX_BYTES;
 
 /** A contribution (or initial values) as it comes out of the deserializer. */
-export function bulkOf(step: number, block: number, codec: CodecName, values: Float32Array): Bulk {
+export function bulkOf(step: number, block: number, codec: DirectCodecName, values: Float32Array): Bulk {
   kernels.f32(source, values.length).set(values);
   const scale = codecs[codec].encode(kernels, source, values.length, target);
-  const payload = Buffer.from(kernels.u8(target, codecs[codec].payloadBytes(values.length)));
+  return bulkAt(step, block, codecs[codec], scale, values.length);
+}
+
+/** A first contribution in a lossy codec, as nothing has been left out before. */
+export function lossyBulkOf(step: number, block: number, codec: LossyCodec, values: Float32Array): Bulk {
+  const elements = values.length;
+  kernels.f32(source, elements).set(values);
+  kernels.f32(residual, elements).fill(0);
+  const absmax = kernels.absmax(source, elements);
+  // The next residual lies over this one, which is not used again.
+  const next = residual;
+  const scale = codec.encode(kernels, {
+    gradient: source,
+    residual,
+    elements,
+    lossScale: 1,
+    absmax,
+    dst: target,
+    next,
+  });
+  return bulkAt(step, block, codec, scale, elements);
+}
+
+/** A block's first contribution in any codec. */
+export function firstBulkOf(step: number, block: number, codec: Codec, values: Float32Array): Bulk {
+  return codec.lossy ? lossyBulkOf(step, block, codec, values) : bulkOf(step, block, codec.name, values);
+}
+
+function bulkAt(step: number, block: number, codec: Codec, scale: number, elements: number): Bulk {
+  const payload = Buffer.from(kernels.u8(target, codec.payloadBytes(elements)));
   return {
     step,
     block,
-    codec: codecs[codec].id,
+    codec: codec.id,
     scale,
-    crc32: crc32(payload),
+    checksum: checksumOf(payload),
     version: 0,
     fetched: false,
     clockMin: 0,
@@ -71,7 +102,7 @@ export function bulkOf(step: number, block: number, codec: CodecName, values: Fl
 
 /** A payload's bytes changed by hand, with the checksum that fits. */
 export function withPayload(bulk: Bulk, payload: Buffer): Bulk {
-  return { ...bulk, payload, crc32: crc32(payload) };
+  return { ...bulk, payload, checksum: checksumOf(payload) };
 }
 
 /** A block's values on a shard, exact. */
@@ -103,7 +134,7 @@ export interface ShardSet {
 export function makeShards(spec: RunSpec, servers: number, initialize = true): ShardSet {
   const layout = layoutOf(spec);
   const owners = place({
-    sizes: layout.blocks.map((block) => blockBytes(block, spec.optimizer)),
+    sizes: layout.blocks.map((block) => blockBytes(block, spec.optimizer, spec.codec)),
     servers: Array.from({ length: servers }, (_, id) => ({ id, weight: 1 })),
   });
   const shards = Array.from({ length: servers }, (_, server) => {
@@ -145,12 +176,9 @@ export function headerOf(step: number, worker: number): Header {
 
 /** A worker's contribution as it would be encoded; gradients have its loss scale in them, state has not. */
 export function contributionOf(spec: RunSpec, step: number, worker: number, block: number): Bulk {
-  const { kind } = layoutOf(spec).blocks[block];
+  const { blocks } = layoutOf(spec);
+  const { kind } = blocks[block];
   const { lossScale } = headerOf(step, worker);
-  return bulkOf(
-    step,
-    block,
-    blockCodec(spec.codec, { kind }),
-    gradientOf(spec, step, worker, block).map((x) => (kind === 'trainable' ? x * lossScale : x)),
-  );
+  const values = gradientOf(spec, step, worker, block).map((x) => (kind === 'trainable' ? x * lossScale : x));
+  return firstBulkOf(step, block, codecsOf(spec, blocks)[block], values);
 }

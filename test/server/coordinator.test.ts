@@ -105,7 +105,7 @@ test('the view holds the servers, the workers by rank, and a placement of every 
   t.deepEqual(
     run?.view?.placement,
     place({
-      sizes: layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer)),
+      sizes: layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer, spec.codec)),
       servers: [
         { id: 0, weight: 1 },
         { id: 1, weight: 1 },
@@ -252,7 +252,7 @@ for (const servers of [1, 2, 3])
     // And that number does not only pass the check: each of its shards fits.
     const { blocks } = layoutBlocks(spec.tensors);
     const placement = place({
-      sizes: blocks.map((block) => blockBytes(block, spec.optimizer)),
+      sizes: blocks.map((block) => blockBytes(block, spec.optimizer, spec.codec)),
       servers: Array.from({ length: needed }, (_, id) => ({ id, weight: 1 })),
     });
     for (let index = 0; index < needed; index++)
@@ -260,6 +260,7 @@ for (const servers of [1, 2, 3])
         shardBytes(
           blocks.filter((_, block) => placement[block] === index),
           spec.optimizer,
+          spec.codec,
         ) <= memoryBytes,
       );
   });

@@ -3,12 +3,13 @@
 import test from 'ava';
 import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
+import { codecs, lossyCodecNames } from '../../shared/codec/registry.js';
 import { OBSERVERS_MAX, UNREAD_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf } from '../../shared/run-spec.js';
+import { layoutOf, optimizerSpec } from '../../shared/run-spec.js';
 import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
 
@@ -299,6 +300,20 @@ test('ssp: a worker that does not read gets each block once, as it stands then, 
   const late = deaf.call.blocks().slice(4);
   t.true(late.length <= exchanged.length);
   for (const [, step, version] of late) t.deepEqual([step, version], [5, 6]);
+});
+
+test('an observer that subscribes to a lossy codec is refused: being late, it would miss a difference', (t) => {
+  const optimizer = optimizerSpec('momentum', 0.01);
+  for (const codec of lossyCodecNames) {
+    const run = hostedRun(makeSpec({ workers: 1, codec, optimizer })).run;
+    const call = fakeCall();
+    const reader = run.attachReader(call as unknown as PullCall);
+    t.throws(() => run.subscribe(reader, codecs[codec].id), {
+      message: new RegExp(`under codec ${codec} observers only fetch`),
+    });
+    run.fetch(reader, { step: 0, codec: codecs.fp32.id, blocks: [] });
+    t.true(call.blocks().length > 0);
+  }
 });
 
 test('ssp: an observer that subscribes is refused, since it has no steps of its own', (t) => {

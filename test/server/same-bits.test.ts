@@ -103,6 +103,24 @@ for (const codec of ['fp32', 'fp16', 'bf16'] as const)
       );
     });
 
+for (const codec of ['int8', 'topk', 'sign'] as const)
+  test(`momentum over ${codec} gives the same bits in every order, on 1 to 3 servers, with messages sent twice`, (t) => {
+    const tensors = [
+      { name: 'kernel', shape: [30, 40], kind: 'trainable' },
+      { name: 'bias', shape: [30], kind: 'trainable' },
+      { name: 'mean', shape: [1100], kind: 'state' },
+    ] as const;
+    const spec = makeSpec({ tensors, codec, optimizer: optimizerSpec('momentum', 1e-2), workers: 3 });
+    const expected = bitsOfAll(trainInOrder(spec, 1));
+    t.notDeepEqual(expected, bitsOfAll(trainInOrder({ ...spec, codec: 'fp32' }, 1)));
+    fc.assert(
+      fc.property(anyRun, ({ servers, seed, duplicates }) => {
+        t.deepEqual(bitsOfAll(trainMixed(spec, servers, seed, duplicates)), expected);
+      }),
+      { seed: 20_263, numRuns: 4 },
+    );
+  });
+
 const withRules: OptimizerSpec[] = [
   { ...optimizerSpec('rmsprop', 1e-2), momentum: 0.9, centered: true } as OptimizerSpec,
   {

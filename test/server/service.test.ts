@@ -214,7 +214,7 @@ const refusals: [
     /send it again/,
     (s) => {
       begin(s);
-      s.send(wireOf('contribution', { ...goodContribution, crc32: 1 }));
+      s.send(wireOf('contribution', { ...goodContribution, checksum: 1 }));
     },
   ],
   [

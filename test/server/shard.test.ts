@@ -81,7 +81,7 @@ const refusals: [title: string, label: string, act: (shard: Shard) => unknown][]
   ['a scale that is no power of two', 'payload', (s) => s.contribution(1, next({ scale: 3 }))],
   ['a scale of zero', 'payload', (s) => s.contribution(1, next({ scale: 0 }))],
   ['a scale that is NaN', 'payload', (s) => s.contribution(1, next({ scale: Number.NaN }))],
-  ['a wrong checksum', 'checksum', (s) => s.contribution(1, next({ crc32: 1 }))],
+  ['a wrong checksum', 'checksum', (s) => s.contribution(1, next({ checksum: 1 }))],
   [
     'NaN behind a finite header',
     'not_finite',

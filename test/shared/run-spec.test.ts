@@ -22,6 +22,23 @@ function overTheWire(spec: RunSpec): RunSpec {
   return fromWire(report.hello?.spec ?? null);
 }
 
+test('a spec over a lossy codec survives the wire, with the percentage of top-k', (t) => {
+  for (const changes of [
+    { codec: 'int8' },
+    { codec: 'int8', stochasticRounding: true },
+    { codec: 'topk', topKPercent: 0.1, optimizer: optimizerSpec('sgd', 0.1) },
+    { codec: 'sign', optimizer: optimizerSpec('momentum', 0.1) },
+  ] as const) {
+    const spec = makeSpec(changes);
+    t.deepEqual(overTheWire(spec), spec);
+  }
+  const topk = makeSpec({ codec: 'topk', topKPercent: 0.1 });
+  t.regex(
+    specDifference(topk, { ...topk, topKPercent: undefined })?.message ?? '',
+    /top-k percentage is 0.1, got 1/,
+  );
+});
+
 for (const kind of OPTIMIZERS)
   for (const codec of ['fp32', 'fp16', 'bf16'] as const)
     test(`a spec with ${kind} over ${codec} survives the wire`, (t) => {

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { type BlockLayout, layoutBlocks } from '../../shared/blocks/blocks.js';
 import { elementsOf } from '../../shared/blocks/manifest.js';
 import type { Bytes } from '../../shared/client/membership.js';
+import { residualBytes } from '../../shared/client/residuals.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
@@ -77,13 +78,15 @@ export class ExchangeClient {
     const modelBytes = this.layout.elementsPadded * 4;
     const { local } = options.spec;
     const ownBytes = local ? localBytes(this.layout, local.optimizer) : 0;
-    const kernels = loadKernels({ bytes: 2 * modelBytes + SCRATCH_BYTES + ownBytes + 4096 });
+    const residuals = residualBytes(options.spec, this.layout);
+    const kernels = loadKernels({ bytes: 2 * modelBytes + ownBytes + residuals + SCRATCH_BYTES + 4096 });
     const arena = new Arena(kernels);
     const addresses = {
       gradients: arena.alloc(modelBytes),
       parameters: arena.alloc(modelBytes),
       scratch: arena.alloc(SCRATCH_BYTES),
       own: local ? arena.alloc(ownBytes) : 0,
+      residuals: arena.alloc(residuals),
     };
     const clock = new SharedArrayBuffer(3 * 8);
     this.#addresses = addresses;

@@ -223,7 +223,13 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     spec,
     layout,
     view,
-    memory: { kernels, gradients: data.gradients, parameters: data.parameters, scratch: data.scratch },
+    memory: {
+      kernels,
+      gradients: data.gradients,
+      parameters: data.parameters,
+      scratch: data.scratch,
+      residuals: data.residuals,
+    },
     peerDeadlineMs: data.peerDeadlineMs,
     streamsTo: own?.streamsTo,
     onWaiting(waiting) {

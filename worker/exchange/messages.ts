@@ -19,6 +19,7 @@ export interface ThreadData {
   scratch: number;
   /** Under `local`: see LocalMemory; else 0. */
   own: number;
+  residuals: number;
   /** The compute thread's progress: step, phase (index into PHASES), and since when (ms since the epoch, halves). */
   clock: SharedArrayBuffer;
   spec: RunSpec;

@@ -2,6 +2,7 @@
 // binary does between its options and its exit status.
 import { setBackend } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
@@ -82,6 +83,8 @@ function lossOf({ loss }: Job, name: string): Loss {
 export async function runJob(runOptions: RunJobOptions): Promise<void> {
   const { options, plain, onEvent, onNotice, signal } = runOptions;
   const job = await loadJob(options.job);
+  const fault = pairFault(options.codec, options.optimizer ?? job.optimizer.kind, options.consistency);
+  if (fault) throw new UserError(`--codec: ${fault}`);
   const backend = await chooseBackend(options.backend);
   await setBackend(backend.name === 'cuda' ? 'tensorflow' : backend.name);
   onEvent({ event: 'backend', backend: backend.name, why: backend.why });
@@ -110,6 +113,8 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
   const model = buildModel(job, options, dataset);
   const data = imageData(dataset, options.batch, options.seed);
   const optimizer = compileOptimizer(job.optimizer, options, epochs * data.stepsPerEpoch(options.batch));
+  const whole = codecFault(options.codec, optimizer, options.consistency);
+  if (whole) throw new UserError(`--codec: ${whole}`);
   let folder: RunFolder | undefined;
   let curve: CurveFile | undefined;
   let rank = -1;
@@ -165,6 +170,8 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       globalBatch: options.batch,
       workers: options.workers,
       codec: options.codec,
+      topKPercent: options.topKPercent,
+      rounding: options.rounding,
       consistency: options.consistency,
       staleness: options.staleness,
       local,

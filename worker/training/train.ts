@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
+import { TOPK_PERCENT_DEFAULT } from '../../shared/codec/topk.js';
 import { UserError } from '../../shared/errors.js';
 import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
 import {
@@ -55,6 +56,10 @@ export interface TrainOptions {
   globalBatch: number;
   workers: number;
   codec: CodecName;
+  /** Codec topk: percentage of each block's elements that travel. */
+  topKPercent?: number;
+  /** Codec int8: how contributions are rounded; to nearest by default. */
+  rounding?: 'nearest' | 'stochastic';
   consistency: ConsistencyName;
   /** Only with ssp. */
   staleness?: number;
@@ -122,6 +127,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     consistency: options.consistency,
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec: options.codec,
+    ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
+    ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
     workers,
     globalBatch,
     epochs,

@@ -5,11 +5,15 @@
 
 export { addBf16, addF16, addF32, copyBytes, scaleF32 } from './accumulate';
 export { adagrad, rmsprop } from './adaptive';
+export { xxh64 } from './checksum';
 export { packBf16, packF16, unpackBf16, unpackF16 } from './convert';
 export { adamw, lambDirection, lion } from './decoupled';
 export { adam, momentum, sgd } from './optimize';
 export { prepareGradient } from './prepare';
 export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
+export { absmaxOfSumBits, addI8, packI8, packRandomI8, sumF32, unpackI8 } from './int8';
+export { addSign, packSign, unpackSign } from './sign';
+export { addTopK, faultTopK, packTopK, zeroTopK } from './topk';
 
 /** The first address that the module itself never touches. */
 export function firstFreeByte(): usize {

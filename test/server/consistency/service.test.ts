@@ -149,15 +149,18 @@ test('the SDK refuses a staleness that says nothing, and ssp without one', async
   await t.throwsAsync(connect({ ...options, consistency: 'psp' as never }), {
     message: /expected one of bsp, ssp, asp/,
   });
+  await t.throwsAsync(connect({ ...options, consistency: 'asp', codec: 'int8' }), {
+    message: /codec: codec int8 expects consistency bsp, got asp/,
+  });
 });
 
 test('a server that lets a worker go too early is found out by the worker', async (t) => {
   const server = await openServer(t);
   const spec = makeSpec({ consistency: 'ssp', staleness: 1, workers: 1, globalBatch: 32 });
   const [worker] = await startWorkers({ address: server.address, spec, run: 'r' });
-  const { shard } = server.runs.get('r') as { shard: { encode: Shard['encode'] } };
-  const encode = shard.encode.bind(shard);
-  shard.encode = (...block) => ({ ...encode(...block), clockMin: 0 });
+  const { shard } = server.runs.get('r') as { shard: { encodeUpdate: Shard['encodeUpdate'] } };
+  const encode = shard.encodeUpdate.bind(shard);
+  shard.encodeUpdate = (block) => ({ ...encode(block), clockMin: 0 });
   await worker.step(0);
   await t.throwsAsync(worker.step(1), {
     message: /sent block \d for step 2 with all updates up to step 0 only, a staleness of 1 was agreed/,

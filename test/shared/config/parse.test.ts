@@ -285,7 +285,44 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     UP,
     ['--codec', 'fp8'],
     {},
-    '--codec: expected one of fp32, fp16, bf16, got "fp8"; give for example --codec fp16',
+    '--codec: expected one of fp32, fp16, bf16, int8, topk, sign, got "fp8"; give for example --codec fp16',
+  ],
+  [
+    'a percentage of a codec that has none',
+    UP,
+    ['--top-k', '5'],
+    {},
+    '--top-k: expected codec topk with it, got fp16; add --codec topk, or leave it out',
+  ],
+  [
+    'a rounding of a codec that has none',
+    UP,
+    ['--rounding', 'stochastic'],
+    {},
+    '--rounding: expected codec int8 with it, got fp16; add --codec int8, or leave it out',
+  ],
+  [
+    'a percentage that is more than int8 takes',
+    UP,
+    ['--codec', 'topk', '--top-k', '26'],
+    {},
+    '--top-k: expected a percentage above 0 and at most 25, got "26"; give for example --top-k 1',
+  ],
+  [
+    'a codec that does not go with the consistency',
+    UP,
+    ['--codec', 'int8', '--consistency', 'ssp', '--staleness', '2'],
+    {},
+    '--codec: codec int8 expects consistency bsp, got ssp: new parameters travel as differences, ' +
+      'which every worker must receive once and in order; take it, or another codec',
+  ],
+  [
+    'a codec that does not go with the optimizer',
+    UP,
+    ['--codec', 'sign', '--optimizer', 'adam'],
+    {},
+    '--codec: codec sign expects optimizer sgd or momentum, got adam: all elements of a block have one magnitude, ' +
+      'of which a second moment learns nothing (Tang et al., "1-bit Adam", ICML 2021); take one of them, or another codec',
   ],
   [
     'a consistency that does not exist',

@@ -1,16 +1,17 @@
 // The hand-written wire form of the hot messages against the generated one, both ways; what is malformed; and
 // that the generated types and the proto's numbers are current.
+
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { crc32 } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
 import { CODEC_IDS } from '../../../shared/codec/codec.js';
 import { keyedRandom } from '../../../shared/random.js';
 import { checksumMatches, decodeBulk, encodeBulk } from '../../../shared/rpc/bulk.js';
+import { checksumOf } from '../../../shared/rpc/checksum.js';
 import {
   deserializePull,
   deserializePush,
@@ -59,7 +60,7 @@ for (const kind of ['contribution', 'initial'] as const) {
         const bytes = encodeBulk(FIELD[kind], fields, payload);
         t.like(generated.pushMessage.requestDeserialize(bytes), {
           message: kind,
-          [kind]: { ...fields, crc32: crc32(payload), payload },
+          [kind]: { ...fields, checksum: checksumOf(payload), payload },
         });
       }),
       fixed,
@@ -69,7 +70,7 @@ for (const kind of ['contribution', 'initial'] as const) {
   test(`${kind}: what the generated code writes is read by hand`, (t) => {
     fc.assert(
       fc.property(anyFields, anyPayload, (fields, payload) => {
-        const sent = { ...fields, crc32: crc32(payload), payload };
+        const sent = { ...fields, checksum: checksumOf(payload), payload };
         const bytes = contributionBytes({ [kind]: sent });
         t.truthy(decodeBulk(bytes, [FIELD[kind]]));
         const message = deserializePush(bytes) as Record<string, object>;
@@ -87,7 +88,7 @@ test('block: what is written by hand is read by the generated code', (t) => {
     fc.property(anyBlockFields, anyPayload, (fields, payload) => {
       t.like(generated.pullReply.responseDeserialize(encodeBulk(FIELD.block, fields, payload)), {
         reply: 'block',
-        block: { ...fields, crc32: crc32(payload), payload },
+        block: { ...fields, checksum: checksumOf(payload), payload },
       });
     }),
     fixed,
@@ -97,7 +98,7 @@ test('block: what is written by hand is read by the generated code', (t) => {
 test('block: what the generated code writes is read by hand', (t) => {
   fc.assert(
     fc.property(anyBlockFields, anyPayload, (fields, payload) => {
-      const block = { ...fields, crc32: crc32(payload), payload };
+      const block = { ...fields, checksum: checksumOf(payload), payload };
       t.deepEqual(deserializePull(blockBytes({ block })), { reply: 'block', block } as unknown);
     }),
     fixed,
@@ -106,7 +107,7 @@ test('block: what the generated code writes is read by hand', (t) => {
 
 test('a message that the generated code leaves out as all defaults is read as all defaults', (t) => {
   const message = deserializePush(contributionBytes({ contribution: {} })) as Record<string, object>;
-  t.like(message.contribution, { step: 0, block: 0, codec: 0, scale: 0, crc32: 0 });
+  t.like(message.contribution, { step: 0, block: 0, codec: 0, scale: 0, checksum: 0 });
   t.is((message.contribution as { payload: Buffer }).payload.length, 0);
 });
 

@@ -21,12 +21,15 @@ test('a frame is five bytes of length before a message that the generated code r
       t.is(framed.readUInt32BE(1), message.length);
       t.is(framed.length, FRAME_BYTES + message.length);
       const read = generated.pullReply.responseDeserialize(message) as {
-        block: { payload: Buffer; crc32: number; fetched: boolean; version: number };
+        block: { payload: Buffer; checksum: number; fetched: boolean; version: number };
       };
       t.deepEqual(new Uint8Array(read.block.payload), content);
       t.true(read.block.fetched);
       t.is(read.block.version, 8);
-      t.deepEqual((deserializePull(message) as { block: { crc32: number } }).block.crc32, read.block.crc32);
+      t.deepEqual(
+        (deserializePull(message) as { block: { checksum: number } }).block.checksum,
+        read.block.checksum,
+      );
     }),
     seeded,
   );

@@ -13,9 +13,9 @@ export interface Block {
   'codec'?: (_gradloom_v1_Codec);
   'scale'?: (number | string);
   /**
-   * CRC-32 (IEEE 802.3) of payload.
+   * The low 32 bits of the XXH64 (seed 0) of payload.
    */
-  'crc32'?: (number);
+  'checksum'?: (number);
   /**
    * Updates applied to this block: fewer than `step` where steps were skipped; under ssp and asp each worker's
    * contribution is one.
@@ -43,9 +43,9 @@ export interface Block__Output {
   'codec': (_gradloom_v1_Codec__Output);
   'scale': (number);
   /**
-   * CRC-32 (IEEE 802.3) of payload.
+   * The low 32 bits of the XXH64 (seed 0) of payload.
    */
-  'crc32': (number);
+  'checksum': (number);
   /**
    * Updates applied to this block: fewer than `step` where steps were skipped; under ssp and asp each worker's
    * contribution is one.

@@ -12,9 +12,9 @@ export interface Contribution {
   'codec'?: (_gradloom_v1_Codec);
   'scale'?: (number | string);
   /**
-   * CRC-32 (IEEE 802.3) of payload.
+   * The low 32 bits of the XXH64 (seed 0) of payload.
    */
-  'crc32'?: (number);
+  'checksum'?: (number);
   'payload'?: (Buffer | Uint8Array | string);
 }
 
@@ -27,8 +27,8 @@ export interface Contribution__Output {
   'codec': (_gradloom_v1_Codec__Output);
   'scale': (number);
   /**
-   * CRC-32 (IEEE 802.3) of payload.
+   * The low 32 bits of the XXH64 (seed 0) of payload.
    */
-  'crc32': (number);
+  'checksum': (number);
   'payload': (Buffer);
 }

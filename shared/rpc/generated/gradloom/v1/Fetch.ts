@@ -4,8 +4,8 @@ import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * Once: the blocks named (none named: all of this server) as they stand when `step` steps are decided; under ssp and
- * asp when every worker has done `step` steps.
+ * Once, in fp32, fp16 or bf16: the blocks named (none named: all of this server) as they stand when `step` steps are
+ * decided; under ssp and asp when every worker has done `step` steps.
  */
 export interface Fetch {
   'step'?: (number | string | Long);
@@ -14,8 +14,8 @@ export interface Fetch {
 }
 
 /**
- * Once: the blocks named (none named: all of this server) as they stand when `step` steps are decided; under ssp and
- * asp when every worker has done `step` steps.
+ * Once, in fp32, fp16 or bf16: the blocks named (none named: all of this server) as they stand when `step` steps are
+ * decided; under ssp and asp when every worker has done `step` steps.
  */
 export interface Fetch__Output {
   'step': (number);

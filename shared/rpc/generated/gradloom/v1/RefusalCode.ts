@@ -38,7 +38,7 @@ export const RefusalCode = {
    */
   REFUSAL_CODE_STEP: 8,
   /**
-   * Payload of a wrong length, an unknown codec, a scale that is no power of two.
+   * Payload of a wrong length, an unknown codec, a scale that is no power of two, positions beyond the block.
    */
   REFUSAL_CODE_PAYLOAD: 9,
   /**
@@ -69,6 +69,10 @@ export const RefusalCode = {
    * The server is not in a state to do this (it is draining, or not the keeper).
    */
   REFUSAL_CODE_NOT_NOW: 16,
+  /**
+   * A codec with an optimizer or a consistency that it is not defined for.
+   */
+  REFUSAL_CODE_CODEC_PAIR: 20,
 } as const;
 
 /**
@@ -118,7 +122,7 @@ export type RefusalCode =
   | 'REFUSAL_CODE_STEP'
   | 8
   /**
-   * Payload of a wrong length, an unknown codec, a scale that is no power of two.
+   * Payload of a wrong length, an unknown codec, a scale that is no power of two, positions beyond the block.
    */
   | 'REFUSAL_CODE_PAYLOAD'
   | 9
@@ -157,6 +161,11 @@ export type RefusalCode =
    */
   | 'REFUSAL_CODE_NOT_NOW'
   | 16
+  /**
+   * A codec with an optimizer or a consistency that it is not defined for.
+   */
+  | 'REFUSAL_CODE_CODEC_PAIR'
+  | 20
 
 /**
  * Why something was refused. The sentence beside it says what was expected, what came and what to do.

@@ -42,6 +42,14 @@ export interface RunSpec {
    * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
    */
   'innerOptimizer'?: (_gradloom_v1_Optimizer | null);
+  /**
+   * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
+   */
+  'topKPercent'?: (number | string);
+  /**
+   * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
+   */
+  'stochasticRounding'?: (boolean);
 }
 
 /**
@@ -80,4 +88,12 @@ export interface RunSpec__Output {
    * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
    */
   'innerOptimizer': (_gradloom_v1_Optimizer__Output | null);
+  /**
+   * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
+   */
+  'topKPercent': (number);
+  /**
+   * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
+   */
+  'stochasticRounding': (boolean);
 }

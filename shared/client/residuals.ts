@@ -1,0 +1,108 @@
+// What lossy contributions left out (error feedback: Seide et al., "1-bit stochastic gradient descent", 2014). Each
+// block has two arrays: the residual that counts, and the one that the contribution under way leaves. They change
+// places when the step was applied; so a contribution can be encoded again to the same bytes, and a skipped step
+// leaves everything as it was. Direct codecs have none: fp16 and bf16 round each element by itself to 11 or 8 bits,
+// no element is ever lost, and eight more bytes of memory for each parameter would buy nothing.
+import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
+import type { Codec, LossyCodec } from '../codec/codec.js';
+import type { Kernels, RoundingKey } from '../kernels/kernels.js';
+import { codecsOf, type RunSpec, workerMomentum } from '../run-spec.js';
+
+/**
+ * Bytes that the residuals of a run take on each worker: two models' worth with a lossy codec, four where the worker
+ * applies the momentum, else none.
+ */
+export function residualBytes(spec: RunSpec, layout: BlockLayout): number {
+  if (!codecsOf(spec, layout.blocks).some(({ lossy }) => lossy)) return 0;
+  return (workerMomentum(spec) === undefined ? 2 : 4) * 4 * layout.elementsPadded;
+}
+
+export class Residuals {
+  readonly #kernels: Kernels;
+  readonly #layout: BlockLayout;
+  /** Byte address of fp32 arrays laid out as the model: two of residuals, then two of velocities where there are any. */
+  readonly #memory: number;
+  readonly #momentum: number | undefined;
+  /** Which of the two counts, by block. */
+  readonly #current: (0 | 1)[];
+  /** Blocks encoded in the step under way. */
+  readonly #encoded = new Set<number>();
+
+  /**
+   * @param memory byte address of `residualBytes(...)` zeros
+   * @param momentum `workerMomentum(...)` of the run
+   */
+  constructor(
+    kernels: Kernels,
+    layout: BlockLayout,
+    codecs: readonly Codec[],
+    memory: number | undefined,
+    momentum: number | undefined,
+  ) {
+    if (memory === undefined && codecs.some(({ lossy }) => lossy))
+      throw new Error('a lossy codec needs memory for residuals');
+    this.#kernels = kernels;
+    this.#layout = layout;
+    this.#memory = memory ?? 0;
+    this.#momentum = momentum;
+    this.#current = codecs.map(() => 0);
+  }
+
+  /** Largest magnitude of gradient + residual · lossScale; NaN if any is NaN. */
+  absmax(block: Block, gradient: number, lossScale: number): number {
+    return this.#kernels.absmaxOfSum(
+      gradient,
+      this.#at(block, this.#current[block.index]),
+      block.elements,
+      lossScale,
+    );
+  }
+
+  /**
+   * Encodes a block's contribution to `dst`; returns its scale. Changes no residual that counts.
+   * @throws NonFiniteError
+   */
+  encode(
+    codec: LossyCodec,
+    block: Block,
+    gradient: number,
+    lossScale: number,
+    dst: number,
+    absmax = this.absmax(block, gradient, lossScale),
+    rounding?: RoundingKey,
+  ): number {
+    const current = this.#current[block.index];
+    const other = current === 0 ? 1 : 0;
+    const scale = codec.encode(this.#kernels, {
+      gradient,
+      residual: this.#at(block, current),
+      elements: block.elements,
+      lossScale,
+      absmax,
+      dst,
+      next: this.#at(block, other),
+      rounding,
+      correction:
+        this.#momentum === undefined
+          ? undefined
+          : {
+              momentum: this.#momentum,
+              velocity: this.#at(block, current, 2),
+              nextVelocity: this.#at(block, other, 2),
+            },
+    });
+    this.#encoded.add(block.index);
+    return scale;
+  }
+
+  /** The step is decided. Applied: what its contributions left out is the residual from now on; else nothing changes. */
+  settle(applied: boolean): void {
+    if (applied) for (const block of this.#encoded) this.#current[block] = this.#current[block] === 0 ? 1 : 0;
+    this.#encoded.clear();
+  }
+
+  #at(block: Block, which: 0 | 1, first: 0 | 2 = 0): number {
+    const { elementsPadded } = this.#layout;
+    return this.#memory + 4 * ((first + which) * elementsPadded + blockOffset(this.#layout, block));
+  }
+}
