@@ -112,7 +112,7 @@ export class Shard {
     const work = {
       workers: spec.workers,
       blocks,
-      receive: (bulk: Bulk) => this.#receive(bulk),
+      receive: this.#receive.bind(this),
       restage: (payload: Buffer) => stagePayload(this.#kernels, payload, this.#map.incoming),
       sum: this.#sum.bind(this),
       apply: this.#apply.bind(this),
@@ -324,12 +324,33 @@ export class Shard {
     return address;
   }
 
-  #receive(bulk: Bulk): number {
+  #receive(bulk: Bulk, worker: number, lossScale: number): number {
     const state = this.#state(bulk.block);
     const started = this.probe.now();
     const address = this.#stage(bulk, state, state.codec);
+    if (this.#spec.gradientLimit !== undefined && state.block.kind === 'trainable')
+      this.#checkMagnitude(this.#spec.gradientLimit, bulk, state, address, worker, lossScale);
     this.probe.phase('decode', started);
     return address;
+  }
+
+  /** Throws Refused where an element of a gradient, its loss scale taken out, is above the run's limit. */
+  #checkMagnitude(
+    limit: number,
+    bulk: Bulk,
+    { block, codec }: BlockState,
+    address: number,
+    worker: number,
+    lossScale: number,
+  ): void {
+    const { outgoing } = this.#map;
+    codec.decode(this.#kernels, address, block.elements, bulk.scale, outgoing);
+    const magnitude = this.#kernels.absmax(outgoing, block.elements) / lossScale;
+    if (magnitude <= limit) return;
+    throw refuse(
+      'GRADIENT_LIMIT',
+      `worker ${worker}: expected magnitudes of at most ${limit} in its gradient of '${this.#spec.tensors[block.tensor].name}' (block ${bulk.block}, step ${bulk.step}), got ${magnitude.toPrecision(4)}; look at that worker's data, lower the learning rate, or raise --gradient-limit`,
+    );
   }
 
   #sum(block: number, address: number, scale: number, weight: number, first: boolean): void {

@@ -44,6 +44,8 @@ export interface RunSpec {
   readonly topKPercent?: number;
   /** Codec int8 alone: contributions are rounded by chance; else, and with it left out, to nearest. */
   readonly stochasticRounding?: boolean;
+  /** Largest magnitude of an element of a contribution that servers take; without it they take any. */
+  readonly gradientLimit?: number;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -157,6 +159,13 @@ export function consistencyFault(consistency: string, staleness: number | undefi
   return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
 }
 
+/** What is wrong with a limit of gradients; undefined: nothing, as of one that is not there. */
+export function gradientLimitFault(limit: number | undefined): string | undefined {
+  return limit === undefined || (limit > 0 && Number.isFinite(limit))
+    ? undefined
+    : `expected a gradient limit above 0, got ${limit}`;
+}
+
 /** What is wrong with an optimizer under a consistency: what waits for norms needs a step that all blocks share. */
 export function normsFault(consistency: string, optimizer: OptimizerSpec): string | undefined {
   if ((consistency !== 'ssp' && consistency !== 'asp') || normRounds(optimizer).length === 0)
@@ -192,6 +201,7 @@ export function toWire(spec: RunSpec): WireSpec {
     }),
     ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
+    gradientLimit: spec.gradientLimit ?? 0,
   };
 }
 
@@ -273,6 +283,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     );
   if (wire.stochasticRounding && codec !== 'int8')
     throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
+  const limit = gradientLimitFault(wire.gradientLimit);
+  if (wire.gradientLimit !== 0 && limit) throw refuse('RUN_SPEC', limit);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
@@ -291,6 +303,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     ...(local && { local }),
     ...(codec === 'topk' ? { topKPercent } : {}),
     ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
+    ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
   };
 }
 
@@ -315,6 +328,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
+    'gradient limit': spec.gradientLimit,
     workers: spec.workers,
     batch: spec.globalBatch,
     epochs: spec.epochs,

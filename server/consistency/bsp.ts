@@ -131,7 +131,7 @@ export class Bsp implements Consistency {
         'CREDIT',
         `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`,
       );
-    const address = this.#work.receive(bulk);
+    const address = this.#work.receive(bulk, worker, this.#headers.lossScale(worker));
     state.arrived.add(worker);
     if (early) {
       state.held.set(worker, { worker, scale: bulk.scale, payload: bulk.payload });

@@ -11,8 +11,11 @@ export interface ShardWork {
   readonly workers: number;
   /** The blocks of this shard, in canonical order. */
   readonly blocks: readonly Block[];
-  /** Checks a payload and copies it to where the kernels read it: its address. Throws Refused. */
-  receive(bulk: Bulk): number;
+  /**
+   * Checks a payload and copies it to where the kernels read it: its address. Throws Refused.
+   * @param lossScale that is in the worker's gradients
+   */
+  receive(bulk: Bulk, worker: number, lossScale: number): number;
   /** Copies a payload that was checked before. */
   restage(payload: Buffer): number;
   /** accumulator = (first ? 0 : accumulator) + weight · payload. */

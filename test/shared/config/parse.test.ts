@@ -243,7 +243,7 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     UP,
     ['--optimizer', 'adam', '--weight-decay', '0.1'],
     {},
-    '--weight-decay: expected --optimizer adamw or lion beside it, got adam; give --l2 for a penalty in the gradient',
+    '--weight-decay: expected --optimizer adamw, lion or lamb beside it, got adam; give --l2 for a penalty in the gradient',
   ],
   [
     'a decay without a schedule',

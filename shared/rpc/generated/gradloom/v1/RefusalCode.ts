@@ -73,6 +73,10 @@ export const RefusalCode = {
    * A codec with an optimizer or a consistency that it is not defined for.
    */
   REFUSAL_CODE_CODEC_PAIR: 20,
+  /**
+   * An element of a contribution above the run's gradient_limit.
+   */
+  REFUSAL_CODE_GRADIENT_LIMIT: 22,
 } as const;
 
 /**
@@ -166,6 +170,11 @@ export type RefusalCode =
    */
   | 'REFUSAL_CODE_CODEC_PAIR'
   | 20
+  /**
+   * An element of a contribution above the run's gradient_limit.
+   */
+  | 'REFUSAL_CODE_GRADIENT_LIMIT'
+  | 22
 
 /**
  * Why something was refused. The sentence beside it says what was expected, what came and what to do.

@@ -50,6 +50,11 @@ export interface RunSpec {
    * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
    */
   'stochasticRounding'?: (boolean);
+  /**
+   * Largest magnitude of an element of a contribution to a trainable block, its loss scale taken out; what is above it
+   * is refused. 0: none.
+   */
+  'gradientLimit'?: (number | string);
 }
 
 /**
@@ -96,4 +101,9 @@ export interface RunSpec__Output {
    * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
    */
   'stochasticRounding': (boolean);
+  /**
+   * Largest magnitude of an element of a contribution to a trainable block, its loss scale taken out; what is above it
+   * is refused. 0: none.
+   */
+  'gradientLimit': (number);
 }
