@@ -82,7 +82,7 @@ const meanMs = Number(values['compute-ms']);
 async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
   const begun = performance.now();
   const cpu = process.cpuUsage();
-  let sentBytes = 0;
+  let [sentBytes, encodeMs, waitMs, decodeMs] = [0, 0, 0, 0];
   for (let round = 0; round < count; round++) {
     if (meanMs > 0) await pause(-meanMs * Math.log(1 - random.float()));
     fillUniform(client.gradients(0).subarray(0, 1024), 2 + started.rank, 1e-2);
@@ -93,12 +93,23 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
       correct: 0,
       phases: { dataSeconds: 0, computeSeconds: 0 },
     });
+    encodeMs += 1000 * (exchanged?.encodeSeconds ?? 0);
+    waitMs += 1000 * (exchanged?.waitSeconds ?? 0);
+    decodeMs += 1000 * (exchanged?.decodeSeconds ?? 0);
     // Of two peers, each sends the other what the other's pull receives.
     sentBytes += (exchanged?.bytesPushed ?? 0) + (exchanged?.bytesPulled ?? 0);
   }
   const { user, system } = process.cpuUsage(cpu);
   const ms = (performance.now() - begun) / count;
-  printEvent({ event, ms, cpuMs: (user + system) / 1000 / count, sentBytes: sentBytes / count });
+  printEvent({
+    event,
+    ms,
+    cpuMs: (user + system) / 1000 / count,
+    sentBytes: sentBytes / count,
+    encodeMs: encodeMs / count,
+    waitMs: waitMs / count,
+    decodeMs: decodeMs / count,
+  });
 }
 fillUniform(client.gradients(0), 2 + started.rank, 1e-2);
 await rounds(Math.min(WARM_UP_ROUNDS, Number(values.rounds)), 'warm');
