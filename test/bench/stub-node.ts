@@ -117,6 +117,5 @@ for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
   await new Promise((resolve) => process.stdin.once('data', resolve));
   await rounds(Number(values.rounds), 'rounds');
 }
-await client.done({ bytesPushed: 0, bytesPulled: 0 });
-await client.stop();
-process.exit(0);
+// The run goes on until the bench ends the process: what servers tell of it stays there to be read.
+process.stdin.resume();

@@ -5,6 +5,8 @@ import { status } from '../../shared/client/membership.js';
 import { left, type Program, signal, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
 
+/** Of silence: short, and long enough that a busy machine does not make a living process seem dead. */
+const DEADLINE = '--peer-deadline=5';
 /** Longer than any of these tests. */
 const ENDLESS = '--epochs=100000';
 
@@ -101,7 +103,7 @@ test.serial('kill -9 of up itself: its children end by themselves', async (t) =>
 });
 
 test.serial('kill -9 of up while a server is stopped: the others end by themselves', async (t) => {
-  const { up, servers } = await training(t, '--peer-deadline=2');
+  const { up, servers } = await training(t, DEADLINE);
   signal(servers[0], 'SIGSTOP');
   up.signal('SIGKILL');
   await up.ended;
@@ -111,7 +113,7 @@ test.serial('kill -9 of up while a server is stopped: the others end by themselv
 
 for (const index of [0, 1])
   test.serial(`a server ${index} that stands still is named within --peer-deadline`, async (t) => {
-    const { up, servers, addresses } = await training(t, '--peer-deadline=2');
+    const { up, servers, addresses } = await training(t, DEADLINE);
     signal(servers[index], 'SIGSTOP');
     const { code, stderr } = await ending(t, up);
     t.is(code, 1);
@@ -120,7 +122,7 @@ for (const index of [0, 1])
   });
 
 test.serial('a worker that stands still is named within --peer-deadline', async (t) => {
-  const { up, workers } = await training(t, '--peer-deadline=2');
+  const { up, workers } = await training(t, DEADLINE);
   signal(workers[1], 'SIGSTOP');
   const { code, stderr } = await ending(t, up);
   t.is(code, 1);
