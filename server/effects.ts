@@ -1,6 +1,14 @@
 // What a shard answers to a message: the effects that its shell carries out, in order.
 import type { Outcome } from './step-headers.js';
 
+/** What servers tell each other of a step where the optimizer waits for norms; as many numbers a block as the round has. */
+export interface BlockNorms {
+  readonly step: number;
+  readonly round: number;
+  readonly blocks: readonly number[];
+  readonly squares: readonly number[];
+}
+
 export type Effect =
   /** The update of `block` at `step` includes the worker's contribution, or the step was skipped. */
   | { kind: 'ack'; worker: number; step: number; block: number }
@@ -16,6 +24,8 @@ export type Effect =
   | { kind: 'answer'; worker: number; block: number; step: number }
   /** The verdict on a step: of all workers, or under ssp and asp of one. */
   | { kind: 'outcome'; outcome: Outcome; worker?: number }
+  /** Squared norms of own blocks in a round of the open step, for all other servers. */
+  | { kind: 'norms'; norms: BlockNorms }
   /** Every worker has done `step` here: all blocks hold, at least, what belongs to it. */
   | { kind: 'closed'; step: number }
   /** Every block has its initial values. */

@@ -6,6 +6,7 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { DirectCodecName } from '../shared/codec/codec.js';
 import { codecs, directCodecNames } from '../shared/codec/registry.js';
 import { OBSERVERS_MAX, PUSH_CREDIT_BYTES, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
+import { normRounds } from '../shared/optimizer/norms.js';
 import { frameBulk } from '../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
@@ -17,6 +18,7 @@ import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec } from '../shared/run-spec.js';
 import { ClockedWaits } from './clocked-waits.js';
+import type { BlockNorms } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Effect, Shard } from './shard.js';
 
@@ -59,6 +61,14 @@ interface Writer {
   unread: number;
 }
 
+/** How a run tells its norms to the other servers (norm-streams.ts). */
+export interface NormsOut {
+  send(norms: BlockNorms): void;
+  /** Why a server is out of reach; undefined as far as it is known to be there. */
+  lost(server: number): string | undefined;
+  close(): void;
+}
+
 export class HostedRun {
   readonly shard: Shard;
   readonly #writers = new Map<number, Writer>();
@@ -76,6 +86,10 @@ export class HostedRun {
   #stalest = 0;
   #lastHeaderAt = 0;
   #flushing = false;
+  /** There where the optimizer waits for norms that other servers have. */
+  #normsOut: NormsOut | undefined;
+  /** Whether blocks are applied together, once the norms of all are known. */
+  readonly #gathers: boolean;
 
   constructor(
     readonly id: string,
@@ -87,6 +101,7 @@ export class HostedRun {
     /** Monotonic time in milliseconds. */
     readonly now: () => number,
   ) {
+    this.#gathers = normRounds(spec.optimizer).length > 0;
     this.shard = new Shard(spec, layout, owned, metrics.probe);
     if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
@@ -195,7 +210,9 @@ export class HostedRun {
     let effects: Effect[];
     if (contribution) {
       this.#received(contribution);
-      if (this.#promised.has(contribution.block)) this.#copyForReaders(contribution.block);
+      // Where the optimizer waits for norms, the last contribution of a step changes all blocks.
+      const changing = this.#gathers ? [...this.#promised.keys()] : [contribution.block];
+      for (const block of changing) if (this.#promised.has(block)) this.#copyForReaders(block);
       effects = this.shard.contribution(rank, contribution);
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
     } else if (header) {
@@ -215,6 +232,56 @@ export class HostedRun {
     for (const effect of effects) this.#carryOut(effect);
     const waitedMs = this.#waits?.note(rank, effects) ?? 0;
     if (waitedMs > 0) this.metrics.waitedFor(rank, waitedMs / 1000);
+  }
+
+  /** How to reach the other servers, where the optimizer waits for their norms. */
+  exchangeNorms(out: NormsOut): void {
+    this.#normsOut = out;
+  }
+
+  /** Norms of another server's blocks, itself named by its index in the view. Throws Refused. */
+  norms(server: number, norms: BlockNorms): void {
+    const foreign = norms.blocks.find((block) => this.view.placement[block] !== server);
+    if (foreign !== undefined)
+      throw refuse(
+        'UNKNOWN_BLOCK',
+        `expected norms of blocks that server ${server} of the view owns, got block ${foreign}; read the placement from the view`,
+      );
+    for (const block of [...this.#promised.keys()]) this.#copyForReaders(block);
+    for (const effect of this.shard.norms(norms)) this.#carryOut(effect);
+    this.serverLost();
+  }
+
+  /** Servers whose norms the open step waits for, as indices into the view's. */
+  serversWaitedFor(): number[] {
+    const owners = this.shard.missingNorms().map((block) => this.view.placement[block]);
+    return [...new Set(owners)].sort((a, b) => a - b);
+  }
+
+  /** Ends the streams of all workers with a sentence where a server that is waited for is out of reach. */
+  serverLost(): void {
+    for (const index of this.serversWaitedFor()) {
+      const reason = this.#normsOut?.lost(index);
+      if (reason === undefined) continue;
+      const { id, address } = this.view.servers[index];
+      const error = refuse(
+        'NOT_NOW',
+        `it waits for the norms of server ${id} (${address}) of step ${this.shard.step}, which is out of reach: ${reason}`,
+      );
+      this.metrics.refused(error.label);
+      for (const { call } of this.#writers.values()) {
+        call.write({ refusal: error.toMessage() as never });
+        call.end();
+      }
+      for (const { call } of this.#readers) {
+        call.write({ refusal: error.toMessage() as never });
+        call.end();
+      }
+      this.#writers.clear();
+      this.#dirty.clear();
+      for (const reader of [...this.#readers]) this.detachReader(reader);
+      return;
+    }
   }
 
   #received({ block, codec, payload }: Parameters<Shard['contribution']>[1]): void {
@@ -240,12 +307,14 @@ export class HostedRun {
       const wait = this.#waits ? this.#waits.of(reader.rank, reader.fetches[0]) : all;
       if (!wait) continue;
       const { workers, waitedMs } = wait;
-      this.#tell(reader, { waiting: { step: all.step, workers, seconds: waitedMs / 1000 } });
+      const servers = this.serversWaitedFor();
+      this.#tell(reader, { waiting: { step: all.step, workers, seconds: waitedMs / 1000, servers } });
     }
   }
 
   /** Ends all streams; the shard's memory goes with this object. */
   close(): void {
+    this.#normsOut?.close();
     for (const { call } of this.#writers.values()) call.end();
     for (const { call } of this.#readers) call.end();
     this.#writers.clear();
@@ -302,6 +371,9 @@ export class HostedRun {
             this.#tell(reader, {
               outcome: { ...effect.outcome, notFinite: [...effect.outcome.notFinite] },
             });
+        return;
+      case 'norms':
+        this.#normsOut?.send(effect.norms);
         return;
       case 'closed':
       case 'initialized':

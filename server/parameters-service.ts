@@ -1,19 +1,23 @@
 // The gRPC face of the shards: opens Push and Pull streams, checks that their first message fits the run, and
-// hands the rest to it. A refusal is written to the stream and ends it; the server lives on.
-
+// hands the rest to it; so with Norms streams of other servers. A refusal is written to the stream and ends it; the server lives on.
+import type * as grpc from '@grpc/grpc-js';
 import { schemaHash } from '../shared/blocks/manifest.js';
 import { sentence } from '../shared/errors.js';
 import type { Hello__Output } from '../shared/rpc/generated/gradloom/v1/Hello.js';
+import type { NormsHello__Output } from '../shared/rpc/generated/gradloom/v1/NormsHello.js';
+import type { NormsMessage__Output } from '../shared/rpc/generated/gradloom/v1/NormsMessage.js';
+import type { NormsReply } from '../shared/rpc/generated/gradloom/v1/NormsReply.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import type { HostedRun, PullCall, PushCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 
-/** The run that a first message names. Throws Refused where it does not fit. */
-export function checkHello(
+type NormsCall = grpc.ServerDuplexStream<NormsMessage__Output, NormsReply>;
+
+function runOf(
   runs: ReadonlyMap<string, HostedRun>,
-  hello: Hello__Output | undefined | null,
+  hello: Hello__Output | NormsHello__Output | undefined | null,
 ): HostedRun {
   if (!hello)
     throw refuse('MALFORMED', 'expected hello as the first message of the stream, got something else');
@@ -38,7 +42,16 @@ export function checkHello(
       'SCHEMA',
       "expected the schema hash of the run's model, got another; start every worker with the same job",
     );
-  if (!hello.observer && hello.worker >= run.spec.workers)
+  return run;
+}
+
+/** The run that a first message names. Throws Refused where it does not fit. */
+export function checkHello(
+  runs: ReadonlyMap<string, HostedRun>,
+  hello: Hello__Output | undefined | null,
+): HostedRun {
+  const run = runOf(runs, hello);
+  if (hello && !hello.observer && hello.worker >= run.spec.workers)
     throw refuse('UNKNOWN_WORKER', `expected a rank below ${run.spec.workers}, got ${hello.worker}`);
   return run;
 }
@@ -149,6 +162,36 @@ export function parametersHandlers(
         detach();
         log(`pull stream of ${call.getPeer()} broke: ${sentence(error)}`);
       });
+    },
+    Norms(call: NormsCall) {
+      let run: HostedRun | undefined;
+      let server = -1;
+      let refused = false;
+      call.on('data', ({ hello, norms }) => {
+        if (refused) return;
+        guarded(
+          call as Endable,
+          metrics,
+          (error) => {
+            refused = true;
+            report('norms', call.getPeer())(error);
+          },
+          () => {
+            if (run && norms) return run.norms(server, norms);
+            if (run) throw refuse('MALFORMED', 'expected norms, got an empty message');
+            const hosted = runOf(runs, hello);
+            server = hello?.server ?? -1;
+            if (server >= hosted.view.servers.length)
+              throw refuse(
+                'MALFORMED',
+                `expected a server of the view's ${hosted.view.servers.length}, got ${server}`,
+              );
+            run = hosted;
+          },
+        );
+      });
+      call.on('end', () => call.end());
+      call.on('error', (error) => log(`norms stream of ${call.getPeer()} broke: ${sentence(error)}`));
     },
   } as ParametersHandlers;
 }

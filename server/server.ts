@@ -4,10 +4,18 @@ import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import { schemaHash } from '../shared/blocks/manifest.js';
 import type { RunError } from '../shared/errors.js';
 import { WAITING_NOTICE_MS } from '../shared/limits.js';
+import { normRounds } from '../shared/optimizer/norms.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
-import { membershipService, packageDefinition, parametersService, rowsService } from '../shared/rpc/proto.js';
+import {
+  membershipService,
+  PROTOCOL_VERSION,
+  packageDefinition,
+  parametersService,
+  rowsService,
+} from '../shared/rpc/proto.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
 import { layoutOf } from '../shared/run-spec.js';
 import { Coordinator } from './coordinator.js';
@@ -15,6 +23,7 @@ import { HostedRun } from './hosted-run.js';
 import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
 import type { ServerMetrics } from './metrics.js';
+import { NormStreams } from './norm-streams.js';
 import { parametersHandlers } from './parameters-service.js';
 import { HostedRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
@@ -88,11 +97,33 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       prepare(id, spec, view, serverId) {
         const index = view.servers.findIndex((server) => server.id === serverId);
         const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
-        runs.set(id, new HostedRun(id, spec, view, layoutOf(spec), owned, metrics, () => performance.now()));
         if (spec.tables) {
           const partitions = view.rowPlacement.flatMap((owner, part) => (owner === index ? [part] : []));
           rows.set(id, new HostedRows(spec, partitions, metrics, () => performance.now()));
         }
+        const run = new HostedRun(id, spec, view, layoutOf(spec), owned, metrics, () => performance.now());
+        runs.set(id, run);
+        const others = view.servers.flatMap((server, at) =>
+          at === index ? [] : [[at, server.address] as const],
+        );
+        if (normRounds(spec.optimizer).length > 0 && others.length > 0)
+          run.exchangeNorms(
+            new NormStreams({
+              hello: {
+                protocolVersion: PROTOCOL_VERSION,
+                run: id,
+                view: view.number,
+                server: index,
+                schemaHash: schemaHash(spec.tensors),
+              },
+              addresses: new Map(others),
+              peerDeadlineMs: options.peerDeadlineMs,
+              onLost(server, reason) {
+                log(`run ${id}: server ${view.servers[server].id} takes no norms: ${reason}`);
+                run.serverLost();
+              },
+            }),
+          );
         log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
         metrics.runs(runs);
       },
@@ -115,7 +146,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     for (const run of runs.values()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
-      if (waitedMs >= WAITING_NOTICE_MS && workers.length > 0) run.announceWaiting();
+      if (waitedMs >= WAITING_NOTICE_MS && (workers.length > 0 || run.serversWaitedFor().length > 0))
+        run.announceWaiting();
     }
   }, WAITING_NOTICE_MS);
 

@@ -6,8 +6,9 @@ import { type Codec, type DirectCodecName, type LossyCodec, NonFiniteError } fro
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
-import { applyOptimizer, initialSlots } from '../shared/optimizer/apply.js';
+import { applyOptimizer, initialSlots, measureBlock, type Update } from '../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
+import { normRounds, StepNorms } from '../shared/optimizer/norms.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
@@ -22,7 +23,7 @@ import {
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency } from './consistency/consistency.js';
-import type { Effect } from './effects.js';
+import type { BlockNorms, Effect } from './effects.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import type { Header } from './step-headers.js';
 
@@ -73,6 +74,8 @@ export class Shard {
   readonly #map: ShardMemoryMap;
   readonly #blocks = new Map<number, BlockState>();
   readonly #consistency: Consistency;
+  /** There where the optimizer waits for norms of the whole gradient. */
+  readonly #norms: StepNorms | undefined;
   #uninitialized: number;
 
   /** @param owned indices of the blocks that this server owns */
@@ -101,13 +104,20 @@ export class Shard {
         version: 0,
       });
     }
+    if (normRounds(spec.optimizer).length > 0)
+      this.#norms = new StepNorms(
+        spec.optimizer,
+        layout.blocks.filter(({ kind }) => kind === 'trainable'),
+      );
     const work = {
       workers: spec.workers,
       blocks,
-      receive: (bulk: Bulk) => this.#receive(bulk),
+      receive: this.#receive.bind(this),
       restage: (payload: Buffer) => stagePayload(this.#kernels, payload, this.#map.incoming),
       sum: this.#sum.bind(this),
       apply: this.#apply.bind(this),
+      norms: this.#norms,
+      measure: this.#measure.bind(this),
     };
     this.#consistency = isClocked(spec)
       ? new Clocked(work, { staleness: stalenessOf(spec), globalBatch: spec.globalBatch })
@@ -199,6 +209,18 @@ export class Shard {
         `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`,
       );
     return this.#consistency.contribution(worker, bulk);
+  }
+
+  /** Norms of another server's blocks. Throws Refused; then nothing has changed. */
+  norms(norms: BlockNorms): Effect[] {
+    if (!this.#consistency.normsOfOthers)
+      throw refuse('NOT_NOW', 'expected no norms in a run without an optimizer that waits for them');
+    return this.#consistency.normsOfOthers(norms);
+  }
+
+  /** Blocks of other servers whose norms the open step waits for. */
+  missingNorms(): number[] {
+    return this.#consistency.missingNorms?.() ?? [];
   }
 
   /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
@@ -302,12 +324,33 @@ export class Shard {
     return address;
   }
 
-  #receive(bulk: Bulk): number {
+  #receive(bulk: Bulk, worker: number, lossScale: number): number {
     const state = this.#state(bulk.block);
     const started = this.probe.now();
     const address = this.#stage(bulk, state, state.codec);
+    if (this.#spec.gradientLimit !== undefined && state.block.kind === 'trainable')
+      this.#checkMagnitude(this.#spec.gradientLimit, bulk, state, address, worker, lossScale);
     this.probe.phase('decode', started);
     return address;
+  }
+
+  /** Throws Refused where an element of a gradient, its loss scale taken out, is above the run's limit. */
+  #checkMagnitude(
+    limit: number,
+    bulk: Bulk,
+    { block, codec }: BlockState,
+    address: number,
+    worker: number,
+    lossScale: number,
+  ): void {
+    const { outgoing } = this.#map;
+    codec.decode(this.#kernels, address, block.elements, bulk.scale, outgoing);
+    const magnitude = this.#kernels.absmax(outgoing, block.elements) / lossScale;
+    if (magnitude <= limit) return;
+    throw refuse(
+      'GRADIENT_LIMIT',
+      `worker ${worker}: expected magnitudes of at most ${limit} in its gradient of '${this.#spec.tensors[block.tensor].name}' (block ${bulk.block}, step ${bulk.step}), got ${magnitude.toPrecision(4)}; look at that worker's data, lower the learning rate, or raise --gradient-limit`,
+    );
   }
 
   #sum(block: number, address: number, scale: number, weight: number, first: boolean): void {
@@ -328,14 +371,24 @@ export class Shard {
       this.#kernels.scaleF32(accumulator, block.elements, gradientScale, values);
     } else
       state.absmax = applyOptimizer(this.#kernels, state.optimizer, {
-        memory,
-        elements: block.elements,
-        gradientScale,
-        version: state.version,
-        step: this.step,
-        rule: state.rule,
+        ...this.#update(state, gradientScale),
+        ...(state.optimizer.kind === 'lamb' && { trustRatio: this.#norms?.trust(block.tensor) }),
       });
     this.probe.phase('optimizer', started);
     state.version++;
+  }
+
+  #measure(index: number, round: number, gradientScale: number): number[] {
+    const started = this.probe.now();
+    const rounds = this.#norms?.rounds ?? [];
+    const state = this.#state(index);
+    const update = this.#update(state, gradientScale);
+    const numbers = measureBlock(this.#kernels, state.optimizer, rounds[round], update);
+    this.probe.phase('optimizer', started);
+    return numbers;
+  }
+
+  #update({ memory, block, version, rule }: BlockState, gradientScale: number): Update {
+    return { memory, elements: block.elements, gradientScale, version, step: this.step, rule };
   }
 }

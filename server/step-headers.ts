@@ -86,6 +86,11 @@ export class StepHeaders {
     return isGradient ? header.samples / header.lossScale : header.samples;
   }
 
+  /** The power of two that is in a worker's gradients of the open step. */
+  lossScale(worker: number): number {
+    return (this.#headers[worker] as Header).lossScale;
+  }
+
   totalSamples(): number {
     return this.#headers.reduce((sum, header) => sum + (header?.samples ?? 0), 0);
   }

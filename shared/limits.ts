@@ -100,6 +100,8 @@ export const EPOCHS_MAX = 1_000_000;
 export const SCHEDULE_STEPS_MAX = 1_000_000_000;
 /** Samples of one global batch. */
 export const BATCH_MAX_SAMPLES = 1024 * KiB;
+/** Micro-batches of a worker's part of one batch. */
+export const ACCUMULATE_MAX = 64 * KiB;
 /** Steps that workers may take by themselves between two exchanges; DiLoCo's most are 2000. */
 export const LOCAL_STEPS_MAX = 2000;
 /** Longest time that a silent peer may be waited for. */

@@ -19,6 +19,7 @@ import {
   STALENESS_MAX,
   WORKERS_MAX,
 } from './limits.js';
+import { normRounds } from './optimizer/norms.js';
 import { type OptimizerSpec, optimizerSpec } from './optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from './optimizer/wire.js';
 import { describeTables, type RowTableSpec, tablesFromWire, tableToWire } from './rows/tables.js';
@@ -44,6 +45,8 @@ export interface RunSpec {
   readonly topKPercent?: number;
   /** Codec int8 alone: contributions are rounded by chance; else, and with it left out, to nearest. */
   readonly stochasticRounding?: boolean;
+  /** Largest magnitude of an element of a contribution that servers take; without it they take any. */
+  readonly gradientLimit?: number;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -159,6 +162,21 @@ export function consistencyFault(consistency: string, staleness: number | undefi
   return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
 }
 
+/** What is wrong with a limit of gradients; undefined: nothing, as of one that is not there. */
+export function gradientLimitFault(limit: number | undefined): string | undefined {
+  return limit === undefined || (limit > 0 && Number.isFinite(limit))
+    ? undefined
+    : `expected a gradient limit above 0, got ${limit}`;
+}
+
+/** What is wrong with an optimizer under a consistency: what waits for norms needs a step that all blocks share. */
+export function normsFault(consistency: string, optimizer: OptimizerSpec): string | undefined {
+  if ((consistency !== 'ssp' && consistency !== 'asp') || normRounds(optimizer).length === 0)
+    return undefined;
+  const what = optimizer.clipNorm === undefined ? 'the optimizer lamb' : 'clipping by global norm';
+  return `expected consistency bsp or local with ${what}, got ${consistency}; norms of the whole gradient need a step that all blocks share`;
+}
+
 export function toWire(spec: RunSpec): WireSpec {
   return {
     job: spec.job,
@@ -187,6 +205,7 @@ export function toWire(spec: RunSpec): WireSpec {
     ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
     ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
+    gradientLimit: spec.gradientLimit ?? 0,
   };
 }
 
@@ -255,6 +274,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     consistency === 'ssp' ? wire.staleness : wire.staleness || undefined,
   );
   if (bound) throw refuse('RUN_SPEC', bound);
+  const unfit = normsFault(consistency, optimizer);
+  if (unfit) throw refuse('RUN_SPEC', unfit);
   const local = localFromWire(consistency, wire, tensors);
   const pair = codecFault(codec, optimizer, consistency);
   if (pair) throw refuse('CODEC_PAIR', pair);
@@ -267,6 +288,13 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   if (wire.stochasticRounding && codec !== 'int8')
     throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
   const tables = tablesFromWire(wire.tables, consistency);
+  if (tables.length > 0 && optimizer.clipNorm !== undefined)
+    throw refuse(
+      'RUN_SPEC',
+      `expected no clipping by global norm with tables, whose rows the norm would leave out, got ${optimizer.clipNorm}; leave it out`,
+    );
+  const limit = gradientLimitFault(wire.gradientLimit);
+  if (wire.gradientLimit !== 0 && limit) throw refuse('RUN_SPEC', limit);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
   return {
@@ -286,6 +314,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     ...(codec === 'topk' ? { topKPercent } : {}),
     ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
     ...(tables.length > 0 && { tables }),
+    ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
   };
 }
 
@@ -310,6 +339,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
+    'gradient limit': spec.gradientLimit,
     workers: spec.workers,
     batch: spec.globalBatch,
     epochs: spec.epochs,

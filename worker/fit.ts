@@ -7,9 +7,19 @@ import { codecFault } from '../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
-import { EVALUATION_BATCH, FIT_DATASET_MAX_BYTES, LOCAL_STEPS_MAX } from '../shared/limits.js';
+import {
+  ACCUMULATE_MAX,
+  EVALUATION_BATCH,
+  FIT_DATASET_MAX_BYTES,
+  LOCAL_STEPS_MAX,
+} from '../shared/limits.js';
 import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
-import { type ConsistencyName, consistencyFault } from '../shared/run-spec.js';
+import {
+  type ConsistencyName,
+  consistencyFault,
+  gradientLimitFault,
+  normsFault,
+} from '../shared/run-spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
@@ -44,6 +54,10 @@ export interface FitOptions {
   codec?: CodecName;
   /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
   topKPercent?: number;
+  /** Largest magnitude of an element of a contribution that servers take; by default any. */
+  gradientLimit?: number;
+  /** Micro-batches in which this worker computes its part of a batch, to save memory; by default one. */
+  accumulate?: number;
   /** In place of the one that the model was compiled with: for what TensorFlow.js does not have. */
   optimizer?: OptimizerSpec;
   /**
@@ -229,7 +243,16 @@ export async function fit(
   const optimizer = options.optimizer ?? optimizerOf(model);
   const fault = optimizerFault(optimizer);
   if (fault) throw new UserError(`fit: the optimizer ${optimizer.kind}: ${fault}`);
+  const { accumulate = 1 } = options;
+  if (!Number.isInteger(accumulate) || accumulate < 1 || accumulate > ACCUMULATE_MAX)
+    throw new UserError(
+      `fit: expected to accumulate 1 to ${ACCUMULATE_MAX} micro-batches, got ${accumulate}`,
+    );
+  const limit = gradientLimitFault(options.gradientLimit);
+  if (limit) throw new UserError(`fit: ${limit}`);
   const { consistency = 'bsp' } = options;
+  const unfit = normsFault(consistency, optimizer);
+  if (unfit) throw new UserError(`fit: ${unfit}`);
   const bound = consistencyFault(consistency, options.staleness);
   if (bound) throw new UserError(`fit: ${bound}`);
   const pair = codecFault(options.codec ?? 'fp16', optimizer, consistency);
@@ -267,6 +290,8 @@ export async function fit(
       workers,
       codec: options.codec ?? 'fp16',
       topKPercent: options.topKPercent,
+      gradientLimit: options.gradientLimit,
+      accumulate,
       consistency,
       staleness: options.staleness,
       local: localOf(options),

@@ -1,11 +1,14 @@
 // Bulk-synchronous parallel: a step takes one contribution of every worker for every block, summed in the order
 // of ranks; a contribution that comes before its turn is held as it came. Verdicts are taken on the headers of
-// all workers, before any block is applied; each block is applied as soon as its sum is complete.
+// all workers, before any block is applied; each block is applied as soon as its sum is complete. Where the optimizer
+// waits for norms of the whole gradient, trainable blocks are applied together, when those of all servers are here.
+
 import { PUSH_CREDIT_BYTES } from '../../shared/limits.js';
+import { NUMBERS_PER_BLOCK } from '../../shared/optimizer/norms.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { recycle } from '../../shared/rpc/receive.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import type { Effect } from '../effects.js';
+import type { BlockNorms, Effect } from '../effects.js';
 import { type Header, StepHeaders } from '../step-headers.js';
 import type { Clocks, Consistency, ShardWork } from './consistency.js';
 
@@ -37,6 +40,11 @@ export class Bsp implements Consistency {
   /** Blocks of the open step that are still to be applied. */
   #open: number;
   readonly #exchanged: number;
+  /** Blocks of the open step that wait, summed, for the norms of all. */
+  readonly #summed: OpenBlock[] = [];
+  readonly #trainable: number;
+  /** The round of norms that is gathered. */
+  #round = 0;
 
   constructor(work: ShardWork) {
     this.#work = work;
@@ -50,6 +58,7 @@ export class Bsp implements Consistency {
     this.#heldBytes = new Array(work.workers).fill(0);
     this.#exchanged = work.blocks.filter(({ kind }) => kind !== 'frozen').length;
     this.#open = this.#exchanged;
+    this.#trainable = work.blocks.filter(({ kind }) => kind === 'trainable').length;
   }
 
   /** Steps decided on all blocks: the index of the open step. */
@@ -122,7 +131,7 @@ export class Bsp implements Consistency {
         'CREDIT',
         `worker ${worker}: expected at most ${PUSH_CREDIT_BYTES} bytes in flight, got ${this.#heldBytes[worker] + bytes}; wait for credit`,
       );
-    const address = this.#work.receive(bulk);
+    const address = this.#work.receive(bulk, worker, this.#headers.lossScale(worker));
     state.arrived.add(worker);
     if (early) {
       state.held.set(worker, { worker, scale: bulk.scale, payload: bulk.payload });
@@ -141,8 +150,82 @@ export class Bsp implements Consistency {
       this.#sum(state, next.worker, next.scale, staged);
       effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
     }
-    if (state.turn === this.#work.workers) this.#apply(state, effects);
+    if (state.turn < this.#work.workers) return effects;
+    if (this.#work.norms && state.kind === 'trainable') this.#measure(state, effects);
+    else this.#apply(state, effects);
     return effects;
+  }
+
+  normsOfOthers({ step, round, blocks, squares }: BlockNorms): Effect[] {
+    const norms = this.#work.norms;
+    const kind = norms?.rounds[round];
+    if (!norms || !kind)
+      throw refuse(
+        'MALFORMED',
+        `expected one of ${norms?.rounds.length ?? 0} rounds of norms, got round ${round}; run the same gradloom on every node`,
+      );
+    if (step > this.step)
+      throw refuse('STEP', `expected norms of step ${this.step}, got them of step ${step}`);
+    const numbers = NUMBERS_PER_BLOCK[kind];
+    if (squares.length !== numbers * blocks.length || squares.some((square) => square < 0))
+      throw refuse(
+        'MALFORMED',
+        `expected ${numbers} squared norms of 0 or more for each of ${blocks.length} blocks, got ${squares.length}${squares.some((square) => square < 0) ? ', some below 0' : ''}`,
+      );
+    const foreign = blocks.find((block) => !norms.blocks.has(block) || this.#blocks.has(block));
+    if (foreign !== undefined)
+      throw refuse(
+        'UNKNOWN_BLOCK',
+        `expected norms of trainable blocks of other servers, got block ${foreign}`,
+      );
+    if (step < this.step) return [];
+    for (const [at, block] of blocks.entries())
+      norms.add(round, block, squares.slice(numbers * at, numbers * (at + 1)));
+    const effects: Effect[] = [];
+    this.#applyWhenKnown(effects);
+    return effects;
+  }
+
+  missingNorms(): number[] {
+    const { norms } = this.#work;
+    // Until the own blocks are summed it is workers that are waited for.
+    return norms && this.#trainable > 0 && this.#summed.length === this.#trainable
+      ? norms.missing(this.#round)
+      : [];
+  }
+
+  /** A block is summed: its first norm is taken while others still arrive. */
+  #measure(state: OpenBlock, effects: Effect[]): void {
+    const { norms, measure } = this.#work;
+    norms?.add(0, state.index, measure(state.index, 0, 1 / this.#headers.totalSamples()));
+    this.#summed.push(state);
+    if (this.#summed.length < this.#trainable) return;
+    this.#tell(effects);
+    this.#applyWhenKnown(effects);
+  }
+
+  /** Tells the others the norms of the own blocks in this round. */
+  #tell(effects: Effect[]): void {
+    const { norms } = this.#work;
+    const blocks = this.#summed.map(({ index }) => index);
+    const squares = blocks.flatMap((block) => norms?.numbersOf(this.#round, block) ?? []);
+    effects.push({ kind: 'norms', norms: { step: this.step, round: this.#round, blocks, squares } });
+  }
+
+  /** Goes through the rounds as far as the norms of all blocks are here; after the last applies the step. */
+  #applyWhenKnown(effects: Effect[]): void {
+    const { norms, measure } = this.#work;
+    if (!norms || this.#trainable === 0 || this.#summed.length < this.#trainable) return;
+    while (norms.isComplete(this.#round)) {
+      const scale = norms.factor() / this.#headers.totalSamples();
+      if (this.#round === norms.rounds.length - 1) {
+        for (const state of this.#summed.splice(0)) this.#apply(state, effects, scale);
+        return;
+      }
+      this.#round++;
+      for (const { index } of this.#summed) norms.add(this.#round, index, measure(index, this.#round, scale));
+      this.#tell(effects);
+    }
   }
 
   #sum(state: OpenBlock, worker: number, scale: number, address: number): void {
@@ -151,8 +234,8 @@ export class Bsp implements Consistency {
     state.turn++;
   }
 
-  #apply(state: OpenBlock, effects: Effect[]): void {
-    this.#work.apply(state.index, 1 / this.#headers.totalSamples());
+  #apply(state: OpenBlock, effects: Effect[], scale = 1 / this.#headers.totalSamples()): void {
+    this.#work.apply(state.index, scale);
     state.applied = true;
     this.#open--;
     for (const worker of state.arrived)
@@ -180,6 +263,9 @@ export class Bsp implements Consistency {
       state.held.clear();
     }
     this.#open = this.#exchanged;
+    this.#summed.length = 0;
+    this.#round = 0;
+    this.#work.norms?.clear();
     effects.push({ kind: 'closed', step: this.step });
     this.#headers.next();
   }

@@ -161,7 +161,7 @@ export class Clocked implements Consistency {
         `worker ${worker}: expected the header of step ${clock ?? 0} before block ${bulk.block} of step ${step}; send a header first`,
       );
     if (block.arrived.has(worker)) return [{ kind: 'duplicate' }, ack, release];
-    const address = this.#work.receive(bulk);
+    const address = this.#work.receive(bulk, worker, header.lossScale);
     recycle(bulk.payload);
     this.#update(block, header, address, bulk.scale);
     block.arrived.add(worker);

@@ -420,14 +420,18 @@ export class Exchange {
         if (outcome.skipped && !isClocked(this.#options.spec)) this.#skipped(pending, index);
         this.#settle(pending);
       },
-      waiting: (waiting: { step: number; workers: number[]; seconds: number }) =>
+      waiting: (waiting: { step: number; workers: number[]; seconds: number; servers: number[] }) =>
         this.#options.onWaiting({
           step: waiting.step,
           seconds: waiting.seconds,
           server: view.servers[index].address,
-          workers: waiting.workers.map(
-            (rank) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`,
-          ),
+          workers: [
+            ...waiting.workers.map((rank) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`),
+            ...waiting.servers.map(
+              (at) =>
+                `the norms of server ${view.servers[at]?.id} (${view.servers[at]?.address ?? 'unknown'})`,
+            ),
+          ],
         }),
       acknowledged: (step: number, blocks: readonly number[]) => {
         if (step !== 0 || this.#unacknowledged.size === 0) return;

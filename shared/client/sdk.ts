@@ -22,6 +22,8 @@ import {
   type ConsistencyName,
   consistencyFault,
   fromWire,
+  gradientLimitFault,
+  normsFault,
   type OptimizerSpec,
   optimizerSpec,
   type RunSpec,
@@ -65,6 +67,8 @@ export interface ConnectOptions {
   codec?: CodecName;
   /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
   topKPercent?: number;
+  /** Largest magnitude of an element of a contribution that servers take; by default any. */
+  gradientLimit?: number;
   /** Which workers a step waits for. Default bsp: for all. */
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
@@ -208,6 +212,10 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   const optimizer = compileOptimizer(options);
   const pair = codecFault(codec, optimizer, consistency);
   if (pair) throw new UserError(`codec: ${pair}`);
+  const unfit = normsFault(consistency, optimizer);
+  if (unfit) throw new UserError(`optimizer: ${unfit}`);
+  const limit = gradientLimitFault(options.gradientLimit);
+  if (limit) throw new UserError(`gradientLimit: ${limit}`);
   const agreed = freezeGroups(tensors, optimizer.groups);
   const misfit = groupsFault(optimizer, agreed);
   if (misfit) throw new UserError(`optimizer.groups: ${misfit}`);
@@ -219,6 +227,7 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec,
     ...(codec === 'topk' ? { topKPercent } : {}),
+    ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
     workers,
     globalBatch: 0,
     epochs: 0,

@@ -65,6 +65,8 @@ export function codecFault(
   if (pair || (codec !== 'topk' && codec !== 'sign')) return pair;
   if (optimizer.clipValue !== undefined)
     return `codec ${codec} expects no clipping by value, got ${optimizer.clipValue}: what was left out comes later, all at once, and would be cut; leave it out, or take another codec`;
+  if (optimizer.clipNorm !== undefined)
+    return `codec ${codec} expects no clipping by norm, got ${optimizer.clipNorm}: what arrives in a step is not its gradient, but parts of many, and has another norm; leave it out, or take another codec`;
   if (codec !== 'topk' || optimizer.kind !== 'momentum') return undefined;
   if (optimizer.nesterov)
     return 'codec topk expects momentum without Nesterov, which it would apply twice; switch nesterov off, or take another codec';

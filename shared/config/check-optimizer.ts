@@ -3,6 +3,7 @@
 import { UserError } from '../errors.js';
 import { SCHEDULE_DEFAULTS, SCHEDULES, type ScheduleKind } from '../optimizer/schedule.js';
 import { decaysWeights, type OptimizerKind } from '../optimizer/spec.js';
+import { isClocked, type RunSpec } from '../run-spec.js';
 
 /** What flags, environment and config file say of the optimizer; undefined where they say nothing. */
 export interface OptimizerFlags {
@@ -12,6 +13,7 @@ export interface OptimizerFlags {
   readonly l1?: number;
   readonly l2?: number;
   readonly clipValue?: number;
+  readonly clipNorm?: number;
   readonly schedule?: ScheduleKind;
   readonly warmupSteps?: number;
   readonly decaySteps?: number;
@@ -27,15 +29,24 @@ const DECAY = ['decaySteps', 'decayRate', 'decayEnd', 'decayPower'] as const;
  * @throws UserError
  */
 export function checkOptimizer(
-  options: OptimizerFlags,
-  at: (key: (typeof DECAY)[number] | 'weightDecay' | 'optimizer' | 'schedule') => string,
+  options: OptimizerFlags & Pick<RunSpec, 'consistency'>,
+  at: (key: (typeof DECAY)[number] | 'weightDecay' | 'optimizer' | 'schedule' | 'clipNorm') => string,
 ): void {
   const { optimizer, weightDecay, schedule } = options;
   if (weightDecay !== undefined && optimizer !== undefined && !decaysWeights(optimizer))
     throw new UserError(
-      `${at('weightDecay')}: expected ${at('optimizer')} adamw or lion beside it, got ${optimizer}; ` +
+      `${at('weightDecay')}: expected ${at('optimizer')} adamw, lion or lamb beside it, got ${optimizer}; ` +
         'give --l2 for a penalty in the gradient',
     );
+  for (const [key, needs] of [
+    ['clipNorm', options.clipNorm !== undefined],
+    ['optimizer', optimizer === 'lamb'],
+  ] as const)
+    if (needs && isClocked(options))
+      throw new UserError(
+        `${at(key)}: expected --consistency bsp or local beside ${key === 'optimizer' ? 'lamb' : 'it'}, got ${options.consistency}; ` +
+          'norms of the whole gradient need a step that all blocks share',
+      );
   for (const key of DECAY) {
     if (options[key] === undefined) continue;
     const fitting = SCHEDULES.filter((kind) => key in SCHEDULE_DEFAULTS[kind]).join(' or ');

@@ -15,6 +15,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
+const { clipNorm, gradientLimit, accumulate } = OPTIONS;
 const { topKPercent, rounding } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
@@ -24,6 +25,7 @@ const rules = {
   l1,
   l2,
   clipValue,
+  clipNorm,
   schedule,
   warmupSteps,
   decaySteps,
@@ -35,11 +37,16 @@ const rules = {
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
 
 function checkBatch(
-  options: { batch: number; workers: number },
-  at: (key: 'batch') => string,
+  options: { batch: number; workers: number; accumulate: number },
+  at: (key: 'batch' | 'accumulate') => string,
   workers: string,
 ): void {
-  if (options.batch >= options.workers) return;
+  if (options.batch >= options.workers * options.accumulate) return;
+  if (options.batch >= options.workers)
+    throw new UserError(
+      `${at('accumulate')}: expected at least one sample for each of ${options.accumulate} micro-batches of ${options.workers} workers, got a batch of ${options.batch}; ` +
+        `give --batch ${options.workers * options.accumulate} or more, or fewer micro-batches`,
+    );
   throw new UserError(
     `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
       `give ${options.workers} or more, or fewer with ${workers}`,
@@ -147,6 +154,8 @@ export const UP = define({
     learningRate,
     optimizer,
     ...rules,
+    gradientLimit,
+    accumulate,
     codec,
     topKPercent,
     rounding,
@@ -181,7 +190,11 @@ export const UP = define({
             `${at(key)}: expected --servers and --workers, or --peers, got both; each peer is one server and one worker`,
           );
     checkBatch(
-      { batch: options.batch, workers: options.peers ?? options.workers },
+      {
+        batch: options.batch,
+        workers: options.peers ?? options.workers,
+        accumulate: options.accumulate,
+      },
       at,
       at(options.peers ? 'peers' : 'workers'),
     );
@@ -252,6 +265,8 @@ export const WORKER = define({
     learningRate,
     optimizer,
     ...rules,
+    gradientLimit,
+    accumulate,
     codec,
     topKPercent,
     rounding,

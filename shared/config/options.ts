@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import {
+  ACCUMULATE_MAX,
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
   EVERY_STEPS_MAX,
@@ -260,7 +261,7 @@ export const OPTIONS = {
     real(
       {
         flag: 'weight-decay',
-        help: 'of adamw and lion: share of a weight that a step takes away, times the learning rate',
+        help: 'of adamw, lion and lamb: share of a weight that a step takes away, times the learning rate',
         fallback: "the job's, else 0.01",
       },
       z.number().min(0),
@@ -295,6 +296,43 @@ export const OPTIONS = {
       'a number above 0',
       1,
     ),
+  ),
+  clipNorm: optional(
+    real(
+      {
+        flag: 'clip-norm',
+        help: 'scales the mean gradient of the whole model down to this norm; blocks then wait for one another',
+        fallback: "the job's, else no limit",
+      },
+      z.number().positive(),
+      'a number above 0',
+      1,
+    ),
+  ),
+  gradientLimit: optional(
+    real(
+      {
+        flag: 'gradient-limit',
+        help: 'refuses a contribution with an element above X, and ends the run with the name of its worker',
+        fallback: 'none',
+      },
+      z.number().positive(),
+      'a number above 0',
+      1000,
+    ),
+  ),
+  accumulate: defaulting(
+    whole(
+      {
+        flag: 'accumulate',
+        placeholder: 'K',
+        help: "micro-batches in which a worker computes its part of a step's batch, to save memory",
+      },
+      1,
+      ACCUMULATE_MAX,
+      4,
+    ),
+    1,
   ),
   schedule: optional(
     oneOf(

@@ -160,7 +160,7 @@ export interface Kernels {
   lion(step: LionStep): number;
   /**
    * Lamb's first pass: moments as adam's, gradient = stepSize · m / (√v + epsilon) + weightDecay · p. Its second is
-   * `sgd` on that gradient, the learning rate times the trust ratio of the whole tensor (server/norms.ts).
+   * `sgd` on that gradient, the learning rate times the trust ratio of the whole tensor (shared/optimizer/norms.ts).
    */
   lambDirection(step: LambDirection): void;
 

@@ -1,9 +1,12 @@
 // One optimizer update of one block, from a sum of gradients: on the servers from that of the workers, under
 // `local` on a worker from its own. The scalars (learning rate of the step, bias corrections) are computed here,
 // once, in float64. Where the gradient is clipped or regularized, a pass before makes it the mean. Definitions as in
-// TensorFlow.js; Adam: Kingma & Ba, ICLR 2015; AdamW: Loshchilov & Hutter, ICLR 2019; Lion: Chen et al., 2023.
+// TensorFlow.js; Adam: Kingma & Ba, ICLR 2015; AdamW: Loshchilov & Hutter, ICLR 2019; Lion: Chen et al., 2023;
+// LAMB: You et al., ICLR 2020. What waits for norms of the whole gradient measures a block before (`measureBlock`).
+import assert from 'node:assert';
 import { adamScalars, type Kernels } from '../kernels/kernels.js';
 import type { TensorRule } from './groups.js';
+import { type NormRound, squaredNorm } from './norms.js';
 import { learningRateAt } from './schedule.js';
 import type { OptimizerSpec } from './spec.js';
 
@@ -19,6 +22,7 @@ export function initialSlots(optimizer: OptimizerSpec): readonly number[] {
       return [optimizer.initialAccumulator];
     case 'adam':
     case 'adamw':
+    case 'lamb':
       return [0, 0];
     case 'rmsprop':
       return [0, ...(optimizer.momentum > 0 ? [0] : []), ...(optimizer.centered ? [0] : [])];
@@ -35,7 +39,7 @@ export interface OptimizerMemory {
 export interface Update {
   memory: OptimizerMemory;
   elements: number;
-  /** One over the total weight of the sum in the accumulator. */
+  /** One over the total weight of the sum in the accumulator, times the factor of clipping by global norm. */
   gradientScale: number;
   /** Updates of this block so far; Adam's t is one more. */
   version: number;
@@ -43,21 +47,59 @@ export interface Update {
   step: number;
   /** What holds for the block's tensor. */
   rule: TensorRule;
+  /** lamb: of the block's tensor; the accumulator then holds the direction that `measureBlock` left there. */
+  trustRatio?: number;
+}
+
+/** Makes the accumulator the mean gradient where something acts on that; returns the scale that is left to apply. */
+function prepare(kernels: Kernels, optimizer: OptimizerSpec, update: Update): number {
+  const { memory, elements, gradientScale, rule } = update;
+  const { l1, l2 } = rule;
+  if (optimizer.clipValue === undefined && l1 === 0 && l2 === 0) return gradientScale;
+  const clipValue = optimizer.clipValue ?? Number.POSITIVE_INFINITY;
+  const { values: param, accumulator: gradient } = memory;
+  kernels.prepareGradient({ gradient, param, elements, gradientScale, clipValue, l1, l2 });
+  return 1;
+}
+
+/**
+ * The squared norms that a round of an optimizer waits for, of one block (see `NormRound`), in float64. `trust` takes
+ * LAMB's first half of the update: the moments are new, and the accumulator holds the direction.
+ */
+export function measureBlock(
+  kernels: Kernels,
+  optimizer: OptimizerSpec,
+  round: NormRound,
+  update: Update,
+): number[] {
+  const { memory, elements, version, rule } = update;
+  const { values: param, accumulator: gradient } = memory;
+  if (round === 'gradient') return [squaredNorm(kernels, gradient, elements, update.gradientScale)];
+  assert(optimizer.kind === 'lamb', 'only lamb trusts');
+  const { beta1, beta2, epsilon } = optimizer;
+  const [firstMoment, secondMoment] = memory.slots;
+  kernels.lambDirection({
+    ...{ param, gradient, elements, firstMoment, secondMoment, beta1, beta2 },
+    gradientScale: prepare(kernels, optimizer, update),
+    weightDecay: rule.weightDecay,
+    ...adamScalars(version + 1, { learningRate: 1, beta1, beta2, epsilon }),
+  });
+  return [squaredNorm(kernels, param, elements, 1), squaredNorm(kernels, gradient, elements, 1)];
 }
 
 /** Applies the accumulator to the block in place; returns the largest magnitude of the new values. */
 export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, update: Update): number {
   const { memory, elements, version, step, rule } = update;
-  const { l1, l2, weightDecay, learningRateScale } = rule;
-  let { gradientScale } = update;
+  const { weightDecay, learningRateScale } = rule;
   const learningRate = learningRateAt(optimizer.schedule, optimizer.learningRate, step) * learningRateScale;
   const param = memory.values;
   const gradient = memory.accumulator;
-  if (optimizer.clipValue !== undefined || l1 > 0 || l2 > 0) {
-    const clipValue = optimizer.clipValue ?? Number.POSITIVE_INFINITY;
-    kernels.prepareGradient({ gradient, param, elements, gradientScale, clipValue, l1, l2 });
-    gradientScale = 1;
+  if (optimizer.kind === 'lamb') {
+    assert(update.trustRatio !== undefined, 'lamb takes a trust ratio');
+    const trusted = learningRate * update.trustRatio;
+    return kernels.sgd({ param, gradient, elements, gradientScale: 1, learningRate: trusted });
   }
+  const gradientScale = prepare(kernels, optimizer, update);
   const common = { param, gradient, elements, gradientScale, learningRate };
   const [first, second] = memory.slots;
   switch (optimizer.kind) {

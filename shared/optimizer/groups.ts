@@ -85,7 +85,7 @@ function groupFault(group: ParameterGroup, optimizer: OptimizerSpec): string | u
   if (learningRateScale !== undefined && !(learningRateScale > 0 && Number.isFinite(learningRateScale)))
     return `expected a learningRateScale above 0 (frozen keeps tensors as they are), got ${learningRateScale}`;
   if (weightDecay !== undefined && !decaysWeights(optimizer.kind))
-    return `expected the optimizer adamw or lion for a weightDecay, got ${optimizer.kind}; give l2 in its place`;
+    return `expected the optimizer adamw, lion or lamb for a weightDecay, got ${optimizer.kind}; give l2 in its place`;
   for (const [name, value] of Object.entries({ weightDecay, l1, l2 }))
     if (value !== undefined && !(value >= 0 && Number.isFinite(value)))
       return `expected ${name} of 0 or more, got ${value}`;

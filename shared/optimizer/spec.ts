@@ -13,6 +13,8 @@ export interface OptimizerRules {
   readonly l2?: number;
   /** Each element of the mean gradient is cut to ± this, before the slopes of l1 and l2 are added. */
   readonly clipValue?: number;
+  /** The mean gradient of the whole model is scaled down to this norm where it is longer, before all of these. */
+  readonly clipNorm?: number;
   readonly schedule?: ScheduleSpec;
   readonly groups?: readonly ParameterGroup[];
 }
@@ -43,16 +45,18 @@ export type OptimizerSpec = OptimizerRules &
         readonly beta2: number;
         readonly weightDecay: number;
       }
+    | ({ readonly kind: 'lamb'; readonly weightDecay: number } & Adam)
   );
 
 export type OptimizerKind = OptimizerSpec['kind'];
 
 /** In the order of their numbers on the wire, from 1. */
-export const OPTIMIZERS = ['sgd', 'momentum', 'adam', 'adagrad', 'rmsprop', 'adamw', 'lion'] as const;
+export const OPTIMIZERS = ['sgd', 'momentum', 'adam', 'adagrad', 'rmsprop', 'adamw', 'lion', 'lamb'] as const;
 
 /**
  * Parameters of each optimizer with their defaults: TensorFlow.js's where it has the optimizer; AdamW's decay is
- * PyTorch's, Lion's betas are of its paper (Chen et al., "Symbolic discovery of optimization algorithms", 2023).
+ * PyTorch's, Lion's betas are of its paper (Chen et al., "Symbolic discovery of optimization algorithms", 2023), LAMB's
+ * numbers of You et al., "Large batch optimization for deep learning", ICLR 2020.
  */
 export const OPTIMIZER_DEFAULTS = {
   sgd: {},
@@ -62,6 +66,7 @@ export const OPTIMIZER_DEFAULTS = {
   rmsprop: { decay: 0.9, momentum: 0, epsilon: 1e-7, centered: false },
   adamw: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0.01 },
   lion: { beta1: 0.9, beta2: 0.99, weightDecay: 0.01 },
+  lamb: { beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01 },
 } as const satisfies Record<OptimizerKind, Readonly<Record<string, number | boolean>>>;
 
 /** The optimizer of a name with its defaults. */
@@ -92,7 +97,7 @@ const RANGES: Record<string, { fits(value: number): boolean; expected: string; n
 
 /** What is wrong with an optimizer, its groups apart: "expected …, got …"; undefined if nothing is. */
 export function optimizerFault(optimizer: OptimizerSpec): string | undefined {
-  const { kind, learningRate, l1 = 0, l2 = 0, clipValue, schedule } = optimizer;
+  const { kind, learningRate, l1 = 0, l2 = 0, clipValue, clipNorm, schedule } = optimizer;
   if (!OPTIMIZERS.includes(kind)) return `expected one of ${OPTIMIZERS.join(', ')}, got '${kind}'`;
   if (!(learningRate > 0 && Number.isFinite(learningRate)))
     return `expected a learning rate above 0, got ${learningRate}`;
@@ -111,5 +116,7 @@ export function optimizerFault(optimizer: OptimizerSpec): string | undefined {
     return `expected l1 and l2 of 0 or more, got ${l1} and ${l2}`;
   if (clipValue !== undefined && !(finite(clipValue) && Math.fround(clipValue) > 0))
     return `expected a value above 0 to clip at, got ${clipValue}`;
+  if (clipNorm !== undefined && !(finite(clipNorm) && clipNorm > 0))
+    return `expected a norm above 0 to clip at, got ${clipNorm}`;
   return schedule && scheduleFault(schedule);
 }

@@ -46,7 +46,7 @@ export function optimizerFromWire(wire: Optimizer__Output, tensors: readonly Ten
   const kind = OPTIMIZERS[wire.kind - 1];
   if (!kind)
     throw refuse('RUN_SPEC', `expected an optimizer of ${OPTIMIZERS.join(', ')}, got number ${wire.kind}`);
-  const { learningRate, l1, l2, clipValue, schedule, groups } = wire;
+  const { learningRate, l1, l2, clipValue, clipNorm, schedule, groups } = wire;
   const optimizer = {
     kind,
     learningRate,
@@ -54,6 +54,7 @@ export function optimizerFromWire(wire: Optimizer__Output, tensors: readonly Ten
     ...(l1 === 0 ? {} : { l1 }),
     ...(l2 === 0 ? {} : { l2 }),
     ...(clipValue === 0 ? {} : { clipValue }),
+    ...(clipNorm === 0 ? {} : { clipNorm }),
     ...(schedule ? { schedule: scheduleFromWire(schedule) } : {}),
     ...(groups.length > 0 ? { groups: groups.map(groupFromWire) } : {}),
   } as OptimizerSpec;

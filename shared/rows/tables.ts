@@ -47,9 +47,9 @@ function tableFault({ name, rows, width, initializer, optimizer }: RowTableSpec)
     return `${where}: expected a scale ${initializer.kind === 'zeros' ? 'of 0' : 'above 0 and of 2^64 at most'} for ${initializer.kind}, got ${initializer.scale}`;
   if (!ROW_OPTIMIZERS.includes(optimizer.kind))
     return `${where}: expected an optimizer of ${ROW_OPTIMIZERS.join(', ')}, got '${optimizer.kind}'`;
-  const { l1, l2, clipValue, groups } = optimizer;
-  if (l1 || l2 || clipValue || groups)
-    return `${where}: expected an optimizer without l1, l2, clipValue and groups, got one with; rows have none of them`;
+  const { l1, l2, clipValue, clipNorm, groups } = optimizer;
+  if (l1 || l2 || clipValue || clipNorm || groups)
+    return `${where}: expected an optimizer without l1, l2, clipValue, clipNorm and groups, got one with; rows have none of them`;
   const fault = optimizerFault(optimizer);
   return fault && `${where}: ${fault}`;
 }

@@ -1,5 +1,6 @@
 // Training on shards driven by hand, in the plainest order: the bits that every other way must give.
 
+import type { BlockNorms, Effect } from '../../server/effects.js';
 import type { Shard } from '../../server/shard.js';
 import type { Header } from '../../server/step-headers.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
@@ -8,9 +9,20 @@ import { contributionOf, headerOf, makeShards, type ShardSet } from './shards.js
 
 export type Message = { header: Header; step: number } | { contribution: Bulk };
 
-export function deliver(shard: Shard, worker: number, message: Message): void {
-  if ('header' in message) shard.header(worker, message.step, message.header);
-  else shard.contribution(worker, message.contribution);
+export function deliver(shard: Shard, worker: number, message: Message): Effect[] {
+  return 'header' in message
+    ? shard.header(worker, message.step, message.header)
+    : shard.contribution(worker, message.contribution);
+}
+
+export const normsIn = (effects: readonly Effect[]): BlockNorms[] =>
+  effects.flatMap((effect) => (effect.kind === 'norms' ? [effect.norms] : []));
+
+/** Takes the norms that a server has told to all others at once, and what those tell then. */
+export function tellNorms({ shards }: ShardSet, server: number, effects: readonly Effect[]): void {
+  for (const norms of normsIn(effects))
+    for (const [other, shard] of shards.entries())
+      if (other !== server) tellNorms({ shards } as ShardSet, other, shard.norms(norms));
 }
 
 /** What a worker sends to one server for one step, in order. */
@@ -47,7 +59,7 @@ export function trainInOrder(spec: RunSpec, servers: number, { skippedStep }: Ba
       for (const [server, shard] of set.shards.entries()) {
         const header = { ...headerOf(step, worker), allFinite: !(worker === 0 && step === skippedStep) };
         for (const message of messagesOf(spec, set, worker, server, step, header))
-          deliver(shard, worker, message);
+          tellNorms(set, server, deliver(shard, worker, message));
       }
   return set;
 }

@@ -9,8 +9,10 @@ import { bulkOf, finiteHeader, makeShards, makeSpec, normals, valuesOf } from '.
 const STEPS = 12;
 const SAMPLES = 4;
 
+type Alone = Exclude<OptimizerSpec, { kind: 'lamb' }>;
+
 /** One element's rules in float64, written from the papers: slots are those of the element. */
-function exactly(optimizer: OptimizerSpec, name: string): (p: number, g: number, step: number) => number {
+function exactly(optimizer: Alone, name: string): (p: number, g: number, step: number) => number {
   const { l1, l2, weightDecay, learningRateScale } = ruleOf(optimizer, name);
   let a = optimizer.kind === 'adagrad' ? optimizer.initialAccumulator : 0;
   let b = 0;
@@ -59,13 +61,14 @@ const rules = {
   ],
 } as const;
 
-for (const kind of OPTIMIZERS)
+// What waits for norms of the whole gradient is in whole-gradient.test.ts.
+for (const kind of OPTIMIZERS.filter((each) => each !== 'lamb'))
   for (const [title, added] of [
     ['alone', {}],
     ['with rules of every kind', rules],
   ] as const)
     test(`${kind} ${title} does on a shard what float64 does`, (t) => {
-      const optimizer = { ...optimizerSpec(kind, 0.05), ...added } as OptimizerSpec;
+      const optimizer = { ...optimizerSpec(kind, 0.05), ...added } as Alone;
       const spec = makeSpec({ codec: 'fp32', workers: 1, optimizer });
       const { shards } = makeShards(spec, 1);
       const { blocks } = layoutOf(spec);

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import test from 'ava';
 import fc from 'fast-check';
+import type { BlockNorms } from '../../server/effects.js';
 import { OPTIMIZERS, type OptimizerSpec } from '../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../shared/random.js';
 import { layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
@@ -17,9 +18,17 @@ import {
   type ShardSet,
   valuesOf,
 } from '../helpers/shards.js';
-import { type Bad, deliver, type Message, messagesOf, STEPS, trainInOrder } from '../helpers/training.js';
+import {
+  type Bad,
+  deliver,
+  type Message,
+  messagesOf,
+  normsIn,
+  STEPS,
+  trainInOrder,
+} from '../helpers/training.js';
 
-/** Trains with messages mixed: each (worker, server) has a stream that stays in order, and nothing else does. */
+/** Trains with messages mixed: each (worker, server) has a stream that stays in order, so has each pair of servers. */
 function trainMixed(
   spec: RunSpec,
   servers: number,
@@ -34,6 +43,15 @@ function trainMixed(
     server: index % servers,
     queue: [] as Message[],
   }));
+  const norms = Array.from({ length: servers * servers }, (_, index) => ({
+    from: Math.floor(index / servers),
+    to: index % servers,
+    queue: [] as BlockNorms[],
+  })).filter(({ from, to }) => from !== to);
+  const tell = (server: number, told: readonly BlockNorms[]) => {
+    for (const { from, queue } of norms)
+      if (from === server) for (const each of told) queue.push(...(duplicates ? [each, each] : [each]));
+  };
   for (let step = 0; step < STEPS; step++) {
     for (const { worker, server, queue } of streams) {
       const header = { ...headerOf(step, worker), allFinite: !(worker === 0 && step === skippedStep) };
@@ -47,8 +65,15 @@ function trainMixed(
     // A step is left when it is decided everywhere; what is still queued is what was sent twice, or was skipped.
     while (set.shards.some((shard) => shard.step === step)) {
       const full = streams.filter(({ queue }) => queue.length > 0);
-      const { worker, server, queue } = full[random.below(full.length)];
-      deliver(set.shards[server], worker, queue.shift() as Message);
+      const told = norms.filter(({ queue }) => queue.length > 0);
+      const next = random.below(full.length + told.length);
+      if (next < full.length) {
+        const { worker, server, queue } = full[next];
+        tell(server, normsIn(deliver(set.shards[server], worker, queue.shift() as Message)));
+      } else {
+        const { to, queue } = told[next - full.length];
+        tell(to, normsIn(set.shards[to].norms(queue.shift() as BlockNorms)));
+      }
     }
   }
   for (const { worker, server, queue } of streams)
@@ -110,8 +135,12 @@ const withRules: OptimizerSpec[] = [
     ],
   },
 ];
+withRules.push(
+  { ...withRules[1], clipNorm: 0.05 } as OptimizerSpec,
+  { ...withRules[1], kind: 'lamb', epsilon: 1e-6, clipNorm: 0.05 } as OptimizerSpec,
+);
 for (const optimizer of withRules)
-  test(`${optimizer.kind} with rules of every kind gives the same bits in every order`, (t) => {
+  test(`${optimizer.kind} with rules of every kind${optimizer.clipNorm ? ' and a norm to clip at' : ''} gives the same bits in every order`, (t) => {
     const spec = makeSpec({ optimizer, workers: 3 });
     const expected = bitsOfAll(trainInOrder(spec, 1));
     t.notDeepEqual(

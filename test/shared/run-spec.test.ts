@@ -53,6 +53,7 @@ const FULL: OptimizerSpec = {
   l1: 1e-5,
   l2: 1e-4,
   clipValue: 2,
+  clipNorm: 5,
   schedule: { kind: 'cosine', warmupSteps: 10, decaySteps: 90, decayEnd: 0.1 },
   groups: [
     { match: '*/bias', weightDecay: 0, l1: 0, l2: 0 },
@@ -84,6 +85,7 @@ test('every part of an optimizer is compared, and the order of its fields is not
     [{ l1: 2e-5 }, /the run's optimizer's l1 is 0\.00001, got 0\.00002/],
     [{ l2: undefined }, /the run's optimizer's l2 is 0\.0001, got none/],
     [{ clipValue: 3 }, /clipValue is 2, got 3/],
+    [{ clipNorm: undefined }, /clipNorm is 5, got none/],
     [{ weightDecay: 0.02 }, /weightDecay is 0\.01, got 0\.02/],
     [{ schedule: { ...FULL.schedule, decayEnd: 0.2 } }, /schedule\.decayEnd is 0\.1, got 0\.2/],
     [{ schedule: undefined }, /schedule\.decayEnd is 0\.1, got none/],
@@ -101,6 +103,7 @@ const wrong: [title: string, optimizer: object, message: RegExp][] = [
   ['an l1 of NaN', { ...adamw, l1: Number.NaN }, /l1 and l2 of 0 or more, got NaN and 0/],
   ['an infinite l2', { ...adamw, l2: Number.POSITIVE_INFINITY }, /l1 and l2 of 0 or more/],
   ['a negative clip', { ...adamw, clipValue: -2 }, /a value above 0 to clip at, got -2/],
+  ['a negative norm', { ...adamw, clipNorm: -2 }, /a norm above 0 to clip at, got -2/],
   [
     'an rmsprop without epsilon',
     { ...optimizerSpec('rmsprop', 0.1), epsilon: 0 },
@@ -170,7 +173,7 @@ const wrong: [title: string, optimizer: object, message: RegExp][] = [
   [
     'a decay of weights where the optimizer has none',
     { ...optimizerSpec('adam', 0.1), groups: [{ match: 'dense/*', weightDecay: 0.1 }] },
-    /adamw or lion for a weightDecay, got adam/,
+    /adamw, lion or lamb for a weightDecay, got adam/,
   ],
   [
     'groups without end',
@@ -255,4 +258,26 @@ test('the inner optimizer has schedule and groups, the outer one none; a differe
     instanceOf: Refused,
     message: /group 1 \('nothing'\)/,
   });
+});
+
+test('what waits for norms of the whole gradient is refused where workers do not share a step', (t) => {
+  for (const optimizer of [optimizerSpec('lamb', 0.1), { ...adamw, clipNorm: 1 }]) {
+    for (const consistency of ['ssp', 'asp'] as const) {
+      const spec = makeSpec({ optimizer, consistency, ...(consistency === 'ssp' ? { staleness: 1 } : {}) });
+      const error = t.throws(() => overTheWire(spec), { instanceOf: Refused });
+      t.is(error?.label, 'run_spec');
+      t.regex(error?.sentence ?? '', /expected consistency bsp or local with .*, got (ssp|asp)/);
+    }
+    t.deepEqual(overTheWire(makeSpec({ optimizer })).optimizer, optimizer);
+  }
+});
+
+test('a limit of gradients survives the wire, is compared, and is refused where it is none', (t) => {
+  const spec = makeSpec({ gradientLimit: 1000 });
+  t.deepEqual(overTheWire(spec), spec);
+  t.regex(specDifference(spec, makeSpec())?.sentence ?? '', /the run's gradient limit is 1000, got none/);
+  for (const gradientLimit of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    const error = t.throws(() => overTheWire(makeSpec({ gradientLimit })), { instanceOf: Refused });
+    t.is(error?.label, 'run_spec');
+  }
 });

@@ -71,6 +71,7 @@ const plain: Build = (owned, { workers, staleness }) => {
       state.values[contributing]--;
       state.version++;
     },
+    measure: () => [],
   };
   const clocked = new Clocked(work, { staleness, globalBatch: 0 });
   return {

@@ -68,7 +68,7 @@ export class Display {
         return this.#once(
           'start',
           `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
-            `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples`,
+            `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples${event.accumulate > 1 ? `, in ${event.accumulate} micro-batches on each worker` : ''}`,
         );
       case 'waiting':
         if (event.seconds < WAITING_SHOWN_SECONDS) return;

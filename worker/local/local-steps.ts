@@ -2,10 +2,11 @@
 // it, as a contribution (Stich, "Local SGD converges fast and communicates little", ICLR 2019; with an outer optimizer
 // on the servers: DiLoCo, Douillard et al., 2023). Works in the memory that the training thread and the exchange
 // share; no I/O, no clock. What the optimizer remembers (momentum, Adam's moments and t) stays here across rounds.
-import { type BlockLayout, blockOffset } from '../../shared/blocks/blocks.js';
+import { type Block, type BlockLayout, blockOffset } from '../../shared/blocks/blocks.js';
 import type { Kernels } from '../../shared/kernels/kernels.js';
-import { applyOptimizer, initialSlots } from '../../shared/optimizer/apply.js';
+import { applyOptimizer, initialSlots, measureBlock, type Update } from '../../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../../shared/optimizer/groups.js';
+import { StepNorms } from '../../shared/optimizer/norms.js';
 import type { OptimizerSpec } from '../../shared/run-spec.js';
 
 export interface LocalMemory {
@@ -38,6 +39,14 @@ export function localBytes(layout: BlockLayout, optimizer: OptimizerSpec): numbe
   return (1 + initialSlots(optimizer).length) * 4 * layout.elementsPadded;
 }
 
+/** A block that changes in training, and its place. */
+interface LocalBlock extends Pick<Block, 'index' | 'tensor' | 'kind' | 'elements'> {
+  /** Bytes from the start of a model. */
+  readonly offset: number;
+  readonly slots: readonly number[];
+  readonly rule: TensorRule;
+}
+
 export class LocalSteps {
   readonly #layout: BlockLayout;
   readonly #optimizer: OptimizerSpec;
@@ -49,6 +58,8 @@ export class LocalSteps {
   #step = 0;
   /** What holds for each tensor. */
   readonly #rules: readonly TensorRule[];
+  /** Of this worker's own gradient, where its optimizer waits for them. */
+  readonly #norms: StepNorms;
   #sums: RoundSums = noSums();
   #lostSamples = 0;
 
@@ -56,6 +67,10 @@ export class LocalSteps {
     this.#layout = layout;
     this.#optimizer = optimizer;
     this.#rules = layout.tensors.map(({ name }) => ruleOf(optimizer, name));
+    this.#norms = new StepNorms(
+      optimizer,
+      layout.blocks.filter(({ kind }) => kind === 'trainable'),
+    );
     this.#memory = memory;
     this.#modelBytes = 4 * layout.elementsPadded;
     this.#forget();
@@ -82,16 +97,14 @@ export class LocalSteps {
       this.#lostSamples += samples;
       return false;
     }
-    for (const { offset, elements, kind, rule, slots } of this.#blocks()) {
+    const scale = this.#measure(step);
+    for (const block of this.#blocks()) {
+      const { offset, elements, kind, tensor } = block;
       if (kind === 'state') kernels.copyBytes(gradients + offset, 4 * elements, parameters + offset);
       else
         applyOptimizer(kernels, this.#optimizer, {
-          memory: { values: parameters + offset, accumulator: gradients + offset, slots },
-          elements,
-          gradientScale: 1,
-          version: this.#updates,
-          step,
-          rule,
+          ...this.#update(block, scale, step),
+          ...(this.#optimizer.kind === 'lamb' && { trustRatio: this.#norms.trust(tensor) }),
         });
     }
     this.#updates++;
@@ -139,6 +152,31 @@ export class LocalSteps {
     this.#updates = 0;
   }
 
+  /** Takes the norms that the optimizer waits for; returns the factor of the gradients. */
+  #measure(step: number): number {
+    const norms = this.#norms;
+    norms.clear();
+    let scale = 1;
+    for (const [at, round] of norms.rounds.entries()) {
+      for (const block of this.#blocks())
+        if (block.kind === 'trainable') {
+          const update = this.#update(block, scale, step);
+          norms.add(at, block.index, measureBlock(this.#memory.kernels, this.#optimizer, round, update));
+        }
+      scale = norms.factor();
+    }
+    return scale;
+  }
+
+  #update(block: LocalBlock, gradientScale: number, step: number): Update {
+    const { offset, elements, rule, slots } = block;
+    const { gradients, parameters } = this.#memory;
+    return {
+      memory: { values: parameters + offset, accumulator: gradients + offset, slots },
+      ...{ elements, gradientScale, version: this.#updates, step, rule },
+    };
+  }
+
   #allFinite(): boolean {
     const { kernels, gradients } = this.#memory;
     for (const { offset, elements } of this.#blocks())
@@ -147,7 +185,7 @@ export class LocalSteps {
   }
 
   /** What changes in training, with each block's place: bytes from the start of a model, addresses of its slots. */
-  *#blocks() {
+  *#blocks(): Generator<LocalBlock> {
     const slotCount = initialSlots(this.#optimizer).length;
     for (const block of this.#layout.blocks) {
       if (block.kind === 'frozen') continue;
@@ -156,7 +194,7 @@ export class LocalSteps {
         { length: slotCount },
         (_, slot) => this.#memory.own + (1 + slot) * this.#modelBytes + offset,
       );
-      yield { offset, elements: block.elements, kind: block.kind, rule: this.#rules[block.tensor], slots };
+      yield { ...block, offset, rule: this.#rules[block.tensor], slots };
     }
   }
 }

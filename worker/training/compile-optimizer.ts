@@ -35,6 +35,7 @@ export interface JobOptimizer {
   readonly l1?: number;
   readonly l2?: number;
   readonly clipValue?: number;
+  readonly clipNorm?: number;
   readonly schedule?: JobSchedule;
   /** Rules for tensors by name; the first that matches holds. */
   readonly groups?: readonly ParameterGroup[];
@@ -49,7 +50,7 @@ export interface JobSchedule {
   readonly decayPower?: number;
 }
 
-const RULES = ['l1', 'l2', 'clipValue', 'schedule', 'groups'] as const;
+const RULES = ['l1', 'l2', 'clipValue', 'clipNorm', 'schedule', 'groups'] as const;
 const GROUP_KEYS = ['match', 'learningRateScale', 'weightDecay', 'l1', 'l2', 'frozen'];
 
 /** Refuses a field that nothing would read: a typing mistake would else be without effect. */
@@ -113,15 +114,15 @@ export function compileOptimizer(
   const kind = flags.optimizer ?? job.kind;
   if (flags.weightDecay !== undefined && !decaysWeights(kind))
     throw new UserError(
-      `--weight-decay: expected the optimizer adamw or lion, the job's is ${kind}; add --optimizer adamw, or give --l2`,
+      `--weight-decay: expected the optimizer adamw, lion or lamb, the job's is ${kind}; add --optimizer adamw, or give --l2`,
     );
   const schedule = scheduleOf(job.schedule, flags, totalSteps);
   const spec = {
     ...optimizerSpec(kind, flags.learningRate ?? job.learningRate),
     // Another optimizer than the job's has other parameters.
     ...(kind === job.kind ? some(job, ofJob) : {}),
-    ...some(job, ['l1', 'l2', 'clipValue', 'groups']),
-    ...some(flags, ['weightDecay', 'l1', 'l2', 'clipValue']),
+    ...some(job, ['l1', 'l2', 'clipValue', 'clipNorm', 'groups']),
+    ...some(flags, ['weightDecay', 'l1', 'l2', 'clipValue', 'clipNorm']),
     ...(schedule ? { schedule } : {}),
   } as OptimizerSpec;
   const fault = optimizerFault(spec);
@@ -131,7 +132,7 @@ export function compileOptimizer(
 
 /** An optimizer as options that ask for it again, groups apart: they are the job's. */
 export function optimizerFlags(optimizer: OptimizerSpec): Readonly<Record<string, number | string>> {
-  const { kind, learningRate, l1, l2, clipValue, schedule } = optimizer;
+  const { kind, learningRate, l1, l2, clipValue, clipNorm, schedule } = optimizer;
   const { kind: name, ...numbers } = schedule ?? {};
   const flags = {
     optimizer: kind,
@@ -140,6 +141,7 @@ export function optimizerFlags(optimizer: OptimizerSpec): Readonly<Record<string
     l1,
     l2,
     clipValue,
+    clipNorm,
     schedule: name,
     ...numbers,
   };

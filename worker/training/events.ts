@@ -38,6 +38,8 @@ export type TrainEvent =
       epochs: number;
       stepsPerEpoch: number;
       globalBatch: number;
+      /** Micro-batches in which this worker computes its part of a batch. */
+      accumulate: number;
       parameters: number;
     }
   | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }

@@ -172,6 +172,8 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       codec: options.codec,
       topKPercent: options.topKPercent,
       rounding: options.rounding,
+      gradientLimit: options.gradientLimit,
+      accumulate: options.accumulate,
       consistency: options.consistency,
       staleness: options.staleness,
       local,

@@ -18,6 +18,7 @@ import {
 import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
+import { Accumulation } from '../model/accumulate.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
 import type { TrainEvent } from './events.js';
@@ -65,6 +66,10 @@ export interface TrainOptions {
   staleness?: number;
   /** There under `local`: steps between two exchanges, and what the servers run on the differences. */
   local?: LocalOptions;
+  /** Largest magnitude of an element of a contribution that servers take; by default any. */
+  gradientLimit?: number;
+  /** Micro-batches in which a worker computes its part of a batch; by default one. */
+  accumulate?: number;
   seed: number;
   /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
@@ -129,6 +134,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     codec: options.codec,
     ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
+    ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
     workers,
     globalBatch,
     epochs,
@@ -139,6 +145,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   };
   const rounds = roundsOf(spec);
   const compute = new Compute(model, tensors, options.loss);
+  const { accumulate = 1 } = options;
+  const accumulation = new Accumulation(compute, tensors, accumulate);
   const { client, started } = await ExchangeClient.start(
     {
       spec,
@@ -167,6 +175,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       epochs,
       stepsPerEpoch,
       globalBatch,
+      accumulate,
       parameters: client.layout.elements,
     });
     await options.onStart?.(started);
@@ -196,7 +205,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         const samples = batch.xs.shape[0];
         client.progress(step, 'compute');
         const t1 = performance.now();
-        const result = await compute.step(batch, seed, [rank, step], (tensor) => client.gradients(tensor));
+        const result = await accumulation.step(batch, seed, [rank, step], (tensor) =>
+          client.gradients(tensor),
+        );
         batch.xs.dispose();
         batch.ys.dispose();
         await readTensors(

@@ -2,10 +2,14 @@ import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
 import type { Block as _gradloom_v1_Block, Block__Output as _gradloom_v1_Block__Output } from './gradloom/v1/Block.js';
+import type { BlockNorms as _gradloom_v1_BlockNorms, BlockNorms__Output as _gradloom_v1_BlockNorms__Output } from './gradloom/v1/BlockNorms.js';
 import type { Contribution as _gradloom_v1_Contribution, Contribution__Output as _gradloom_v1_Contribution__Output } from './gradloom/v1/Contribution.js';
 import type { Fetch as _gradloom_v1_Fetch, Fetch__Output as _gradloom_v1_Fetch__Output } from './gradloom/v1/Fetch.js';
 import type { Hello as _gradloom_v1_Hello, Hello__Output as _gradloom_v1_Hello__Output } from './gradloom/v1/Hello.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
+import type { NormsHello as _gradloom_v1_NormsHello, NormsHello__Output as _gradloom_v1_NormsHello__Output } from './gradloom/v1/NormsHello.js';
+import type { NormsMessage as _gradloom_v1_NormsMessage, NormsMessage__Output as _gradloom_v1_NormsMessage__Output } from './gradloom/v1/NormsMessage.js';
+import type { NormsReply as _gradloom_v1_NormsReply, NormsReply__Output as _gradloom_v1_NormsReply__Output } from './gradloom/v1/NormsReply.js';
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
 import type { ParameterGroup as _gradloom_v1_ParameterGroup, ParameterGroup__Output as _gradloom_v1_ParameterGroup__Output } from './gradloom/v1/ParameterGroup.js';
 import type { ParametersClient as _gradloom_v1_ParametersClient, ParametersDefinition as _gradloom_v1_ParametersDefinition } from './gradloom/v1/Parameters.js';
@@ -37,12 +41,16 @@ export interface ProtoGrpcType {
   gradloom: {
     v1: {
       Block: MessageTypeDefinition<_gradloom_v1_Block, _gradloom_v1_Block__Output>
+      BlockNorms: MessageTypeDefinition<_gradloom_v1_BlockNorms, _gradloom_v1_BlockNorms__Output>
       Codec: EnumTypeDefinition
       Consistency: EnumTypeDefinition
       Contribution: MessageTypeDefinition<_gradloom_v1_Contribution, _gradloom_v1_Contribution__Output>
       Fetch: MessageTypeDefinition<_gradloom_v1_Fetch, _gradloom_v1_Fetch__Output>
       Hello: MessageTypeDefinition<_gradloom_v1_Hello, _gradloom_v1_Hello__Output>
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
+      NormsHello: MessageTypeDefinition<_gradloom_v1_NormsHello, _gradloom_v1_NormsHello__Output>
+      NormsMessage: MessageTypeDefinition<_gradloom_v1_NormsMessage, _gradloom_v1_NormsMessage__Output>
+      NormsReply: MessageTypeDefinition<_gradloom_v1_NormsReply, _gradloom_v1_NormsReply__Output>
       Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
       OptimizerKind: EnumTypeDefinition
       ParameterGroup: MessageTypeDefinition<_gradloom_v1_ParameterGroup, _gradloom_v1_ParameterGroup__Output>

@@ -69,12 +69,13 @@ test('top-k and sign refuse what is not linear in the gradient, and top-k what w
   const momentum = optimizerSpec('momentum', 0.1);
   for (const codec of ['topk', 'sign'] as const) {
     t.regex(codecFault(codec, { ...sgd, clipValue: 1 }, 'bsp') ?? '', /expects no clipping by value, got 1/);
+    t.regex(codecFault(codec, { ...sgd, clipNorm: 1 }, 'bsp') ?? '', /expects no clipping by norm, got 1/);
     t.is(codecFault(codec, { ...sgd, l1: 1e-4, l2: 1e-4 }, 'bsp'), undefined);
   }
   for (const rules of [{ l1: 1e-4 }, { l2: 1e-4 }, { groups: [{ match: '*', l2: 1e-4 }] }]) {
     t.regex(codecFault('topk', { ...momentum, ...rules }, 'bsp') ?? '', /momentum without l1 and l2/);
     t.is(codecFault('sign', { ...momentum, ...rules }, 'bsp'), undefined);
-    t.is(codecFault('int8', { ...momentum, ...rules, clipValue: 1 }, 'bsp'), undefined);
+    t.is(codecFault('int8', { ...momentum, ...rules, clipValue: 1, clipNorm: 1 }, 'bsp'), undefined);
   }
 });
 

@@ -243,7 +243,7 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     UP,
     ['--optimizer', 'adam', '--weight-decay', '0.1'],
     {},
-    '--weight-decay: expected --optimizer adamw or lion beside it, got adam; give --l2 for a penalty in the gradient',
+    '--weight-decay: expected --optimizer adamw, lion or lamb beside it, got adam; give --l2 for a penalty in the gradient',
   ],
   [
     'a decay without a schedule',
@@ -279,6 +279,34 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     ['--clip-value', '0'],
     {},
     '--clip-value: expected a number above 0, got "0"; give for example --clip-value 1',
+  ],
+  [
+    'a norm to clip at of zero',
+    UP,
+    ['--clip-norm', '0'],
+    {},
+    '--clip-norm: expected a number above 0, got "0"; give for example --clip-norm 1',
+  ],
+  [
+    'clipping by norm where workers do not share a step',
+    UP,
+    ['--clip-norm', '1', '--consistency', 'asp'],
+    {},
+    '--clip-norm: expected --consistency bsp or local beside it, got asp; norms of the whole gradient need a step that all blocks share',
+  ],
+  [
+    'a limit of gradients below zero',
+    UP,
+    ['--gradient-limit', '-1'],
+    {},
+    '--gradient-limit: expected a number above 0, got "-1"; give for example --gradient-limit 1000',
+  ],
+  [
+    'micro-batches of peers without a sample each',
+    UP,
+    ['--peers', '4', '--batch', '8', '--accumulate', '3'],
+    {},
+    '--accumulate: expected at least one sample for each of 3 micro-batches of 4 workers, got a batch of 8; give --batch 12 or more, or fewer micro-batches',
   ],
   [
     'a codec that does not exist',

@@ -43,6 +43,7 @@ const anyOptimizer = fc.record({
   l1: rate,
   l2: rate,
   clipValue: rate,
+  clipNorm: rate,
   schedule: maybe(
     fc.record({
       kind: fc.nat(5),

@@ -72,6 +72,16 @@ const refusals: [title: string, changes: Partial<RunSpec>, message: RegExp][] = 
     { tables: [makeTable('sgd', { optimizer: { kind: 'sgd', learningRate: 1, l2: 0.1 } })] },
     /without l1, l2/,
   ],
+  [
+    'clipping of the rows by their norm',
+    { tables: [makeTable('sgd', { optimizer: { kind: 'sgd', learningRate: 1, clipNorm: 1 } })] },
+    /clipNorm and groups/,
+  ],
+  [
+    'clipping by a norm that would leave the rows out',
+    { tables: [makeTable()], optimizer: { kind: 'sgd', learningRate: 1, clipNorm: 2 } },
+    /no clipping by global norm with tables.* got 2/,
+  ],
 ];
 for (const [title, changes, message] of refusals)
   test(`refused: ${title}`, (t) => {

@@ -286,3 +286,43 @@ test('a round whose difference is not finite changes nothing, and that worker be
     t.deepEqual(run.workers[1].block('parameters', index).slice(), values);
   }
 });
+
+test("under local a worker clips by the norm of its own gradient, and LAMB's trust is of its own tensors", (t) => {
+  const length = (values: readonly number[]) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+  const weightDecay = 0.1;
+  for (const inner of [
+    { ...optimizerSpec('sgd', 0.1), clipNorm: 0.5 },
+    { ...optimizerSpec('lamb', 0.1), weightDecay, clipNorm: 0.5 } as OptimizerSpec,
+  ]) {
+    const spec = localSpec(inner);
+    const worker = localWorker(spec, 0);
+    const { blocks } = layoutOf(spec);
+    const trained = blocks.filter(({ kind }) => kind === 'trainable');
+    for (const { index, elements } of blocks)
+      worker.block('parameters', index).set(normals(elements, 'p', index));
+    worker.local.begin();
+    worker.compute(0);
+    const before = trained.map(({ index }) => [...worker.block('parameters', index)]);
+    const gradients = trained.map(({ index }) => [...worker.block('gradients', index)]);
+    t.true(worker.local.step({ samples: 4, lossSum: 1, correct: 1 }));
+    const factor = 0.5 / length(gradients.flat());
+    t.true(factor < 1);
+    for (const [at, { index }] of trained.entries()) {
+      // The first step of Adam's direction is g / (|g| + epsilon), whatever the betas.
+      const epsilon = 'epsilon' in inner ? inner.epsilon : 0;
+      const clipped = gradients[at].map((g) => factor * g);
+      const direction =
+        inner.kind === 'lamb'
+          ? clipped.map((g, i) => g / (Math.abs(g) + epsilon) + weightDecay * before[at][i])
+          : clipped;
+      const trust = inner.kind === 'lamb' ? length(before[at]) / length(direction) : 1;
+      for (const [i, value] of worker.block('parameters', index).entries()) {
+        const exact = before[at][i] - 0.1 * trust * direction[i];
+        t.true(
+          Math.abs(value - exact) < 2e-5,
+          `${inner.kind}, block ${index}, element ${i}: ${value}, ${exact}`,
+        );
+      }
+    }
+  }
+});

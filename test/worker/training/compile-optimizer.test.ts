@@ -43,6 +43,7 @@ test('options go before the job, and --schedule replaces the whole schedule', (t
     l2: 0,
     l1: 0.25,
     clipValue: 3,
+    clipNorm: 4,
     schedule: 'polynomial',
     decayEnd: 0.5,
   } as const;
@@ -53,6 +54,7 @@ test('options go before the job, and --schedule replaces the whole schedule', (t
     l1: 0.25,
     l2: 0,
     clipValue: 3,
+    clipNorm: 4,
     schedule: { kind: 'polynomial', warmupSteps: 0, decaySteps: 100, decayEnd: 0.5, decayPower: 1 },
   });
   t.like(compileOptimizer(adamw, { warmupSteps: 20 }, 100), {
@@ -125,7 +127,7 @@ for (const [title, job, flags, message] of [
     '--weight-decay on a job with adam',
     { kind: 'adam', learningRate: 1 },
     { weightDecay: 0.1 },
-    /--weight-decay: expected the optimizer adamw or lion, the job's is adam/,
+    /--weight-decay: expected the optimizer adamw, lion or lamb, the job's is adam/,
   ],
   [
     'a warm-up longer than the run',
@@ -142,11 +144,11 @@ for (const [title, job, flags, message] of [
 test('what is recorded asks for the same again', async (t) => {
   const first = compileOptimizer(
     { ...adamw, groups: undefined },
-    { l1: 1e-6, clipValue: 2, schedule: 'step', decaySteps: 30, decayRate: 0.25 },
+    { l1: 1e-6, clipValue: 2, clipNorm: 3, schedule: 'step', decaySteps: 30, decayRate: 0.25 },
     100,
   );
   const argv = Object.entries(optimizerFlags(first)).map(([flag, value]) => `--${flag}=${value}`);
-  t.is(argv.length, 10);
+  t.is(argv.length, 11);
   const parsed = await parseProgram(GRADLOOM, ['up', ...argv], {});
   if (parsed.kind !== 'run' || parsed.command !== 'up') return t.fail();
   const plainJob: JobOptimizer = { kind: 'adamw', learningRate: 9, beta2: 0.98 };

@@ -19,7 +19,7 @@ export interface Optimizer {
    */
   'nesterov'?: (boolean);
   /**
-   * OPTIMIZER_KIND_ADAM, OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION
+   * OPTIMIZER_KIND_ADAM, OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION, OPTIMIZER_KIND_LAMB
    */
   'beta1'?: (number | string);
   'beta2'?: (number | string);
@@ -37,7 +37,7 @@ export interface Optimizer {
   'decay'?: (number | string);
   'centered'?: (boolean);
   /**
-   * OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION: decoupled from the gradient, times the learning rate
+   * OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION, OPTIMIZER_KIND_LAMB: decoupled from the gradient, times the learning rate
    */
   'weightDecay'?: (number | string);
   /**
@@ -51,6 +51,10 @@ export interface Optimizer {
   'clipValue'?: (number | string);
   'schedule'?: (_gradloom_v1_Schedule | null);
   'groups'?: (_gradloom_v1_ParameterGroup)[];
+  /**
+   * The mean gradient of the whole model is scaled down to this norm where it is longer; 0: it is not.
+   */
+  'clipNorm'?: (number | string);
 }
 
 /**
@@ -68,7 +72,7 @@ export interface Optimizer__Output {
    */
   'nesterov': (boolean);
   /**
-   * OPTIMIZER_KIND_ADAM, OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION
+   * OPTIMIZER_KIND_ADAM, OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION, OPTIMIZER_KIND_LAMB
    */
   'beta1': (number);
   'beta2': (number);
@@ -86,7 +90,7 @@ export interface Optimizer__Output {
   'decay': (number);
   'centered': (boolean);
   /**
-   * OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION: decoupled from the gradient, times the learning rate
+   * OPTIMIZER_KIND_ADAMW, OPTIMIZER_KIND_LION, OPTIMIZER_KIND_LAMB: decoupled from the gradient, times the learning rate
    */
   'weightDecay': (number);
   /**
@@ -100,4 +104,8 @@ export interface Optimizer__Output {
   'clipValue': (number);
   'schedule': (_gradloom_v1_Schedule__Output | null);
   'groups': (_gradloom_v1_ParameterGroup__Output)[];
+  /**
+   * The mean gradient of the whole model is scaled down to this norm where it is longer; 0: it is not.
+   */
+  'clipNorm': (number);
 }

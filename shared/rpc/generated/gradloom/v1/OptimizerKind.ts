@@ -15,6 +15,10 @@ export const OptimizerKind = {
    * Chen et al., "Symbolic discovery of optimization algorithms", 2023.
    */
   OPTIMIZER_KIND_LION: 7,
+  /**
+   * You et al., "Large batch optimization for deep learning", ICLR 2020.
+   */
+  OPTIMIZER_KIND_LAMB: 8,
 } as const;
 
 export type OptimizerKind =
@@ -40,5 +44,10 @@ export type OptimizerKind =
    */
   | 'OPTIMIZER_KIND_LION'
   | 7
+  /**
+   * You et al., "Large batch optimization for deep learning", ICLR 2020.
+   */
+  | 'OPTIMIZER_KIND_LAMB'
+  | 8
 
 export type OptimizerKind__Output = typeof OptimizerKind[keyof typeof OptimizerKind]

@@ -77,6 +77,10 @@ export const RefusalCode = {
    * No such table, or a row id that is out of range, out of order or another server's.
    */
   REFUSAL_CODE_ROW: 21,
+  /**
+   * An element of a contribution above the run's gradient_limit.
+   */
+  REFUSAL_CODE_GRADIENT_LIMIT: 22,
 } as const;
 
 /**
@@ -175,6 +179,11 @@ export type RefusalCode =
    */
   | 'REFUSAL_CODE_ROW'
   | 21
+  /**
+   * An element of a contribution above the run's gradient_limit.
+   */
+  | 'REFUSAL_CODE_GRADIENT_LIMIT'
+  | 22
 
 /**
  * Why something was refused. The sentence beside it says what was expected, what came and what to do.

@@ -52,6 +52,11 @@ export interface RunSpec {
    */
   'stochasticRounding'?: (boolean);
   /**
+   * Largest magnitude of an element of a contribution to a trainable block, its loss scale taken out; what is above it
+   * is refused. 0: none.
+   */
+  'gradientLimit'?: (number | string);
+  /**
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
   'tables'?: (_gradloom_v1_RowTable)[];
@@ -101,6 +106,11 @@ export interface RunSpec__Output {
    * CODEC_INT8: contributions are rounded up or down by chance, so that their mean is right, not to nearest.
    */
   'stochasticRounding': (boolean);
+  /**
+   * Largest magnitude of an element of a contribution to a trainable block, its loss scale taken out; what is above it
+   * is refused. 0: none.
+   */
+  'gradientLimit': (number);
   /**
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */

@@ -9,6 +9,10 @@ export interface Waiting {
   'step'?: (number | string | Long);
   'workers'?: (number)[];
   'seconds'?: (number | string);
+  /**
+   * Servers whose norms of the step are waited for, as indices into the view's servers.
+   */
+  'servers'?: (number)[];
 }
 
 /**
@@ -18,4 +22,8 @@ export interface Waiting__Output {
   'step': (number);
   'workers': (number)[];
   'seconds': (number);
+  /**
+   * Servers whose norms of the step are waited for, as indices into the view's servers.
+   */
+  'servers': (number)[];
 }

@@ -1,10 +1,10 @@
 // Norms over blocks on several servers, and what follows from them: clipping by global norm, LAMB's step.
 import test from 'ava';
 import fc from 'fast-check';
-import { clipFactor, norm, squaredNorm, trustRatio } from '../../server/norms.js';
-import { adamScalars } from '../../shared/kernels/kernels.js';
-import { normals } from '../helpers/shards.js';
-import { kernels, place, read } from '../shared/kernels/memory.js';
+import { adamScalars } from '../../../shared/kernels/kernels.js';
+import { clipFactor, norm, squaredNorm, trustRatio } from '../../../shared/optimizer/norms.js';
+import { normals } from '../../helpers/shards.js';
+import { kernels, place, read } from '../kernels/memory.js';
 
 test('a norm has the same bits whatever server and order the sums come from', (t) => {
   const square = fc.double({ min: 0, max: 1e12, noNaN: true });

@@ -1,0 +1,13 @@
+// Original file: proto/gradloom/v1/parameters.proto
+
+import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+
+export interface NormsReply {
+  'refusal'?: (_gradloom_v1_Refusal | null);
+  'reply'?: "refusal";
+}
+
+export interface NormsReply__Output {
+  'refusal'?: (_gradloom_v1_Refusal__Output | null);
+  'reply'?: "refusal";
+}
