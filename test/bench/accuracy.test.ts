@@ -4,7 +4,7 @@ import { temporaryFolder } from '../helpers/folder.js';
 import { writeTinyData } from '../helpers/tiny-data.js';
 import { run } from './accuracy.js';
 
-test('plain TensorFlow.js and the mesh learn the same from the same few records', async (t) => {
+test.serial('plain TensorFlow.js and the mesh learn the same from the same few records', async (t) => {
   const folder = await temporaryFolder(t);
   const { folder: data } = await writeTinyData(folder, 192, 40);
   const results = await run({ repeats: 1, small: true, data, cache: `${folder}/cache`, epochs: 3 });

@@ -3,7 +3,7 @@ import { temporaryFolder } from '../helpers/folder.js';
 import { writeTinyData } from '../helpers/tiny-data.js';
 import { run } from './convergence.js';
 
-test('bench convergence trains each case and compares it with exact gradients', async (t) => {
+test.serial('bench convergence trains each case and compares it with exact gradients', async (t) => {
   t.timeout(180_000);
   const folder = await temporaryFolder(t);
   const { folder: data } = await writeTinyData(folder);

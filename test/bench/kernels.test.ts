@@ -2,7 +2,7 @@
 import test from 'ava';
 import { run } from './kernels.js';
 
-test('the bench of the kernels gives a wasm and a plain figure for every kernel', async (t) => {
+test.serial('the bench of the kernels gives a wasm and a plain figure for every kernel', async (t) => {
   const results = await run({ repeats: 2, small: true });
   const keys = results.map((result) => `${result.case} ${result.metric}`);
   t.is(new Set(keys).size, keys.length);

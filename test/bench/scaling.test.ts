@@ -2,20 +2,23 @@
 import test from 'ava';
 import { fitRelative, run } from './scaling.js';
 
-test('a fit finds the coefficients that made the values, and the best ones where none fit all', (t) => {
-  const rows = [
-    [1, 2, 3],
-    [1, 5, 1],
-    [1, 0, 7],
-    [1, 4, 4],
-    [1, 9, 2],
-  ];
-  const wanted = [3, 0.5, 0.25];
-  const values = rows.map((row) => row.reduce((sum, value, i) => sum + value * wanted[i], 0));
-  for (const [i, found] of fitRelative(rows, values).entries()) t.true(Math.abs(found - wanted[i]) < 1e-9);
-  // One constant for 1 and 3, errors relative to each: (c - 1)² + (c/3 - 1)² is least at c = 1.2.
-  t.true(Math.abs(fitRelative([[1], [1]], [1, 3])[0] - 1.2) < 1e-12);
-});
+test.serial(
+  'a fit finds the coefficients that made the values, and the best ones where none fit all',
+  (t) => {
+    const rows = [
+      [1, 2, 3],
+      [1, 5, 1],
+      [1, 0, 7],
+      [1, 4, 4],
+      [1, 9, 2],
+    ];
+    const wanted = [3, 0.5, 0.25];
+    const values = rows.map((row) => row.reduce((sum, value, i) => sum + value * wanted[i], 0));
+    for (const [i, found] of fitRelative(rows, values).entries()) t.true(Math.abs(found - wanted[i]) < 1e-9);
+    // One constant for 1 and 3, errors relative to each: (c - 1)² + (c/3 - 1)² is least at c = 1.2.
+    t.true(Math.abs(fitRelative([[1], [1]], [1, 3])[0] - 1.2) < 1e-12);
+  },
+);
 
 test.serial(
   'bench scaling measures workers and servers, and its model says what more hosts cost',

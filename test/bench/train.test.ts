@@ -4,7 +4,7 @@ import { temporaryFolder } from '../helpers/folder.js';
 import { writeTinyData } from '../helpers/tiny-data.js';
 import { run } from './train.js';
 
-test('the bench of training gives a rate and the parts of a step for 1 and 2 workers', async (t) => {
+test.serial('the bench of training gives a rate and the parts of a step for 1 and 2 workers', async (t) => {
   const folder = await temporaryFolder(t);
   const { folder: data } = await writeTinyData(folder, 192, 20);
   const results = await run({ repeats: 1, small: true, data, cache: `${folder}/cache` });

@@ -16,7 +16,7 @@ for (const [title, ...asked] of [
   ['LAMB', '--optimizer=lamb', '--learning-rate=0.01'],
   ['LAMB on a clipped gradient', '--optimizer=lamb', '--learning-rate=0.01', '--clip-norm=0.05'],
 ])
-  test(`${title} gives the same weights with one server, three, and two peers`, async (t) => {
+  test.serial(`${title} gives the same weights with one server, three, and two peers`, async (t) => {
     t.timeout(180_000);
     const tiny = await tinyRun(t);
     const one = await weights(t, tiny, '--servers=1', ...asked);
@@ -26,54 +26,63 @@ for (const [title, ...asked] of [
     t.not(await weights(t, tiny, '--servers=1', ...plain), one);
   });
 
-test('what waits for norms is refused where workers do not share a step, and trains with local steps', async (t) => {
-  t.timeout(120_000);
-  const tiny = await tinyRun(t);
-  for (const [flag, name] of [
-    ['--clip-norm=1', /--clip-norm: expected --consistency bsp or local beside it, got ssp/],
-    ['--optimizer=lamb', /--optimizer: expected --consistency bsp or local beside lamb, got ssp/],
-  ] as const) {
-    const { code, stderr } = await start(t, 'gradloom', [
-      'up',
-      ...tiny.flags,
-      '--consistency=ssp',
-      '--staleness=2',
-      flag,
-    ]).ended;
-    t.is(code, 2);
-    t.regex(stderr.join('\n'), name);
-  }
-  const local = ['--consistency=local', '--local-steps=2', '--servers=1'];
-  const clipped = await weights(t, tiny, ...local, '--clip-norm=0.05');
-  t.not(await weights(t, tiny, ...local), clipped);
-});
+test.serial(
+  'what waits for norms is refused where workers do not share a step, and trains with local steps',
+  async (t) => {
+    t.timeout(120_000);
+    const tiny = await tinyRun(t);
+    for (const [flag, name] of [
+      ['--clip-norm=1', /--clip-norm: expected --consistency bsp or local beside it, got ssp/],
+      ['--optimizer=lamb', /--optimizer: expected --consistency bsp or local beside lamb, got ssp/],
+    ] as const) {
+      const { code, stderr } = await start(t, 'gradloom', [
+        'up',
+        ...tiny.flags,
+        '--consistency=ssp',
+        '--staleness=2',
+        flag,
+      ]).ended;
+      t.is(code, 2);
+      t.regex(stderr.join('\n'), name);
+    }
+    const local = ['--consistency=local', '--local-steps=2', '--servers=1'];
+    const clipped = await weights(t, tiny, ...local, '--clip-norm=0.05');
+    t.not(await weights(t, tiny, ...local), clipped);
+  },
+);
 
-test('kill -9 of a server whose norms are waited for ends the run with one line that names it', async (t) => {
-  const { flags } = await tinyRun(t);
-  const up = start(t, 'gradloom', ['up', ...flags, '--epochs=100000', '--servers=2', '--clip-norm=0.05']);
-  const { address } = await up.event('ready', ({ role }) => role === 'server');
-  await up.event('step');
-  const { servers } = await status(String(address), 10_000);
-  signal(Number(servers[1].label.split(':').at(-1)), 'SIGKILL');
-  const { code, stderr } = await up.ended;
-  t.is(code, 1);
-  t.is(stderr.length, 1, stderr.join('\n'));
-  t.regex(stderr[0], /server 1/);
-  t.deepEqual(await left(up), []);
-});
+test.serial(
+  'kill -9 of a server whose norms are waited for ends the run with one line that names it',
+  async (t) => {
+    const { flags } = await tinyRun(t);
+    const up = start(t, 'gradloom', ['up', ...flags, '--epochs=100000', '--servers=2', '--clip-norm=0.05']);
+    const { address } = await up.event('ready', ({ role }) => role === 'server');
+    await up.event('step');
+    const { servers } = await status(String(address), 10_000);
+    signal(Number(servers[1].label.split(':').at(-1)), 'SIGKILL');
+    const { code, stderr } = await up.ended;
+    t.is(code, 1);
+    t.is(stderr.length, 1, stderr.join('\n'));
+    t.regex(stderr[0], /server 1/);
+    t.deepEqual(await left(up), []);
+  },
+);
 
-test('a gradient above the limit ends the run with the worker, the tensor and the magnitude', async (t) => {
-  const { flags } = await tinyRun(t);
-  const up = start(t, 'gradloom', ['up', ...flags, '--epochs=1', '--gradient-limit=1e-9']);
-  const { code, stderr } = await up.ended;
-  t.is(code, 1);
-  t.regex(
-    stderr.join('\n'),
-    /worker [01]: expected magnitudes of at most 1e-9 in its gradient of '.+' \(block \d+, step 0\), got/,
-  );
-});
+test.serial(
+  'a gradient above the limit ends the run with the worker, the tensor and the magnitude',
+  async (t) => {
+    const { flags } = await tinyRun(t);
+    const up = start(t, 'gradloom', ['up', ...flags, '--epochs=1', '--gradient-limit=1e-9']);
+    const { code, stderr } = await up.ended;
+    t.is(code, 1);
+    t.regex(
+      stderr.join('\n'),
+      /worker [01]: expected magnitudes of at most 1e-9 in its gradient of '.+' \(block \d+, step 0\), got/,
+    );
+  },
+);
 
-test('micro-batches leave samples and steps as they are, and need a sample each', async (t) => {
+test.serial('micro-batches leave samples and steps as they are, and need a sample each', async (t) => {
   t.timeout(120_000);
   const tiny = await tinyRun(t);
   await weights(t, tiny, '--servers=1', '--accumulate=3');

@@ -39,53 +39,60 @@ async function results(t: ExecutionContext, flags: readonly string[]) {
   };
 }
 
-test('what flags and job say of the optimizer is recorded, holds, and is the same again from the config', async (t) => {
-  const { flags, folder } = await tinyRun(t);
-  const job = await jobWithGroups(folder, GROUPS);
-  const others = flags.filter((flag) => !flag.startsWith('--job='));
-  const asked = [
-    '--weight-decay=0.05',
-    '--l2=0.001',
-    '--clip-value=0.5',
-    '--schedule=cosine',
-    '--warmup-steps=2',
-  ];
-  const first = await results(t, [
-    ...others,
-    `--job=${job}`,
-    '--servers=2',
-    '--workers=2',
-    '--epochs=2',
-    ...asked,
-  ]);
-  const schedule = { kind: 'cosine', warmupSteps: 2, decaySteps: 6, decayEnd: 0 };
-  t.deepEqual(first.optimizer, {
-    ...{ kind: 'adamw', learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
-    ...{ weightDecay: 0.05, l2: 0.001, clipValue: 0.5, schedule, groups: GROUPS },
-  });
-  t.like(first.config, {
-    ...{ optimizer: 'adamw', 'learning-rate': 0.01, 'weight-decay': 0.05, l2: 0.001, 'clip-value': 0.5 },
-    ...{ schedule: 'cosine', 'warmup-steps': 2, 'decay-steps': 6, 'decay-end': 0 },
-  });
-  const again = await results(t, ['--json', `--config=${join(first.folder, 'config.json')}`, '--servers=1']);
-  t.is(again.weights, first.weights);
-  t.deepEqual(again.optimizer, first.optimizer);
+test.serial(
+  'what flags and job say of the optimizer is recorded, holds, and is the same again from the config',
+  async (t) => {
+    const { flags, folder } = await tinyRun(t);
+    const job = await jobWithGroups(folder, GROUPS);
+    const others = flags.filter((flag) => !flag.startsWith('--job='));
+    const asked = [
+      '--weight-decay=0.05',
+      '--l2=0.001',
+      '--clip-value=0.5',
+      '--schedule=cosine',
+      '--warmup-steps=2',
+    ];
+    const first = await results(t, [
+      ...others,
+      `--job=${job}`,
+      '--servers=2',
+      '--workers=2',
+      '--epochs=2',
+      ...asked,
+    ]);
+    const schedule = { kind: 'cosine', warmupSteps: 2, decaySteps: 6, decayEnd: 0 };
+    t.deepEqual(first.optimizer, {
+      ...{ kind: 'adamw', learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-7 },
+      ...{ weightDecay: 0.05, l2: 0.001, clipValue: 0.5, schedule, groups: GROUPS },
+    });
+    t.like(first.config, {
+      ...{ optimizer: 'adamw', 'learning-rate': 0.01, 'weight-decay': 0.05, l2: 0.001, 'clip-value': 0.5 },
+      ...{ schedule: 'cosine', 'warmup-steps': 2, 'decay-steps': 6, 'decay-end': 0 },
+    });
+    const again = await results(t, [
+      '--json',
+      `--config=${join(first.folder, 'config.json')}`,
+      '--servers=1',
+    ]);
+    t.is(again.weights, first.weights);
+    t.deepEqual(again.optimizer, first.optimizer);
 
-  const plain = await results(t, [...others, `--job=${job}`, '--servers=1', '--workers=2', '--epochs=2']);
-  t.not(plain.weights, first.weights);
-  const saved = await Promise.all(
-    [first, plain].map(
-      async (each) => (await readSafetensors(join(each.folder, 'model.safetensors'))).tensors,
-    ),
-  );
-  for (const [name, { data }] of saved[0]) {
-    const frozen = /^conv.*\/kernel$/.test(name);
-    t.is(Buffer.compare(data, saved[1].get(name)?.data ?? Buffer.alloc(0)) === 0, frozen, name);
-  }
-  t.true([...saved[0].keys()].some((name) => /^conv.*\/kernel$/.test(name)));
-});
+    const plain = await results(t, [...others, `--job=${job}`, '--servers=1', '--workers=2', '--epochs=2']);
+    t.not(plain.weights, first.weights);
+    const saved = await Promise.all(
+      [first, plain].map(
+        async (each) => (await readSafetensors(join(each.folder, 'model.safetensors'))).tensors,
+      ),
+    );
+    for (const [name, { data }] of saved[0]) {
+      const frozen = /^conv.*\/kernel$/.test(name);
+      t.is(Buffer.compare(data, saved[1].get(name)?.data ?? Buffer.alloc(0)) === 0, frozen, name);
+    }
+    t.true([...saved[0].keys()].some((name) => /^conv.*\/kernel$/.test(name)));
+  },
+);
 
-test('a group that takes nothing ends the run with exit status 2 and one line', async (t) => {
+test.serial('a group that takes nothing ends the run with exit status 2 and one line', async (t) => {
   const { flags, folder } = await tinyRun(t);
   const job = await jobWithGroups(folder, [{ match: 'gamma', weightDecay: 0 }]);
   const up = start(t, 'gradloom', ['up', ...flags, `--job=${job}`, '--servers=1', '--workers=1']);

@@ -13,26 +13,29 @@ async function startFirst(t: ExecutionContext, ...flags: string[]) {
   return { first, address: String(address) };
 }
 
-test('three peers give the weights that one server and three workers give, and send what a ring would', async (t) => {
-  t.timeout(120_000);
-  const tiny = await tinyRun(t);
-  const run = async (...more: string[]) => {
-    const up = start(t, 'gradloom', ['up', ...tiny.flags, '--epochs=2', '--batch=63', ...more]);
-    const { code, stderr } = await up.ended;
-    t.is(code, 0, stderr.join('\n'));
-    t.deepEqual(await left(up), []);
-    return tiny.readSummary();
-  };
-  const apart = await run('--servers=1', '--workers=3');
-  const peers = await run('--peers=3');
-  t.is(peers.weightsSha256, apart.weightsSha256);
-  t.like(peers, { servers: 3, workers: 3, steps: apart.steps, accuracy: apart.accuracy });
-  // Of what all workers push to servers elsewhere, peers push what is not their own: two thirds.
-  t.is(peers.bytesPushed, (apart.bytesPushed * 2) / 3);
-  t.is(peers.bytesPulled, (apart.bytesPulled * 2) / 3);
-});
+test.serial(
+  'three peers give the weights that one server and three workers give, and send what a ring would',
+  async (t) => {
+    t.timeout(120_000);
+    const tiny = await tinyRun(t);
+    const run = async (...more: string[]) => {
+      const up = start(t, 'gradloom', ['up', ...tiny.flags, '--epochs=2', '--batch=63', ...more]);
+      const { code, stderr } = await up.ended;
+      t.is(code, 0, stderr.join('\n'));
+      t.deepEqual(await left(up), []);
+      return tiny.readSummary();
+    };
+    const apart = await run('--servers=1', '--workers=3');
+    const peers = await run('--peers=3');
+    t.is(peers.weightsSha256, apart.weightsSha256);
+    t.like(peers, { servers: 3, workers: 3, steps: apart.steps, accuracy: apart.accuracy });
+    // Of what all workers push to servers elsewhere, peers push what is not their own: two thirds.
+    t.is(peers.bytesPushed, (apart.bytesPushed * 2) / 3);
+    t.is(peers.bytesPulled, (apart.bytesPulled * 2) / 3);
+  },
+);
 
-test('two peers give the weights of two servers and two workers over lossy codecs too', async (t) => {
+test.serial('two peers give the weights of two servers and two workers over lossy codecs too', async (t) => {
   t.timeout(180_000);
   const tiny = await tinyRun(t, 'wide');
   const run = async (...flags: string[]) => {
@@ -50,7 +53,7 @@ test('two peers give the weights of two servers and two workers over lossy codec
   }
 });
 
-test('peers, a server and a worker mix, started one by one', async (t) => {
+test.serial('peers, a server and a worker mix, started one by one', async (t) => {
   t.timeout(120_000);
   const tiny = await tinyRun(t);
   const alone = await start(t, 'gradloom', ['up', ...tiny.flags, '--epochs=1']).ended;
@@ -72,7 +75,7 @@ test('peers, a server and a worker mix, started one by one', async (t) => {
 });
 
 for (const index of [0, 1])
-  test(`kill -9 of peer ${index} ends the run with one line that names it`, async (t) => {
+  test.serial(`kill -9 of peer ${index} ends the run with one line that names it`, async (t) => {
     const { flags } = await tinyRun(t);
     const up = start(t, 'gradloom', ['up', ...flags, '--epochs=100000', '--peers=2']);
     const { address } = await up.event('serving');
@@ -86,7 +89,7 @@ for (const index of [0, 1])
     t.deepEqual(await left(up), []);
   });
 
-test('Ctrl-C to a peer that waits for others ends it with 130', async (t) => {
+test.serial('Ctrl-C to a peer that waits for others ends it with 130', async (t) => {
   const { flags } = await tinyRun(t);
   const { first } = await startFirst(t, ...flags, '--workers=2');
   await first.event('joined');
@@ -95,7 +98,7 @@ test('Ctrl-C to a peer that waits for others ends it with 130', async (t) => {
   t.deepEqual(await left(first), []);
 });
 
-test('the metrics of a peer are those of both roles', async (t) => {
+test.serial('the metrics of a peer are those of both roles', async (t) => {
   const { flags } = await tinyRun(t);
   const { first } = await startFirst(t, ...flags, '--workers=1', '--epochs=100000');
   const { metrics } = await first.event('ready');

@@ -15,19 +15,22 @@ async function weights(t: ExecutionContext, { flags, readSummary }: TinyRun, ...
   return (await readSummary()).weightsSha256;
 }
 
-test('one, two and three servers, and once more, give the same weights; another seed gives others', async (t) => {
-  t.timeout(180_000);
-  const tiny = await tinyRun(t);
-  const first = await weights(t, tiny, '--servers=1', '--seed=7');
-  t.regex(first, /^[0-9a-f]{64}$/);
-  t.is(await weights(t, tiny, '--servers=2', '--seed=7'), first, 'two servers');
-  t.is(await weights(t, tiny, '--servers=3', '--seed=7'), first, 'three servers');
-  t.is(await weights(t, tiny, '--servers=3', '--seed=7'), first, 'three servers, once more');
-  t.not(await weights(t, tiny, '--servers=1', '--seed=8'), first);
-  t.not(await weights(t, tiny, '--servers=1', '--seed=0'), first);
-});
+test.serial(
+  'one, two and three servers, and once more, give the same weights; another seed gives others',
+  async (t) => {
+    t.timeout(180_000);
+    const tiny = await tinyRun(t);
+    const first = await weights(t, tiny, '--servers=1', '--seed=7');
+    t.regex(first, /^[0-9a-f]{64}$/);
+    t.is(await weights(t, tiny, '--servers=2', '--seed=7'), first, 'two servers');
+    t.is(await weights(t, tiny, '--servers=3', '--seed=7'), first, 'three servers');
+    t.is(await weights(t, tiny, '--servers=3', '--seed=7'), first, 'three servers, once more');
+    t.not(await weights(t, tiny, '--servers=1', '--seed=8'), first);
+    t.not(await weights(t, tiny, '--servers=1', '--seed=0'), first);
+  },
+);
 
-test('lossy codecs give the same weights on one server and on three, each its own', async (t) => {
+test.serial('lossy codecs give the same weights on one server and on three, each its own', async (t) => {
   t.timeout(180_000);
   const tiny = await tinyRun(t, 'wide');
   const momentum = ['--optimizer=momentum', '--learning-rate=0.01'];
@@ -41,7 +44,7 @@ test('lossy codecs give the same weights on one server and on three, each its ow
   }
 });
 
-test('a worker that is stopped for moments changes no bit', async (t) => {
+test.serial('a worker that is stopped for moments changes no bit', async (t) => {
   t.timeout(120_000);
   const tiny = await tinyRun(t);
   const undisturbed = await weights(t, tiny, '--workers=3');
