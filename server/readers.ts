@@ -1,0 +1,335 @@
+// The readers of a run on one server: workers' subscriptions, and fetches of anybody. Blocks wait as indices, not as
+// bytes, and are encoded when the reader has room, once for all subscribers of a version; what was fetched is copied
+// before it changes, so that it is one version, and readers never stop training.
+import type { BlockLayout } from '../shared/blocks/blocks.js';
+import type { DirectCodecName } from '../shared/codec/codec.js';
+import { codecs, directCodecNames } from '../shared/codec/registry.js';
+import { OBSERVERS_MAX, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
+import { frameBulk } from '../shared/rpc/bulk.js';
+import { type Framed, FramePool } from '../shared/rpc/frame.js';
+import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
+import { FIELD } from '../shared/rpc/proto.js';
+import { Refused, refuse } from '../shared/rpc/refusal.js';
+import { isClocked, type RunSpec } from '../shared/run-spec.js';
+import type { PullCall } from './hosted-run.js';
+import type { ServerMetrics } from './metrics.js';
+import type { Shard } from './shard.js';
+import type { Outcome } from './step-headers.js';
+
+interface Queued {
+  readonly block: number;
+  /** The codec that a fetch asked for; undefined: of the subscription. */
+  readonly fetched?: DirectCodecName;
+  /** What was fetched, encoded before the block changed. */
+  kept?: Framed;
+  /** ssp, asp: the clock that the worker enters with it. */
+  step?: number;
+}
+
+/** A reader of blocks: a worker's subscription, or somebody's single fetch. */
+export interface Reader {
+  readonly call: PullCall;
+  /** Rank of the worker whose stream it is; undefined: an observer. */
+  readonly rank: number | undefined;
+  subscribed: boolean;
+  /** Blocks to send, in order; a block waits here at most once. */
+  readonly queue: Queued[];
+  /** Blocks of the subscription that stand in the queue; what is late is sent as it is then. */
+  readonly queued: Map<number, Queued>;
+  /** Messages handed to the stream that it has not flushed. */
+  unsent: number;
+  /** Small messages that the stream has not flushed. */
+  unread: number;
+  /** Fetches that wait for a step. */
+  readonly fetches: { step: number; since: number; codec: DirectCodecName; blocks: readonly number[] }[];
+}
+
+export interface ReadersOptions {
+  run: string;
+  spec: RunSpec;
+  layout: BlockLayout;
+  shard: Shard;
+  metrics: ServerMetrics;
+  /** Monotonic time in milliseconds. */
+  now: () => number;
+}
+
+export class Readers {
+  readonly #run: string;
+  readonly #spec: RunSpec;
+  readonly #layout: BlockLayout;
+  readonly #shard: Shard;
+  readonly #metrics: ServerMetrics;
+  readonly #now: () => number;
+  readonly #readers = new Set<Reader>();
+  /** Encoded subscription messages, current ones only, that some subscriber has not been given yet. */
+  readonly #encoded = new Map<number, Framed>();
+  readonly #frames = new FramePool();
+  /** How many answers to fetches have still to be sent of a block, as it stood when they were asked. */
+  readonly #promised = new Map<number, number>();
+  /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
+  #stalest = 0;
+
+  constructor({ run, spec, layout, shard, metrics, now }: ReadersOptions) {
+    this.#run = run;
+    this.#spec = spec;
+    this.#layout = layout;
+    this.#shard = shard;
+    this.#metrics = metrics;
+    this.#now = now;
+  }
+
+  [Symbol.iterator](): IterableIterator<Reader> {
+    return this.#readers.values();
+  }
+
+  /** @param rank the worker whose stream it is; undefined: an observer */
+  attach(call: PullCall, rank?: number): Reader {
+    const observers = rank === undefined ? [...this.#readers].filter((each) => each.rank === undefined) : [];
+    if (observers.length >= OBSERVERS_MAX)
+      throw refuse(
+        'FULL',
+        `expected at most ${OBSERVERS_MAX} observers of a run, got one more; close another`,
+      );
+    const reader: Reader = {
+      call,
+      rank,
+      subscribed: false,
+      queue: [],
+      queued: new Map(),
+      unsent: 0,
+      unread: 0,
+      fetches: [],
+    };
+    this.#readers.add(reader);
+    call.write({ ready: { step: this.#shard.step } });
+    return reader;
+  }
+
+  detach(reader: Reader): void {
+    if (!this.#readers.delete(reader)) return;
+    for (const { fetched, block } of reader.queue) if (fetched) this.#keepPromise(block);
+    for (const block of reader.queued.keys()) this.#forgetUnawaited(block);
+  }
+
+  subscribe(reader: Reader, codec: number): void {
+    const expected = codecs[this.#spec.codec];
+    if (codec !== expected.id)
+      throw refuse(
+        'RUN_SPEC',
+        `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
+      );
+    if (reader.rank === undefined && (expected.lossy || isClocked(this.#spec)))
+      throw refuse(
+        'UNKNOWN_WORKER',
+        `expected a worker of the view, got an observer that subscribes; under ${isClocked(this.#spec) ? this.#spec.consistency : `codec ${expected.name}`} observers only fetch`,
+      );
+    if (expected.lossy && this.#shard.step > 0)
+      throw refuse(
+        'NOT_NOW',
+        `expected a subscription in ${expected.name}, which brings differences, before the first step, got it at step ${this.#shard.step}; fetch the parameters instead`,
+      );
+    reader.subscribed = true;
+    reader.call.write({ ready: { step: this.#shard.step } });
+  }
+
+  /** Answers at once, or when the step is decided. Throws Refused. */
+  fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
+    const codec = directCodecNames.find((name) => codecs[name].id === request.codec);
+    if (!codec)
+      throw refuse(
+        'PAYLOAD',
+        `expected a codec of ${directCodecNames.join(', ')}, got number ${request.codec}`,
+      );
+    const own = new Set(this.#shard.blockIndices);
+    for (const block of request.blocks)
+      if (!own.has(block))
+        throw refuse(
+          'UNKNOWN_BLOCK',
+          `expected blocks of this server, got ${block}; read the placement from the view`,
+        );
+    if (reader.fetches.length > 0)
+      throw refuse('NOT_NOW', 'expected one fetch at a time, got another before the first was answered');
+    reader.fetches.push({
+      step: request.step,
+      since: this.#now(),
+      codec,
+      blocks: request.blocks.length > 0 ? request.blocks : [...own],
+    });
+    this.#answerFetches(reader);
+  }
+
+  /** A block has new values, which every subscriber wants. */
+  updated(block: number): void {
+    this.#encoded.delete(block);
+    for (const reader of this.#readers)
+      if (reader.subscribed && !reader.queued.has(block)) this.#queue(reader, { block });
+    for (const reader of this.#readers) this.#send(reader);
+  }
+
+  /** ssp, asp: a worker may have a block, with which it enters clock `step`. */
+  letGo(worker: number, block: number, step: number): void {
+    for (const reader of this.#readers) {
+      if (!reader.subscribed || reader.rank !== worker) continue;
+      const queued = reader.queued.get(block);
+      if (queued) queued.step = step;
+      else this.#queue(reader, { block, step });
+      this.#send(reader);
+    }
+  }
+
+  /** The verdict on a step, for one worker or (undefined) all subscribers. */
+  outcome(outcome: Outcome, worker: number | undefined): void {
+    for (const reader of this.#readers)
+      if (reader.subscribed && (worker === undefined || worker === reader.rank))
+        this.tell(reader, { outcome: { ...outcome, notFinite: [...outcome.notFinite] } });
+  }
+
+  /** A step has closed: fetches that waited for it are answered. */
+  stepped(): void {
+    for (const reader of this.#readers) this.#answerFetches(reader);
+  }
+
+  /** Ends all streams, with a refusal where there is one. */
+  end(refusal?: { code: number; sentence: string }): void {
+    for (const { call } of this.#readers) {
+      if (refusal) call.write({ refusal: refusal as never });
+      call.end();
+    }
+    this.#readers.clear();
+    this.#encoded.clear();
+    this.#promised.clear();
+  }
+
+  #queue(reader: Reader, queued: Queued): void {
+    reader.queued.set(queued.block, queued);
+    reader.queue.push(queued);
+  }
+
+  /** A small message to a reader; one that leaves too many unread is refused. */
+  tell(reader: Reader, message: PullReply): void {
+    if (reader.unread >= UNREAD_MAX) {
+      const sentence = `expected at most ${UNREAD_MAX} messages unread, got one more; read the stream`;
+      this.#refuse(reader, refuse('CREDIT', sentence));
+      return;
+    }
+    reader.unread++;
+    reader.call.write(message, () => {
+      reader.unread--;
+    });
+  }
+
+  #refuse(reader: Reader, error: Refused): void {
+    this.#metrics.refused(error.label);
+    this.detach(reader);
+    reader.call.write({ refusal: error.toMessage() as never });
+    reader.call.end();
+  }
+
+  #answerFetches(reader: Reader): void {
+    const [fetch] = reader.fetches;
+    if (!fetch || !this.#shard.initialized || fetch.step > this.#shard.step) return;
+    reader.fetches.shift();
+    for (const block of fetch.blocks) {
+      reader.queue.push({ block, fetched: fetch.codec });
+      this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
+    }
+    this.#send(reader);
+  }
+
+  /** Blocks that somebody has fetched and has still to be sent. */
+  get promised(): number[] {
+    return [...this.#promised.keys()];
+  }
+
+  /** A block is about to change: whoever fetched it before gets it as it is now, so that readers never stop training. */
+  copy(block: number): void {
+    if (!this.#promised.has(block)) return;
+    for (const reader of this.#readers)
+      for (const queued of reader.queue) {
+        if (!queued.fetched || queued.block !== block) continue;
+        try {
+          queued.kept ??= this.#encode(block, queued.fetched);
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          this.#refuse(reader, error);
+        }
+      }
+  }
+
+  #keepPromise(block: number): void {
+    const left = (this.#promised.get(block) ?? 1) - 1;
+    if (left > 0) this.#promised.set(block, left);
+    else this.#promised.delete(block);
+  }
+
+  #send(reader: Reader): void {
+    while (reader.unsent < STREAM_UNSENT_MAX) {
+      const next = reader.queue.shift();
+      if (!next) return;
+      let message: Framed;
+      try {
+        if (next.fetched) this.#keepPromise(next.block);
+        message = next.fetched
+          ? (next.kept ?? this.#encode(next.block, next.fetched))
+          : next.step === undefined
+            ? this.#shared(reader, next.block)
+            : this.#answer(reader, next, next.step);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        this.#refuse(reader, error);
+        return;
+      }
+      reader.unsent++;
+      reader.call.write(message, () => {
+        reader.unsent--;
+        message.release();
+        if (this.#readers.has(reader)) this.#send(reader);
+      });
+      const codec = next.fetched ? codecs[next.fetched] : this.#shard.codecOf(next.block);
+      const { elements } = this.#layout.blocks[next.block];
+      this.#metrics.moved('sent', codec.id, codec.payloadBytes(elements), elements);
+    }
+  }
+
+  /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
+  #shared(reader: Reader, block: number): Framed {
+    reader.queued.delete(block);
+    let message = this.#encoded.get(block);
+    if (!message) {
+      message = this.#encode(block);
+      // Each of those who wait for it releases it once; one who leaves before does not, and its buffer is not reused.
+      message.share([...this.#readers].filter(({ queued }) => queued.has(block)).length);
+      this.#encoded.set(block, message);
+    }
+    this.#forgetUnawaited(block);
+    return message;
+  }
+
+  /** ssp, asp: a block as it stands now, for the worker that enters clock `step` with it. */
+  #answer(reader: Reader, { block }: Queued, step: number): Framed {
+    reader.queued.delete(block);
+    const { payload, ...fields } = this.#shard.encodeUpdate(block);
+    const staleness = Math.max(0, step - (fields.clockMin ?? step));
+    this.#stalest = Math.max(this.#stalest, staleness);
+    this.#metrics.read(this.#run, reader.rank ?? 0, staleness, this.#stalest);
+    return frameBulk(FIELD.block, { block, fetched: false, ...fields, step }, payload, this.#frames);
+  }
+
+  #forgetUnawaited(block: number): void {
+    for (const { queued } of this.#readers) if (queued.has(block)) return;
+    this.#encoded.delete(block);
+  }
+
+  #encode(block: number, fetched?: DirectCodecName): Framed {
+    const { payload, ...fields } = fetched
+      ? this.#shard.encode(block, fetched)
+      : this.#shard.encodeUpdate(block);
+    return frameBulk(
+      FIELD.block,
+      { block, fetched: fetched !== undefined, ...fields },
+      payload,
+      this.#frames,
+    );
+  }
+}
