@@ -35,81 +35,93 @@ async function readBatch(file: string): Promise<{ pixels: Tensor; labels: number
   return { pixels: tensor(pixels, [count, 32, 32, 3]), labels: records.map(([label]) => label) };
 }
 
-test('up trains, says so in JSON lines, and saves the model whose figures the summary gives', async (t) => {
-  const { flags, data, folder, readSummary } = await tinyRun(t);
-  const up = start(t, 'gradloom', ['up', ...flags, '--servers=2', '--workers=2', '--epochs=3']);
-  const { code, stdout, stderr } = await up.ended;
-  t.deepEqual({ code, stderr }, { code: 0, stderr: [] });
-  t.deepEqual(await left(up), []);
-  t.true(stdout.every((line) => line.startsWith('{')));
+test.serial(
+  'up trains, says so in JSON lines, and saves the model whose figures the summary gives',
+  async (t) => {
+    const { flags, data, folder, readSummary } = await tinyRun(t);
+    const up = start(t, 'gradloom', ['up', ...flags, '--servers=2', '--workers=2', '--epochs=3']);
+    const { code, stdout, stderr } = await up.ended;
+    t.deepEqual({ code, stderr }, { code: 0, stderr: [] });
+    t.deepEqual(await left(up), []);
+    t.true(stdout.every((line) => line.startsWith('{')));
 
-  const ready = up.events.filter(({ event }) => event === 'ready');
-  t.deepEqual(ready.map(({ role }) => role).sort(), ['server', 'server', 'worker', 'worker']);
-  for (const { role, address, metrics } of ready) {
-    t.regex(String(metrics), /^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
-    if (role === 'server') t.regex(String(address), /^127\.0\.0\.1:\d+$/);
-  }
-  t.is(up.events.filter(({ event }) => event === 'step').length, 12);
-  t.is(up.events.filter(({ event }) => event === 'epoch').length, 3);
-  const started = up.events.find(({ event }) => event === 'start');
-  t.deepEqual(Object.keys(started ?? {}).sort(), [
-    ...['epochs', 'event', 'globalBatch', 'parameters', 'rank', 'run', 'servers', 'stepsPerEpoch', 'workers'],
-  ]);
+    const ready = up.events.filter(({ event }) => event === 'ready');
+    t.deepEqual(ready.map(({ role }) => role).sort(), ['server', 'server', 'worker', 'worker']);
+    for (const { role, address, metrics } of ready) {
+      t.regex(String(metrics), /^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
+      if (role === 'server') t.regex(String(address), /^127\.0\.0\.1:\d+$/);
+    }
+    t.is(up.events.filter(({ event }) => event === 'step').length, 12);
+    t.is(up.events.filter(({ event }) => event === 'epoch').length, 3);
+    const started = up.events.find(({ event }) => event === 'start');
+    t.deepEqual(Object.keys(started ?? {}).sort(), [
+      ...['accumulate', 'epochs', 'event', 'globalBatch', 'parameters', 'rank', 'run', 'servers'],
+      ...['stepsPerEpoch', 'workers'],
+    ]);
 
-  const summary = await readSummary();
-  t.deepEqual(Object.keys(summary), SUMMARY_FIELDS);
-  const { event, summary: told, folder: results } = up.events[up.events.length - 1];
-  t.is(event, 'done');
-  t.deepEqual(told as Summary, summary);
-  t.like(summary, {
-    ...{ job: 'small', backend: 'wasm', seed: 1, servers: 2, workers: 2, consistency: 'bsp', codec: 'fp16' },
-    ...{ epochs: 3, steps: 12, samples: 768, bytesRetried: 0 },
-  });
-  t.true((summary.accuracy ?? 0) > 0.3 && summary.loss > 0 && summary.trainSeconds > 0);
-  t.is(summary.samplesPerSecond, summary.samples / summary.trainSeconds);
-  for (const phase of ['data', 'compute', 'encode', 'wait', 'decode'])
-    t.true(summary.phaseSeconds[phase] > 0, phase);
-  // Each worker, each step: fp16 for what is trained, fp32 for BatchNorm's 8 moving statistics.
-  const trained = (started?.parameters as number) - 8;
-  t.is(summary.bytesPushed, 2 * 12 * (2 * trained + 4 * 8));
-  t.is(summary.bytesPulled, summary.bytesPushed);
+    const summary = await readSummary();
+    t.deepEqual(Object.keys(summary), SUMMARY_FIELDS);
+    const { event, summary: told, folder: results } = up.events[up.events.length - 1];
+    t.is(event, 'done');
+    t.deepEqual(told as Summary, summary);
+    t.like(summary, {
+      ...{
+        job: 'small',
+        backend: 'wasm',
+        seed: 1,
+        servers: 2,
+        workers: 2,
+        consistency: 'bsp',
+        codec: 'fp16',
+      },
+      ...{ epochs: 3, steps: 12, samples: 768, bytesRetried: 0 },
+    });
+    t.true((summary.accuracy ?? 0) > 0.3 && summary.loss > 0 && summary.trainSeconds > 0);
+    t.is(summary.samplesPerSecond, summary.samples / summary.trainSeconds);
+    for (const phase of ['data', 'compute', 'encode', 'wait', 'decode'])
+      t.true(summary.phaseSeconds[phase] > 0, phase);
+    // Each worker, each step: fp16 for what is trained, fp32 for BatchNorm's 8 moving statistics.
+    const trained = (started?.parameters as number) - 8;
+    t.is(summary.bytesPushed, 2 * 12 * (2 * trained + 4 * 8));
+    t.is(summary.bytesPulled, summary.bytesPushed);
 
-  const path = String(results);
-  t.true(path.startsWith(join(folder, 'runs')));
-  t.is(summary.modelPath, join(path, 'model'));
-  t.deepEqual(JSON.parse(await readFile(join(path, 'summary.json'), 'utf8')), summary);
-  t.like(JSON.parse(await readFile(join(path, 'config.json'), 'utf8')), { workers: 2, epochs: 3, seed: 1 });
-  const again = await parseProgram(GRADLOOM, ['up', '--config', join(path, 'config.json')], {});
-  t.like(again, { kind: 'run', command: 'up', options: { servers: 2, workers: 2, epochs: 3, seed: 1 } });
-  const curve = (await readFile(join(path, 'loss.csv'), 'utf8')).trim().split('\n');
-  t.is(curve.length, 1 + 12 + 3);
-  t.true((await readFile(join(path, 'loss.svg'), 'utf8')).startsWith('<svg'));
+    const path = String(results);
+    t.true(path.startsWith(join(folder, 'runs')));
+    t.is(summary.modelPath, join(path, 'model'));
+    t.deepEqual(JSON.parse(await readFile(join(path, 'summary.json'), 'utf8')), summary);
+    t.like(JSON.parse(await readFile(join(path, 'config.json'), 'utf8')), { workers: 2, epochs: 3, seed: 1 });
+    const again = await parseProgram(GRADLOOM, ['up', '--config', join(path, 'config.json')], {});
+    t.like(again, { kind: 'run', command: 'up', options: { servers: 2, workers: 2, epochs: 3, seed: 1 } });
+    const curve = (await readFile(join(path, 'loss.csv'), 'utf8')).trim().split('\n');
+    t.is(curve.length, 1 + 12 + 3);
+    t.true((await readFile(join(path, 'loss.svg'), 'utf8')).startsWith('<svg'));
 
-  const file = await readFile(join(path, 'model.safetensors'));
-  const contents = file.subarray(8 + Number(file.readBigUInt64LE()));
-  t.is(createHash('sha256').update(contents).digest('hex'), summary.weightsSha256);
-  const { tensors } = await readSafetensors(join(path, 'model.safetensors'));
-  await chooseBackend('cpu');
-  const model = await loadLayersModel(summary.modelPath);
-  t.is(tensors.size, model.weights.length);
-  for (const [index, [name, stored]] of [...tensors].entries()) {
-    const value = model.weights[index].read();
-    t.deepEqual(stored.shape, value.shape, name);
-    const saved = new Float32Array(stored.data.slice().buffer);
-    t.deepEqual(saved, (await value.data()) as Float32Array, name);
-  }
+    const file = await readFile(join(path, 'model.safetensors'));
+    const contents = file.subarray(8 + Number(file.readBigUInt64LE()));
+    t.is(createHash('sha256').update(contents).digest('hex'), summary.weightsSha256);
+    const { tensors } = await readSafetensors(join(path, 'model.safetensors'));
+    await chooseBackend('cpu');
+    const model = await loadLayersModel(summary.modelPath);
+    t.is(tensors.size, model.weights.length);
+    for (const [index, [name, stored]] of [...tensors].entries()) {
+      const value = model.weights[index].read();
+      t.deepEqual(stored.shape, value.shape, name);
+      const saved = new Float32Array(stored.data.slice().buffer);
+      t.deepEqual(saved, (await value.data()) as Float32Array, name);
+    }
 
-  const { pixels, labels } = await readBatch(join(data, 'test_batch.bin'));
-  const predictions = await (model.predict(pixels) as Tensor).data();
-  const classes = predictions.length / labels.length;
-  const rows = labels.map((_, i) => [...predictions.slice(i * classes, (i + 1) * classes)]);
-  const hits = labels.filter((label, i) => rows[i].every((value) => value <= rows[i][label]));
-  t.is(hits.length / labels.length, summary.accuracy as number);
-  const loss = labels.reduce((sum, label, i) => sum - Math.log(rows[i][label]), 0) / labels.length;
-  t.true(Math.abs(loss - summary.loss) < 1e-4, `${loss} is not ${summary.loss}`);
-});
+    const { pixels, labels } = await readBatch(join(data, 'test_batch.bin'));
+    const predictions = await (model.predict(pixels) as Tensor).data();
+    const classes = predictions.length / labels.length;
+    const rows = labels.map((_, i) => [...predictions.slice(i * classes, (i + 1) * classes)]);
+    const hits = labels.filter((label, i) => rows[i].every((value) => value <= rows[i][label]));
+    t.is(hits.length / labels.length, summary.accuracy as number);
+    const loss = labels.reduce((sum, label, i) => sum - Math.log(rows[i][label]), 0) / labels.length;
+    t.true(Math.abs(loss - summary.loss) < 1e-4, `${loss} is not ${summary.loss}`);
+  },
+);
 
-test('a second start finds the cache warm and reads nothing anew', async (t) => {
+test.serial('a second start finds the cache warm and reads nothing anew', async (t) => {
   const { flags } = await tinyRun(t);
   const args = ['up', ...flags, '--servers=1', '--workers=1', '--epochs=1'];
   const cold = start(t, 'gradloom', args);
@@ -122,20 +134,23 @@ test('a second start finds the cache warm and reads nothing anew', async (t) => 
   t.false(warm.events.some(({ event }) => event === 'preparing'));
 });
 
-test('without --json a person reads plain lines that end with the accuracy and where the model is', async (t) => {
-  const { flags } = await tinyRun(t);
-  const plain = flags.filter((flag) => flag !== '--json');
-  const { code, stdout, stderr } = await start(t, 'gradloom', [
-    'up',
-    ...plain,
-    '--servers=1',
-    '--workers=1',
-    '--epochs=1',
-  ]).ended;
-  t.deepEqual({ code, stderr }, { code: 0, stderr: [] });
-  const text = stdout.join('\n');
-  t.regex(text, /run +small-1: 1 server, 1 worker, /);
-  t.regex(text, /Done: test accuracy \d+\.\d % on records that training never saw/);
-  t.regex(text, /Model: +\S+\/model\n/);
-  t.false(text.includes('\u001b'), 'no escape sequences where nobody looks at a terminal');
-});
+test.serial(
+  'without --json a person reads plain lines that end with the accuracy and where the model is',
+  async (t) => {
+    const { flags } = await tinyRun(t);
+    const plain = flags.filter((flag) => flag !== '--json');
+    const { code, stdout, stderr } = await start(t, 'gradloom', [
+      'up',
+      ...plain,
+      '--servers=1',
+      '--workers=1',
+      '--epochs=1',
+    ]).ended;
+    t.deepEqual({ code, stderr }, { code: 0, stderr: [] });
+    const text = stdout.join('\n');
+    t.regex(text, /run +small-1: 1 server, 1 worker, /);
+    t.regex(text, /Done: test accuracy \d+\.\d % on records that training never saw/);
+    t.regex(text, /Model: +\S+\/model\n/);
+    t.false(text.includes('\u001b'), 'no escape sequences where nobody looks at a terminal');
+  },
+);
