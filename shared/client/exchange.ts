@@ -9,16 +9,16 @@ import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { type Bulk, frameBulk } from '../rpc/bulk.js';
-import { FramePool, stagePayload } from '../rpc/frame.js';
+import { FramePool } from '../rpc/frame.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
-import { recycle } from '../rpc/receive.js';
 import { codecsOf, isClocked, type RunSpec, stalenessOf, workerMomentum } from '../run-spec.js';
-import { payloadFault } from './payload-fault.js';
+import { type Age, ageOf, type Pending, startPending } from './pending.js';
 import { Residuals } from './residuals.js';
 import { ServerLink } from './server-link.js';
+import { takePayload } from './take-payload.js';
 
 export interface ExchangeMemory {
   readonly kernels: Kernels;
@@ -69,34 +69,6 @@ export interface StepResult {
   elementsPulled: number;
   /** As of `fetch`: how old, and how far apart, the new blocks are. */
   read: Age;
-}
-
-/** How many steps the values that were read had seen. */
-export interface Age {
-  /** Steps of the worker that is furthest behind in the oldest of them. */
-  step: number;
-  /** Steps that the worker furthest ahead in the newest of them is ahead of that; 0: one version. */
-  skew: number;
-}
-
-interface Pending {
-  /** Steps that blocks must have decided: exactly, or at least (a fetch). */
-  step: number;
-  fetched: boolean;
-  target: number;
-  codec: DirectCodecName | undefined;
-  missing: Set<number>;
-  outcome: StepOutcome__Output | undefined;
-  /** Servers that have not told the step's outcome: also one without a block decides it, and must not be overtaken. */
-  undecided: Set<number>;
-  bytes: number;
-  elements: number;
-  decodeSeconds: number;
-  /** Updates applied to the newest of the blocks. */
-  updates: number;
-  stepsSeen: Set<number>;
-  resolve: () => void;
-  reject: (error: Error) => void;
 }
 
 export class Exchange {
@@ -328,32 +300,12 @@ export class Exchange {
   ) {
     if (this.#pending) throw new Error('one exchange at a time');
     this.#check();
-    let settle: Pick<Pending, 'resolve' | 'reject'> | undefined;
-    const done = new Promise<void>((resolve, reject) => {
-      settle = { resolve, reject };
-    });
+    const servers = fetched ? [] : this.#links.map(({ index }) => index);
+    const pending = startPending({ step, fetched, target, codec }, blocks, servers);
     // Whoever awaits `done` sees the error; this keeps Node quiet should it come while blocks are still being sent.
-    done.catch((error: RunError) => {
+    pending.done.catch((error: RunError) => {
       this.#failure ??= error;
     });
-    const pending = Object.assign(
-      {
-        step,
-        fetched,
-        target,
-        codec,
-        missing: new Set(blocks.map(({ index }) => index)),
-        outcome: undefined as StepOutcome__Output | undefined,
-        undecided: new Set(fetched ? [] : this.#links.map(({ index }) => index)),
-        bytes: 0,
-        elements: 0,
-        decodeSeconds: 0,
-        updates: 0,
-        stepsSeen: new Set<number>(),
-        done,
-      },
-      settle as Pick<Pending, 'resolve' | 'reject'>,
-    );
     this.#pending = pending;
     return pending;
   }
@@ -481,27 +433,13 @@ export class Exchange {
         ),
       );
     const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecs[block.index];
-    const fault = payloadFault(bulk, block.elements, expected);
-    if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
     const started = performance.now();
-    const { kernels } = memory;
-    const { elements } = block;
-    const staged = stagePayload(kernels, bulk.payload, memory.scratch);
-    if (kernels.xxh64(staged, bulk.payload.byteLength) !== bulk.checksum)
-      return this.#fail(
-        new RunError(
-          `${from} sent a bad block ${bulk.block}: the payload is not the one whose checksum was sent`,
-        ),
-      );
-    const target = pending.target + 4 * blockOffset(layout, block);
-    if (expected.lossy) {
-      const inside = expected.payloadFault(kernels, staged, elements);
-      const bad =
-        inside ?? (expected.payloadFinite(kernels, staged, elements) ? undefined : 'it is not finite');
-      if (bad) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${bad}`));
-      expected.accumulate(kernels, staged, elements, bulk.scale, 1, target, false);
-    } else expected.decode(kernels, staged, elements, bulk.scale, target);
-    recycle(bulk.payload);
+    const fault = takePayload(bulk, block.elements, expected, {
+      kernels: memory.kernels,
+      scratch: memory.scratch,
+      target: pending.target + 4 * blockOffset(layout, block),
+    });
+    if (fault) return this.#fail(new RunError(`${from} sent a bad block ${bulk.block}: ${fault}`));
     pending.decodeSeconds += (performance.now() - started) / 1000;
     if (!this.#links[index].inProcess) {
       pending.bytes += bulk.payload.byteLength;
@@ -518,10 +456,4 @@ export class Exchange {
     this.#pending = undefined;
     pending.resolve();
   }
-}
-
-function ageOf(seen: ReadonlySet<number>, step: number): Age {
-  if (seen.size === 0) return { step, skew: 0 };
-  const first = Math.min(...seen);
-  return { step: first, skew: Math.max(...seen) - first };
 }

@@ -29,8 +29,9 @@ import {
   type RunSpec,
   stalenessOf,
 } from '../run-spec.js';
-import { type Age, Exchange } from './exchange.js';
+import { Exchange } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';
+import type { Age } from './pending.js';
 import { residualBytes } from './residuals.js';
 import { RowsClient } from './rows.js';
 import {

@@ -4,7 +4,7 @@
 import type { MethodDefinition } from '@grpc/grpc-js';
 import test from 'ava';
 import fc from 'fast-check';
-import { payloadFault } from '../../shared/client/payload-fault.js';
+import { payloadFault } from '../../shared/client/take-payload.js';
 import { codecById, codecNames, codecs } from '../../shared/codec/registry.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
