@@ -33,6 +33,8 @@ export const UNREAD_MAX = 4096;
 export const WAITING_NOTICE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */
 export const DRAIN_MS = 3_000;
+/** Steps that an evaluator asks ahead of the current one, at most, so that no server is past them when it is asked. */
+export const EVALUATION_AHEAD_MAX = 64;
 /** How often an evaluator asks whether its run has begun. */
 export const RUN_POLL_MS = 500;
 /** Most steps from one evaluation of an evaluator to the next. */

@@ -112,7 +112,7 @@ test.serial('an evaluator counts in steps too, and says of them what the workers
   const args = [...flags, `--join=${address}`];
   const evaluator = start(t, 'gradloom-worker', [...args, '--batch=32', '--evaluate', '--every=4']);
   await evaluator.event('awaiting-run');
-  const worker = start(t, 'gradloom-worker', [...args, ...LOCAL, '--workers=1', '--epochs=3']);
+  const worker = start(t, 'gradloom-worker', [...args, ...LOCAL, '--workers=1', '--epochs=60']);
   for (const { ended } of [worker, evaluator]) {
     const { code, stderr } = await ended;
     t.is(code, 0, stderr.join('\n'));
@@ -122,7 +122,7 @@ test.serial('an evaluator counts in steps too, and says of them what the workers
   const epochs = worker.events.filter(({ event }) => event === 'epoch');
   for (const { step, skew, accuracy } of told) {
     t.is(skew, 0);
-    t.true(ROUNDS_END_AT.includes(Number(step)), `step ${step}`);
+    t.true(ROUNDS_END_AT.includes(1 + ((Number(step) - 1) % 8)), `step ${step}`);
     const same = epochs.find((epoch) => epoch.step === step);
     if (same) t.is(accuracy, same.accuracy);
   }

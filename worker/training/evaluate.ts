@@ -10,13 +10,13 @@ import { describe } from '../../shared/client/membership.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
-import { BLOCK_PAYLOAD_MAX_BYTES, RUN_POLL_MS } from '../../shared/limits.js';
+import { BLOCK_PAYLOAD_MAX_BYTES, EVALUATION_AHEAD_MAX, RUN_POLL_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { freezeGroups } from '../../shared/optimizer/groups.js';
 import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
-import { fromWire, layoutOf, type OptimizerSpec } from '../../shared/run-spec.js';
+import { fromWire, isClocked, layoutOf, type OptimizerSpec } from '../../shared/run-spec.js';
 import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
 import { Compute } from '../model/compute.js';
@@ -106,12 +106,19 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
   onEvent({ event: 'observing', run, label: `${hostname()}:${process.pid}`, everySteps: options.everySteps });
   try {
-    // Of a step that is yet to come all servers copy the same version; of one that is past each has another by now.
-    const begun = await exchange.fetch(0, 'fp32', parameters, layout.blocks.slice(0, 1));
-    let next = begun.step + begun.skew + 1;
+    let next = 0;
+    let ahead = 1;
     for (;;) {
+      // Of a step that is yet to come all servers copy the same version; of one that is past each has another by now.
+      const now = await exchange.fetch(0, 'fp32', parameters, layout.blocks.slice(0, 1));
+      const wanted = Math.max(next, now.step + now.skew + ahead);
       const started = performance.now();
-      const { step: round, skew } = await exchange.fetch(next, 'fp32', parameters);
+      const { step: round, skew } = await exchange.fetch(wanted, 'fp32', parameters);
+      if (skew > 0 && !isClocked(spec) && ahead < EVALUATION_AHEAD_MAX) {
+        // Some server was past it when it was asked.
+        ahead *= 2;
+        continue;
+      }
       const step = rounds.firstStep(round);
       assignTensors(tensors, (index) =>
         kernels.f32(parameters + 4 * layout.tensorOffsets[index], elementsOf(tensors[index].shape)),
