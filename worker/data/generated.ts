@@ -124,6 +124,10 @@ export async function generate(
   const missing = () => files.map((_, i) => i).filter((i) => !isDone(i));
   const total = files.reduce((sum, { records }) => sum + records, 0);
   let noise: Float32Array | undefined;
+  const writeClassNames = (): void => {
+    if (sizeOf(join(folder, CLASS_NAMES_FILE)) !== undefined) return;
+    writeWhole(folder, CLASS_NAMES_FILE, Buffer.from(`${SHAPES.join('\n')}\n`), index.me.id);
+  };
   try {
     for (let left = missing(); left.length > 0; left = missing()) {
       onProgress(total - left.reduce((sum, i) => sum + files[i].records, 0), total);
@@ -134,6 +138,8 @@ export async function generate(
         continue;
       }
       clearLeftovers(folder, files[mine].name);
+      // By one process alone: who reads already would take a file that is put in the place of another for a changed one.
+      if (mine === 0) writeClassNames();
       noise ??= noiseTable(CONTENT_SEED);
       writeWhole(folder, files[mine].name, await drawBatch(files[mine], noise, signal), index.me.id);
       writing(folder, () => claims.finish(mine));
@@ -141,9 +147,7 @@ export async function generate(
   } finally {
     claims.release();
   }
-  if (sizeOf(join(folder, CLASS_NAMES_FILE)) === undefined) {
-    writeWhole(folder, CLASS_NAMES_FILE, Buffer.from(`${SHAPES.join('\n')}\n`), index.me.id);
-  }
+  writeClassNames();
   onProgress(total, total);
   return folder;
 }
