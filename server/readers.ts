@@ -4,7 +4,7 @@
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { DirectCodecName } from '../shared/codec/codec.js';
 import { codecs, directCodecNames } from '../shared/codec/registry.js';
-import { OBSERVERS_MAX, STREAM_UNSENT_MAX, UNREAD_MAX } from '../shared/limits.js';
+import { OBSERVERS_MAX, STREAM_UNSENT_MAX, UNREAD_MAX, WORKER_READERS_MAX } from '../shared/limits.js';
 import { frameBulk } from '../shared/rpc/bulk.js';
 import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
@@ -85,12 +85,12 @@ export class Readers {
 
   /** @param rank the worker whose stream it is; undefined: an observer */
   attach(call: PullCall, rank?: number): Reader {
-    const observers = rank === undefined ? [...this.#readers].filter((each) => each.rank === undefined) : [];
-    if (observers.length >= OBSERVERS_MAX)
-      throw refuse(
-        'FULL',
-        `expected at most ${OBSERVERS_MAX} observers of a run, got one more; close another`,
-      );
+    const [who, most] =
+      rank === undefined
+        ? ['observers of a run', OBSERVERS_MAX]
+        : [`readers of worker ${rank}`, WORKER_READERS_MAX];
+    if ([...this.#readers].filter((each) => each.rank === rank).length >= most)
+      throw refuse('FULL', `expected at most ${most} ${who}, got one more; close another`);
     const reader: Reader = {
       call,
       rank,

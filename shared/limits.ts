@@ -61,6 +61,8 @@ export const NAME_CHARACTERS_MAX = 256;
 export const GROUPS_MAX = 64;
 /** Who reads a run on one server without being one of its workers; each may make it copy its shard once. */
 export const OBSERVERS_MAX = 16;
+/** Streams from which one worker reads on one server: it needs one. */
+export const WORKER_READERS_MAX = 4;
 /** Workers of one run. */
 export const WORKERS_MAX = 1024;
 /** Steps that a worker may be ahead of the slowest under ssp; whoever wants more wants asp. */

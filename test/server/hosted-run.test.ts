@@ -4,7 +4,7 @@ import test from 'ava';
 import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
 import { codecs, lossyCodecNames } from '../../shared/codec/registry.js';
-import { OBSERVERS_MAX, UNREAD_MAX } from '../../shared/limits.js';
+import { OBSERVERS_MAX, UNREAD_MAX, WORKER_READERS_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
@@ -228,6 +228,15 @@ test('a reader that leaves before it has what it fetched makes nobody copy for i
     other.blocks().map(([, step]) => step),
     layout.blocks.map(() => 1),
   );
+});
+
+test('the streams that a worker reads from are counted, and too many are refused', (t) => {
+  const { run } = hostedRun();
+  const readers = Array.from({ length: WORKER_READERS_MAX }, () => run.attachReader(fakeCall() as never, 0));
+  t.is(t.throws(() => run.attachReader(fakeCall() as never, 0), { instanceOf: Refused })?.label, 'full');
+  t.notThrows(() => run.attachReader(fakeCall() as never, 1));
+  run.detachReader(readers[0]);
+  t.notThrows(() => run.attachReader(fakeCall() as never, 0));
 });
 
 test('observers are counted, and too many are refused', (t) => {

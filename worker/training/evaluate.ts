@@ -21,6 +21,7 @@ import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
 import { Compute } from '../model/compute.js';
 import { assignTensors, tensorsOf } from '../model/model-tensors.js';
+import { evaluateShare } from './evaluation-share.js';
 import type { TrainEvent } from './events.js';
 import type { TrainingData } from './train.js';
 
@@ -123,17 +124,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
       assignTensors(tensors, (index) =>
         kernels.f32(parameters + 4 * layout.tensorOffsets[index], elementsOf(tensors[index].shape)),
       );
-      const sums = { records: 0, lossSum: 0, correct: 0 };
-      for await (const batch of data.evaluation(0, 1)) {
-        signal?.throwIfAborted();
-        const records = batch.xs.shape[0];
-        const result = await compute.evaluate(batch);
-        batch.xs.dispose();
-        batch.ys.dispose();
-        sums.records += records;
-        sums.lossSum += result.loss * records;
-        sums.correct += result.correct;
-      }
+      const sums = await evaluateShare(compute, data, 0, 1, signal);
       const loss = sums.lossSum / sums.records;
       const accuracy = sums.correct / sums.records;
       metrics.loss.set(loss, { run, split: 'test' });

@@ -21,6 +21,7 @@ import { roundsOf } from '../local/rounds.js';
 import { Accumulation } from '../model/accumulate.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
+import { evaluateShare } from './evaluation-share.js';
 import type { TrainEvent } from './events.js';
 
 /** Where the batches of one worker come from. Batches are disposed by the caller. */
@@ -284,17 +285,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         if (clocked) totals.steps = updates;
         assignTensors(tensors, (index) => client.masters(index));
       }
-      const share = { records: 0, lossSum: 0, correct: 0 };
-      for await (const batch of data.evaluation(rank, workers)) {
-        signal?.throwIfAborted();
-        const records = batch.xs.shape[0];
-        const result = await compute.evaluate(batch);
-        batch.xs.dispose();
-        batch.ys.dispose();
-        share.records += records;
-        share.lossSum += result.loss * records;
-        share.correct += result.correct;
-      }
+      const share = await evaluateShare(compute, data, rank, workers, signal);
       if (data.hasTest) last = await client.evaluate({ step, ...share });
       onEvent({
         event: 'epoch',
