@@ -1,7 +1,6 @@
 // The rows of one run on one server: its core, and the streams that feed it and read from it. A request is checked
 // when it comes and answered when the steps before it are closed; answers go no faster than the stream takes them.
 
-import { crc32 } from 'node:zlib';
 import type * as grpc from '@grpc/grpc-js';
 import { CODEC_IDS } from '../../shared/codec/codec.js';
 import {
@@ -12,6 +11,7 @@ import {
   UNREAD_MAX,
   WAITING_NOTICE_MS,
 } from '../../shared/limits.js';
+import { checksumOf } from '../../shared/rpc/checksum.js';
 import type { RowsPullMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPullMessage.js';
 import type { RowsPullReply } from '../../shared/rpc/generated/gradloom/v1/RowsPullReply.js';
 import type { RowsPushMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPushMessage.js';
@@ -176,7 +176,7 @@ export class HostedRows {
       }
       this.metrics.moved('sent', CODEC_IDS.fp32, payload.byteLength, payload.byteLength / 4);
       reader.unsent++;
-      const rows = { step: core.step, table, crc32: crc32(payload), payload };
+      const rows = { step: core.step, table, checksum: checksumOf(payload), payload };
       reader.call.write({ rows }, () => {
         reader.unsent--;
         if (this.#readers.has(reader)) this.#answer(reader);

@@ -2,9 +2,10 @@
 // a row are summed in rank order, so what comes before its turn is held (credit bounds it; rank 0 is always in turn),
 // and rows are updated when all workers have ended the step and the verdict on the headers is not to skip it: no row
 // of a step changes before all of them may.
-import { crc32 } from 'node:zlib';
+
 import { PUSH_CREDIT_BYTES, ROWS_MESSAGE_MAX_BYTES, ROWS_STEP_MAX_BYTES } from '../../shared/limits.js';
 import type { RowTableSpec } from '../../shared/rows/tables.js';
+import { checksumOf } from '../../shared/rpc/checksum.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import { type Header, type Outcome, StepHeaders } from '../step-headers.js';
 import { RowSums, sumBytes } from './row-sums.js';
@@ -14,7 +15,7 @@ export interface RowsContribution {
   readonly step: number;
   readonly table: number;
   readonly number: number;
-  readonly crc32: number;
+  readonly checksum: number;
   readonly ids: Uint8Array;
   readonly payload: Uint8Array;
 }
@@ -229,7 +230,7 @@ export class RowsCore {
   }
 
   /** Checks a contribution, and copies it to where it is read: its number of rows. */
-  #check(worker: number, sender: Sender, { table, ids, payload, crc32: sent }: RowsContribution): number {
+  #check(worker: number, sender: Sender, { table, ids, payload, checksum: sent }: RowsContribution): number {
     const of = this.#tableOf(table);
     const { name, width } = of.spec;
     if (sender.taken > 0 && table < sender.lastTable)
@@ -244,7 +245,7 @@ export class RowsCore {
         `table '${name}': expected ${ids.byteLength * width} bytes for ${ids.byteLength / 4} rows of ${width}, got ${payload.byteLength}`,
       );
     const count = this.#stageIds(of, ids, after, 'a contribution');
-    if (crc32(payload, crc32(ids)) !== sent)
+    if (checksumOf(ids, payload) !== sent)
       throw refuse(
         'CHECKSUM',
         `table '${name}': the rows are not those whose checksum was sent; send them again`,

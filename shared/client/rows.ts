@@ -1,12 +1,13 @@
 // Rows of tables over all servers at once: each id goes to the server that owns its partition, in messages of bounded
 // size. Ids come here each once and ascending (rows/unique.ts); a client holds the rows that it asked for, never a
 // table.
-import { crc32 } from 'node:zlib';
+
 import { schemaHash } from '../blocks/manifest.js';
 import { RunError } from '../errors.js';
 import { ROW_PARTITIONS, ROWS_MESSAGE_MAX_BYTES } from '../limits.js';
 import { rowPlacementFault } from '../rows/partitions.js';
 import type { RowTableSpec } from '../rows/tables.js';
+import { checksumOf } from '../rpc/checksum.js';
 import type { RowValues__Output } from '../rpc/generated/gradloom/v1/RowValues.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../rpc/proto.js';
@@ -190,13 +191,13 @@ export class RowsClient {
     const payload = Buffer.from(rows.buffer);
     const bytes = idBytes.length + payload.length;
     this.bytesPushed += bytes;
-    return link.rows({ ...fields, ids: idBytes, payload, crc32: crc32(payload, crc32(idBytes)) }, bytes);
+    return link.rows({ ...fields, ids: idBytes, payload, checksum: checksumOf(idBytes, payload) }, bytes);
   }
 
   /** Checks what a server sent, and puts each row in its place. */
   #take(
     link: RowsLink,
-    { step, table, crc32: sent, payload }: RowValues__Output,
+    { step, table, checksum: sent, payload }: RowValues__Output,
     asked: number,
     mine: Uint32Array,
     values: Float32Array,
@@ -208,7 +209,7 @@ export class RowsClient {
         ? `expected ${bytes} bytes of table ${asked}, got ${payload.length} of table ${table}`
         : step < this.#step
           ? `expected rows after ${this.#step} steps, got them after ${step}`
-          : crc32(payload) !== sent
+          : checksumOf(payload) !== sent
             ? 'the rows are not those whose checksum was sent'
             : undefined;
     if (fault)

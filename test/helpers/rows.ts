@@ -1,11 +1,12 @@
 // Cores of rows driven by hand: some servers, workers that push what a key says, and a float64 reference.
-import { crc32 } from 'node:zlib';
+
 import { type RowsContribution, RowsCore } from '../../server/rows/rows-core.js';
 import type { Header } from '../../server/step-headers.js';
 import { ROW_PARTITIONS } from '../../shared/limits.js';
 import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { placeRows } from '../../shared/rows/partitions.js';
 import type { RowOptimizerKind, RowOptimizerSpec, RowTableSpec } from '../../shared/rows/tables.js';
+import { checksumOf } from '../../shared/rpc/checksum.js';
 
 export function makeTable(
   kind: RowOptimizerKind = 'adagrad',
@@ -43,7 +44,7 @@ export function rowsMessage(
 ): RowsContribution {
   const idBytes = bytesOf(Uint32Array.from(ids));
   const payload = bytesOf(Float32Array.from(values));
-  return { step, number, table, ids: idBytes, payload, crc32: crc32(payload, crc32(idBytes)) };
+  return { step, number, table, ids: idBytes, payload, checksum: checksumOf(idBytes, payload) };
 }
 
 export interface RowGradients {

@@ -181,7 +181,7 @@ const refusals: [title: string, label: string, changes: object][] = [
   ['no rows', 'payload', rowsMessage(0, 1, [], [])],
   ['values that are too few', 'payload', rowsMessage(0, 1, [9], [1, 2])],
   ['ids that are cut', 'payload', { ids: Buffer.alloc(3), payload: Buffer.alloc(9) }],
-  ['a wrong checksum', 'checksum', { crc32: 1 }],
+  ['a wrong checksum', 'checksum', { checksum: 1 }],
   ['a NaN', 'not_finite', rowsMessage(0, 1, [9], [1, Number.NaN, 2])],
   ['a message out of turn', 'step', { number: 2 }],
   ['a step that has not begun', 'step', { step: 1 }],

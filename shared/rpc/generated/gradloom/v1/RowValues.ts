@@ -12,9 +12,9 @@ export interface RowValues {
   'step'?: (number | string | Long);
   'table'?: (number);
   /**
-   * CRC-32 (IEEE 802.3) of payload.
+   * The low 32 bits of the XXH64 (seed 0) of payload.
    */
-  'crc32'?: (number);
+  'checksum'?: (number);
   'payload'?: (Buffer | Uint8Array | string);
 }
 
@@ -28,8 +28,8 @@ export interface RowValues__Output {
   'step': (number);
   'table': (number);
   /**
-   * CRC-32 (IEEE 802.3) of payload.
+   * The low 32 bits of the XXH64 (seed 0) of payload.
    */
-  'crc32': (number);
+  'checksum': (number);
   'payload': (Buffer);
 }

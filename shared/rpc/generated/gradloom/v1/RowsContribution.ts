@@ -15,9 +15,9 @@ export interface RowsContribution {
   'table'?: (number);
   'number'?: (number);
   /**
-   * CRC-32 (IEEE 802.3) of ids and, from there on, of payload.
+   * The low 32 bits of the XXH64 (seed 0) of ids and, behind them, payload.
    */
-  'crc32'?: (number);
+  'checksum'?: (number);
   'ids'?: (Buffer | Uint8Array | string);
   'payload'?: (Buffer | Uint8Array | string);
 }
@@ -35,9 +35,9 @@ export interface RowsContribution__Output {
   'table': (number);
   'number': (number);
   /**
-   * CRC-32 (IEEE 802.3) of ids and, from there on, of payload.
+   * The low 32 bits of the XXH64 (seed 0) of ids and, behind them, payload.
    */
-  'crc32': (number);
+  'checksum': (number);
   'ids': (Buffer);
   'payload': (Buffer);
 }
