@@ -81,7 +81,7 @@ export class Shard {
   #spec: RunSpec;
   #view = 1;
   /** The view that comes into force with its step. */
-  #next: NextView | undefined;
+  #next: (NextView & { readonly consistency: Consistency }) | undefined;
   readonly #work: ShardWork;
   readonly #kernels: Kernels;
   readonly #map: ShardMemoryMap;
@@ -132,7 +132,7 @@ export class Shard {
       norms: this.#norms,
       measure: this.#measure.bind(this),
     };
-    this.#consistency = this.#consistencyFrom(0);
+    this.#consistency = this.#consistencyFrom(spec, 0);
     this.#uninitialized = blocks.length;
   }
 
@@ -153,34 +153,38 @@ export class Shard {
         'NOT_NOW',
         `expected a view from step ${this.#next?.fromStep ?? this.step} on, got one from step ${next.fromStep}; ask everybody to hold first`,
       );
-    this.#next = next;
+    this.#next = { ...next, consistency: this.#consistencyFrom(next.spec, next.fromStep) };
     return this.#settled([]);
   }
 
   /** Whether the next view comes into force with what has just been done. */
   #settled(effects: Effect[]): Effect[] {
     if (!this.#next || this.step < this.#next.fromStep) return effects;
-    const { number, spec } = this.#next;
+    const { number, spec, consistency } = this.#next;
     this.#spec = spec;
     this.#view = number;
+    this.#consistency = consistency;
     this.#next = undefined;
-    this.#consistency = this.#consistencyFrom(this.step);
     effects.push({ kind: 'view', number });
     return effects;
   }
 
-  #consistencyFrom(step: number): Consistency {
-    const { globalBatch } = this.#spec;
-    return isClocked(this.#spec)
-      ? new Clocked(this.#work, { staleness: stalenessOf(this.#spec), globalBatch }, step)
+  #consistencyFrom(spec: RunSpec, step: number): Consistency {
+    const { globalBatch } = spec;
+    return isClocked(spec)
+      ? new Clocked(this.#work, { staleness: stalenessOf(spec), globalBatch }, step)
       : new Bsp(this.#work, step);
   }
 
-  /** A step belongs to one view. Throws Refused for any other: who says it is fenced off. */
-  #checkView(worker: number, step: number, view: number): void {
+  /**
+   * Whose the step of a worker is: a step belongs to one view. A shard without blocks may hear of the next one first:
+   * nobody waits for it at the boundary. Throws Refused for any other view: who says it is fenced off.
+   */
+  #consistencyAt(worker: number, step: number, view: number): Consistency {
     const next = this.#next && step >= this.#next.fromStep ? this.#next : undefined;
     const expected = next?.number ?? this.#view;
-    if (view === expected || step < this.step) return;
+    if (view === expected || step < this.step)
+      return (next ?? { consistency: this.#consistency }).consistency;
     throw refuse(
       'STALE_VIEW',
       `worker ${worker}: expected step ${step} under view ${expected}, got it under view ${view}; ask the keeper for the current one`,
@@ -259,8 +263,7 @@ export class Shard {
   header(worker: number, step: number, header: Header, view = this.#view): Effect[] {
     if (!this.initialized)
       throw refuse('STEP', `worker ${worker} sent a header before every block had its initial values`);
-    this.#checkView(worker, step, view);
-    return this.#settled(this.#consistency.header(worker, step, header));
+    return this.#settled(this.#consistencyAt(worker, step, view).header(worker, step, header));
   }
 
   /**

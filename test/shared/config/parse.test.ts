@@ -641,7 +641,7 @@ test('a program finds its command and refuses what is none', async (t) => {
     message: 'gradloom: expected a command (up, status, set), got none; see "gradloom --help"',
   });
   await t.throwsAsync(parseProgram(GRADLOOM, ['satus'], {}), {
-    message: 'gradloom: expected a command (up, status), got "satus"; did you mean "gradloom status"?',
+    message: 'gradloom: expected a command (up, status, set), got "satus"; did you mean "gradloom status"?',
   });
   const help = await parseProgram(GRADLOOM, ['--help'], {});
   t.true(help.kind === 'print' && help.text.includes('gradloom up'));
