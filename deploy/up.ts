@@ -133,7 +133,9 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
     const firstDeath = Promise.race(
       [...new Set([...serving, ...workers])].map(async (child) => {
         const exit = await child.exited;
-        if (closing || (workers.includes(child) && exit.code === EXIT.done))
+        const isSpared =
+          options.elastic && !serving.includes(child) && workers.some(({ running }) => running);
+        if (closing || isSpared || (workers.includes(child) && exit.code === EXIT.done))
           return new Promise<never>(() => undefined);
         return exit;
       }),
@@ -153,6 +155,9 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
       ]);
       failed(exits.find(({ signal, code }) => signal !== null || code === EXIT.mistake) ?? outcome);
     }
+    const exits = await finished;
+    const last = exits.find(({ code }) => code !== EXIT.done);
+    if (last && exits.every(({ code }) => code !== EXIT.done)) failed(last);
     if (results) await recordConfig(results, plain);
     return EXIT.done;
   } finally {

@@ -15,6 +15,7 @@ import {
   type RunSpec,
   rulesToWire,
   specDifference,
+  specUnder,
   specWithRules,
   stalenessOf,
   toWire,
@@ -22,7 +23,7 @@ import {
 import { memoryRefusal, shareBytes } from './memory-budget.js';
 import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
-import { ViewChange } from './view-change.js';
+import { type Fenced, ViewChange } from './view-change.js';
 
 export interface ServerEntry {
   readonly connection: number;
@@ -230,11 +231,7 @@ export class Coordinator {
       return this.#gathered(run);
     }
     if (worker.done) return this.#endIfDone(run);
-    return this.#end(
-      run,
-      true,
-      `worker ${worker.rank} (${worker.label}) is gone at step ${stepOf(run)}: ${reason}`,
-    );
+    return this.#depart(run, worker, reason);
   }
 
   workerProgress(
@@ -253,18 +250,27 @@ export class Coordinator {
   }
 
   /** One worker's share of an evaluation; when all are there, everyone gets the whole, added in rank order. */
-  evaluationPart(connection: number, step: number, part: EvaluationPart): Order[] {
+  evaluationPart(
+    connection: number,
+    step: number,
+    { view = 1, ...part }: EvaluationPart & { view?: number },
+  ): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (run?.state !== 'running' || !worker)
       throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
+    if (view < (run.view?.number ?? 0) && run.view?.departed) {
+      const again = { step, records: 0, loss: 0, accuracy: 0 };
+      return [{ to: 'worker', connection, order: { evaluation: again } }];
+    }
     if (run.evaluation.size > 0 && run.evaluationStep !== step)
       throw refuse(
         'STEP',
         `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
       );
     const shares = new Map(run.evaluation).set(worker.rank, part);
-    const isWhole = shares.size === run.workers.length;
+    // While somebody leaves, nobody is asked for his share of it yet.
+    const isWhole = shares.size === run.workers.length && !run.change?.leaving;
     if (isWhole && [...shares.values()].every(({ records }) => records === 0))
       throw refuse('MALFORMED', 'expected an evaluation over at least one record, got none from any worker');
     run.evaluationStep = step;
@@ -297,7 +303,7 @@ export class Coordinator {
     worker.bytesPushed = bytes.bytesPushed;
     worker.bytesPulled = bytes.bytesPulled;
     const cancelled =
-      run.change && !run.change.view
+      run.change && !run.change.view && !run.change.leaving
         ? this.#cancel(run, run.change, `worker ${worker.rank} is done, so the run ends`)
         : [];
     return [...cancelled, ...this.#endIfDone(run)];
@@ -339,16 +345,52 @@ export class Coordinator {
   /** A worker goes no further than to the step that is next for it. Throws Refused. */
   workerHeld(connection: number, { number, step }: { number: number; step: number }): Order[] {
     const run = this.#runOfWorker.get(connection);
-    const view = run?.change?.held(connection, number, step);
-    if (!run?.change || !view) return [];
+    if (!run?.change?.held(connection, number, step)) return [];
+    const { leaving, view } = run.change;
+    if (leaving || !view) return toServers(run, { fence: { run: run.id, number, rank: leaving?.rank } });
     const steps = run.spec.epochs * run.spec.stepsPerEpoch;
     if (steps > 0 && Number(view.fromStep) >= steps)
       return this.#cancel(run, run.change, `the run has only ${steps} steps, which are all under way`);
-    return run.servers.map((server) => ({
-      to: 'server',
-      connection: server.connection,
-      order: { change: { run: run.id, view } },
-    }));
+    return toServers(run, { change: { run: run.id, view } });
+  }
+
+  /** A server takes nothing more of the worker that has left; when all do, it is decided where to go on. */
+  serverFenced(
+    connection: number,
+    runId: string,
+    { number, ...fenced }: Fenced & { number: number },
+  ): Order[] {
+    const run = this.runs.get(runId);
+    if (!run?.change?.fenced(connection, number, fenced)) return [];
+    return toServers(run, { change: { run: run.id, view: run.change.view } });
+  }
+
+  /** A worker has left a running run: with `elastic` the others go on without it, else the run ends. */
+  #depart(run: Run, worker: WorkerEntry, reason: string): Order[] {
+    const { rank, label } = worker;
+    const gone = `worker ${rank} (${label}) is gone at step ${stepOf(run)}: ${reason}`;
+    const { number } = run.view as { number: number };
+    const others = run.workers.filter((entry) => entry !== worker);
+    // Before the first step there may be no parameters yet.
+    const isUnderWay = run.state === 'running' && others.some(({ step }) => step > 0);
+    if (!run.spec.elastic || !isUnderWay) return this.#end(run, true, gone);
+    const late = run.workers.find(({ view }) => view < number);
+    if (run.change || late)
+      return this.#end(run, true, `${gone}; the run has not yet got over the leaving of another worker`);
+    run.workers.splice(0, run.workers.length, ...others);
+    const view = {
+      ...run.view,
+      number: number + 1,
+      workers: others.map((each) => ({ rank: each.rank, label: each.label })),
+    };
+    run.change = new ViewChange(
+      view,
+      0,
+      others.map(({ connection }) => connection),
+      run.servers.map(({ connection }) => connection),
+      { rank, label, reason },
+    );
+    return toWorkers(run, { hold: { number: number + 1 } });
   }
 
   /** A server will change; when all will, the workers are told. */
@@ -357,11 +399,21 @@ export class Coordinator {
     const { change } = run ?? {};
     if (!run || !change?.view || !change.taken(connection, number)) return [];
     run.view = change.view as Run['view'];
-    run.spec = specWithRules(run.spec, change.view as { consistency: number });
+    run.spec = specUnder(run.spec, change.view as { consistency: number });
     run.change = undefined;
+    const orders = toWorkers(run, { view: run.view });
+    if (!change.leaving) {
+      const answer = { run: run.id, view: run.view };
+      return [...orders, { to: 'caller', connection: change.call, order: answer }];
+    }
+    // Shares of an evaluation were of the workers that were.
+    if (run.evaluation.size === 0) return orders;
+    const again = { step: run.evaluationStep, records: 0, loss: 0, accuracy: 0 };
+    const asked = run.workers.filter(({ rank }) => run.evaluation.has(rank));
+    run.evaluation.clear();
     return [
-      ...toWorkers(run, { view: run.view }),
-      { to: 'caller', connection: change.call, order: { run: run.id, view: run.view } },
+      ...orders,
+      ...asked.map(({ connection }): Order => ({ to: 'worker', connection, order: { evaluation: again } })),
     ];
   }
 
@@ -461,7 +513,7 @@ export class Coordinator {
       servers: infos,
       workers: run.workers.map(({ rank, label }) => ({ rank, label })),
       placement: place({
-        sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer, run.spec.codec)),
+        sizes: blocks.map((block) => blockBytes(block, run.spec.optimizer, run.spec.codec, run.spec.elastic)),
         servers: infos,
       }),
       ...(run.spec.tables && { rowPlacement: placeRows(infos) }),
@@ -484,7 +536,9 @@ export class Coordinator {
       const index = servers.indexOf(server);
       if (index < 0) continue;
       const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === index);
-      free -= shardBytes(blocks, spec.optimizer, spec.codec) + rowsBytes(spec.tables ?? [], servers.length);
+      free -=
+        shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic) +
+        rowsBytes(spec.tables ?? [], servers.length);
     }
     return free;
   }
@@ -524,6 +578,10 @@ export class Coordinator {
       ),
     ];
   }
+}
+
+function toServers(run: Run, order: ServerOrder): Order[] {
+  return run.servers.map(({ connection }) => ({ to: 'server', connection, order }));
 }
 
 function toWorkers(run: Run, order: WorkerOrder): Order[] {

@@ -28,6 +28,8 @@ export type Effect =
   | { kind: 'norms'; norms: BlockNorms }
   /** Every worker has done `step` here: all blocks hold, at least, what belongs to it. */
   | { kind: 'closed'; step: number }
+  /** The block is again what it was before its last update, which was one of the step that is open now. */
+  | { kind: 'undone'; block: number }
   /** The next view is in force from here on. */
   | { kind: 'view'; number: number }
   /** Every block has its initial values. */

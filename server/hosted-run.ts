@@ -76,7 +76,14 @@ export class HostedRun {
   /** Changes to a view as soon as all steps before its own are closed. Throws Refused. */
   change(view: View__Output): void {
     const { number, fromStep } = view;
-    const effects = this.shard.change({ number, fromStep, spec: specUnder(this.spec, view) });
+    const members = view.workers.map(({ rank }) => rank);
+    // Where blocks are to change back, whoever has fetched them before gets them as they are.
+    if (view.departed) for (const block of this.#readers.promised) this.#readers.copy(block);
+    const effects = this.shard.change({
+      ...{ number, fromStep, spec: specUnder(this.spec, view) },
+      ...(members.length > 0 ? { members } : {}),
+      withdraws: view.departed !== null && view.departed !== undefined,
+    });
     this.#nextView = view;
     for (const effect of effects) this.#carryOut(effect);
   }
@@ -109,6 +116,15 @@ export class HostedRun {
     this.#readers.fetch(reader, request);
   }
 
+  /** Takes nothing of a worker any more, and says how far it has come here. */
+  fence(rank: number): { step: number; complete: boolean } {
+    const progress = this.shard.fence(rank);
+    const refusal = refuse('STALE_VIEW', `worker ${rank} has left the run`).toMessage();
+    this.#writers.end(refusal, rank);
+    this.#readers.end(refusal, rank);
+    return progress;
+  }
+
   push(rank: number, message: PushMessage__Output): void {
     const { contribution, initial, header } = message as unknown as {
       contribution?: Parameters<Shard['contribution']>[1];
@@ -125,7 +141,7 @@ export class HostedRun {
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
     } else if (header) {
       const waited = this.now() - this.#lastHeaderAt;
-      const first = this.shard.missingHeaders === this.spec.workers;
+      const first = this.shard.missingHeaders === (this.#view.workers.length || this.spec.workers);
       this.#lastHeaderAt = this.now();
       effects = this.shard.header(rank, header.step, header, header.view);
       if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
@@ -236,10 +252,12 @@ export class HostedRun {
         return this.#readers.outcome(effect.outcome, effect.worker);
       case 'norms':
         return this.#normsOut?.send(effect.norms);
+      case 'undone':
+        return this.#readers.undone(effect.block);
       case 'view':
         this.#view = this.#nextView as View__Output;
         this.#waits = isClocked(this.spec) ? new ClockedWaits(this.shard, this.now) : undefined;
-        this.#readers.changed();
+        this.#readers.changed(effect.number);
         return this.metrics.viewEntered(this);
       case 'closed':
       case 'initialized':

@@ -49,7 +49,8 @@ export class MembershipService {
             if (report.refused)
               return coordinator.serverRefused(connection, report.run, report.refused.sentence);
             if (report.taken) return coordinator.serverTaken(connection, report.run, report.taken.number);
-            throw refuse('MALFORMED', 'expected prepared, taken or refused, got an empty report');
+            if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
+            throw refuse('MALFORMED', 'expected prepared, taken, fenced or refused, got an empty report');
           },
           (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? [],
         );

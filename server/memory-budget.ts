@@ -7,7 +7,9 @@ const MiB = 1024 * 1024;
 
 /** Bytes of a run's blocks on one of so many servers, at most: a balanced shard may be one block over its share. */
 export function shareBytes(spec: RunSpec, servers: number): number {
-  const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer, spec.codec));
+  const sizes = layoutOf(spec).blocks.map((block) =>
+    blockBytes(block, spec.optimizer, spec.codec, spec.elastic),
+  );
   const total = sizes.reduce((sum, size) => sum + size, 0);
   return total / servers + SHARD_FIXED_BYTES + sizes.reduce((largest, size) => Math.max(largest, size), 0);
 }
@@ -18,7 +20,9 @@ export function shareBytes(spec: RunSpec, servers: number): number {
  * @param availableBytes what each server of the mesh has for another shard
  */
 export function memoryRefusal(spec: RunSpec, availableBytes: readonly number[]): Refused | undefined {
-  const sizes = layoutOf(spec).blocks.map((block) => blockBytes(block, spec.optimizer, spec.codec));
+  const sizes = layoutOf(spec).blocks.map((block) =>
+    blockBytes(block, spec.optimizer, spec.codec, spec.elastic),
+  );
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const overhead = SHARD_FIXED_BYTES + sizes.reduce((largest, size) => Math.max(largest, size), 0);
   const available = Math.min(...availableBytes);

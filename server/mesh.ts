@@ -23,6 +23,8 @@ export interface MeshOptions {
   end(run: string, reason: string): void;
   /** Changes the view of a run at its step. Throws Refused. */
   change(run: string, view: View__Output): void;
+  /** Takes nothing of a worker any more, and says how far it has come here. Throws Refused. */
+  fence(run: string, rank: number): { step: number; complete: boolean };
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -86,6 +88,9 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           options.prepare(run, fromWire(spec), view, serverId);
           return { prepared: {} };
         });
+      } else if (order.fence) {
+        const { run, number, rank } = order.fence;
+        answer(run, () => ({ fenced: { number, ...options.fence(run, rank) } }));
       } else if (order.change) {
         const { run, view } = order.change;
         answer(run, () => {

@@ -53,6 +53,9 @@ export function checkHello(
       'STALE_VIEW',
       `expected view ${number}, got ${hello.view}; ask the keeper for the current one`,
     );
+  const isMember = run.view.workers.some(({ rank }) => rank === hello?.worker);
+  if (hello && !hello.observer && run.view.number > 1 && !isMember)
+    throw refuse('STALE_VIEW', `worker ${hello.worker} has left the run: view ${number} is without it`);
   if (hello && !hello.observer && hello.worker >= run.spec.workers)
     throw refuse('UNKNOWN_WORKER', `expected a rank below ${run.spec.workers}, got ${hello.worker}`);
   return run;

@@ -184,8 +184,9 @@ export class Readers {
   }
 
   /** Another view is in force, with a bound of its own. */
-  changed(): void {
+  changed(number: number): void {
     this.#stalest = 0;
+    for (const reader of [...this.#readers]) if (reader.subscribed) this.tell(reader, { view: { number } });
     if (!isClocked(this.#shard.spec)) return;
     for (const reader of [...this.#readers])
       if (reader.subscribed && reader.rank === undefined)
@@ -200,15 +201,25 @@ export class Readers {
     for (const reader of this.#readers) this.#answerFetches(reader);
   }
 
-  /** Ends all streams, with a refusal where there is one. */
-  end(refusal?: { code: number; sentence: string }): void {
-    for (const { call } of this.#readers) {
-      if (refusal) call.write({ refusal: refusal as never });
-      call.end();
+  /** Ends all streams, or those of one worker, with a refusal where there is one. */
+  end(refusal?: { code: number; sentence: string }, rank?: number): void {
+    for (const reader of [...this.#readers]) {
+      if (rank !== undefined && reader.rank !== rank) continue;
+      this.detach(reader);
+      if (refusal) reader.call.write({ refusal: refusal as never });
+      reader.call.end();
     }
-    this.#readers.clear();
-    this.#encoded.clear();
-    this.#promised.clear();
+  }
+
+  /** A block's last update was taken back: who has not been sent it is not sent it any more. */
+  undone(block: number): void {
+    this.#encoded.delete(block);
+    for (const { queue, queued } of this.#readers) {
+      const late = queued.get(block);
+      if (!late) continue;
+      queued.delete(block);
+      queue.splice(queue.indexOf(late), 1);
+    }
   }
 
   #queue(reader: Reader, queued: Queued): void {

@@ -79,6 +79,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const port = await bind(grpcServer, options.listen);
   const address = options.advertise ?? `${host}:${port}`;
+  const held = (id: string): HostedRun => {
+    const run = runs.get(id);
+    if (!run) throw refuse('UNKNOWN_RUN', `expected a run that is held here, got '${id.slice(0, 80)}'`);
+    return run;
+  };
   const closeRun = (id: string, reason: string) => {
     runs.get(id)?.close();
     rows.get(id)?.close();
@@ -128,11 +133,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
         metrics.runs(runs);
       },
-      change(id, view) {
-        const run = runs.get(id);
-        if (!run) throw refuse('UNKNOWN_RUN', `expected a run that is held here, got '${id.slice(0, 80)}'`);
-        run.change(view);
-      },
+      change: (id, view) => held(id).change(view),
+      fence: (id, rank) => held(id).fence(rank),
       end: closeRun,
       lost(error) {
         for (const id of [...runs.keys()]) closeRun(id, error.message);

@@ -17,7 +17,8 @@ const SCRATCH_BYTES = 2 * BLOCK_PAYLOAD_MAX_BYTES + ALIGN_BYTES;
 const aligned = (bytes: number) => Math.ceil(bytes / ALIGN_BYTES) * ALIGN_BYTES;
 
 /** Whether new values of a block travel as differences to what the workers hold, which is then held here too. */
-const isHeld = (block: Block, codec: CodecName): boolean => codecs[blockCodec(codec, block)].lossy;
+const isHeld = (block: Block, codec: CodecName): boolean =>
+  block.kind === 'trainable' && codecs[blockCodec(codec, block)].lossy;
 
 /**
  * fp32 arrays per block: values; for what is exchanged the accumulator; for what is trained the optimizer's slots, and
@@ -25,19 +26,39 @@ const isHeld = (block: Block, codec: CodecName): boolean => codecs[blockCodec(co
  */
 function arraysOf(block: Block, optimizer: OptimizerSpec, codec: CodecName): number {
   if (block.kind === 'frozen') return 1;
-  if (block.kind === 'state') return 2;
-  return 2 + initialSlots(blockOptimizer(optimizer, codec, block)).length + (isHeld(block, codec) ? 1 : 0);
+  return 2 + slotsOf(block, optimizer, codec) + (isHeld(block, codec) ? 1 : 0);
 }
 
-/** Bytes that one block takes on the server that owns it. */
-export function blockBytes(block: Block, optimizer: OptimizerSpec, codec: CodecName): number {
-  return arraysOf(block, optimizer, codec) * aligned(block.elements * 4);
+const slotsOf = (block: Block, optimizer: OptimizerSpec, codec: CodecName): number =>
+  block.kind === 'trainable' ? initialSlots(blockOptimizer(optimizer, codec, block)).length : 0;
+
+/** Arrays of a block as it was before its last update: values and slots. */
+const undoArraysOf = (block: Block, optimizer: OptimizerSpec, codec: CodecName): number =>
+  block.kind === 'frozen' ? 0 : 1 + slotsOf(block, optimizer, codec);
+
+/**
+ * Bytes that one block takes on the server that owns it.
+ * @param elastic whether its last update can be taken back
+ */
+export function blockBytes(
+  block: Block,
+  optimizer: OptimizerSpec,
+  codec: CodecName,
+  elastic = false,
+): number {
+  const undo = elastic ? undoArraysOf(block, optimizer, codec) : 0;
+  return (arraysOf(block, optimizer, codec) + undo) * aligned(block.elements * 4);
 }
 
 /** Bytes that a shard of these blocks takes. */
-export function shardBytes(blocks: readonly Block[], optimizer: OptimizerSpec, codec: CodecName): number {
+export function shardBytes(
+  blocks: readonly Block[],
+  optimizer: OptimizerSpec,
+  codec: CodecName,
+  elastic = false,
+): number {
   return blocks.reduce(
-    (sum, block) => sum + blockBytes(block, optimizer, codec),
+    (sum, block) => sum + blockBytes(block, optimizer, codec, elastic),
     KERNELS_BYTES + SCRATCH_BYTES,
   );
 }
@@ -49,6 +70,8 @@ export const SHARD_FIXED_BYTES = KERNELS_BYTES + SCRATCH_BYTES;
 export interface BlockMemory extends OptimizerMemory {
   /** What the workers hold, where new values travel as differences to it. */
   readonly held: number;
+  /** Values and slots before the last update; none where it cannot be taken back. */
+  readonly undo: readonly number[];
 }
 
 export interface ShardMemoryMap {
@@ -63,6 +86,7 @@ export function mapShard(
   optimizer: OptimizerSpec,
   codec: CodecName,
   firstFreeByte: number,
+  elastic = false,
 ): ShardMemoryMap {
   let next = aligned(firstFreeByte);
   const take = (bytes: number) => {
@@ -76,7 +100,11 @@ export function mapShard(
   for (const block of blocks) {
     const arrays = Array.from({ length: arraysOf(block, optimizer, codec) }, () => take(block.elements * 4));
     const held = isHeld(block, codec) ? (arrays.pop() as number) : -1;
-    map.set(block.index, { values: arrays[0], accumulator: arrays[1] ?? -1, slots: arrays.slice(2), held });
+    const undo = Array.from({ length: elastic ? undoArraysOf(block, optimizer, codec) : 0 }, () =>
+      take(block.elements * 4),
+    );
+    const [values, accumulator = -1, ...slots] = arrays;
+    map.set(block.index, { values, accumulator, slots, held, undo });
   }
   return { incoming, outgoing, blocks: map };
 }

@@ -44,6 +44,8 @@ interface BlockState {
   absmax: number | undefined;
   /** Updates applied. */
   version: number;
+  /** The step of its last update, where that can be taken back. */
+  undoStep: number | undefined;
 }
 
 /** A view that is to come into force. */
@@ -52,6 +54,10 @@ export interface NextView {
   readonly fromStep: number;
   /** The run's, with the rules of the view. */
   readonly spec: RunSpec;
+  /** Ranks of those who take part, rising; by default all. */
+  readonly members?: readonly number[];
+  /** Somebody has left: what has been done of `fromStep` is taken back, and done again by the others. */
+  readonly withdraws?: boolean;
 }
 
 /** Takes the times of the phases of a block; the core itself has no clock. */
@@ -82,6 +88,12 @@ export class Shard {
   #view = 1;
   /** The view that comes into force with its step. */
   #next: (NextView & { readonly consistency: Consistency }) | undefined;
+  /** The last step that was taken back. */
+  #withdrawn: number | undefined;
+  /** The view of each worker's last header. */
+  readonly #saidView = new Map<number, number>();
+  /** Workers that have left. */
+  readonly #fenced = new Set<number>();
   readonly #work: ShardWork;
   readonly #kernels: Kernels;
   readonly #map: ShardMemoryMap;
@@ -100,8 +112,8 @@ export class Shard {
   ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
-    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec) });
-    this.#map = mapShard(blocks, spec.optimizer, spec.codec, this.#kernels.firstFreeByte);
+    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic) });
+    this.#map = mapShard(blocks, spec.optimizer, spec.codec, this.#kernels.firstFreeByte, spec.elastic);
     const blockCodecs = codecsOf(spec, blocks);
     const updateCodecs = codecsOf(spec, blocks, 'down');
     for (const [position, block] of blocks.entries()) {
@@ -115,6 +127,7 @@ export class Shard {
         initialized: false,
         absmax: undefined,
         version: 0,
+        undoStep: undefined,
       });
     }
     if (normRounds(spec.optimizer).length > 0)
@@ -132,7 +145,7 @@ export class Shard {
       norms: this.#norms,
       measure: this.#measure.bind(this),
     };
-    this.#consistency = this.#consistencyFrom(spec, 0);
+    this.#consistency = this.#consistencyFrom({ spec, fromStep: 0 });
     this.#uninitialized = blocks.length;
   }
 
@@ -148,12 +161,13 @@ export class Shard {
   change(next: NextView): Effect[] {
     if (next.number <= Math.max(this.#view, this.#next?.number ?? 0))
       throw refuse('STALE_VIEW', `expected a view after ${this.#view}, got ${next.number}`);
+    if (next.withdraws && next.fromStep <= this.step) return this.#takeBack(next);
     if (this.#next || next.fromStep < this.step)
       throw refuse(
         'NOT_NOW',
         `expected a view from step ${this.#next?.fromStep ?? this.step} on, got one from step ${next.fromStep}; ask everybody to hold first`,
       );
-    this.#next = { ...next, consistency: this.#consistencyFrom(next.spec, next.fromStep) };
+    this.#next = { ...next, consistency: this.#consistencyFrom(next) };
     return this.#settled([]);
   }
 
@@ -169,11 +183,59 @@ export class Shard {
     return effects;
   }
 
-  #consistencyFrom(spec: RunSpec, step: number): Consistency {
+  #consistencyFrom({ spec, fromStep, members }: Omit<NextView, 'number'>): Consistency {
     const { globalBatch } = spec;
     return isClocked(spec)
-      ? new Clocked(this.#work, { staleness: stalenessOf(spec), globalBatch }, step)
-      : new Bsp(this.#work, step);
+      ? new Clocked(this.#work, { staleness: stalenessOf(spec), globalBatch }, fromStep)
+      : new Bsp(this.#work, fromStep, members);
+  }
+
+  /**
+   * Goes back to the beginning of `fromStep`, the open step or the last that was closed: whose next one has not begun
+   * anywhere, since somebody is missing. Contributions to it that come late are dropped (`#isWithdrawn`).
+   */
+  #takeBack(next: NextView): Effect[] {
+    const { fromStep } = next;
+    const begun = this.step > fromStep && this.missingHeaders < this.#consistency.members;
+    if (!this.#spec.elastic || fromStep < this.step - 1 || begun)
+      throw refuse(
+        'NOT_NOW',
+        `expected a step that can be taken back, got ${fromStep} at step ${this.step}${begun ? ', which has begun' : ''}`,
+      );
+    const effects = this.#consistency.abandon?.() ?? [];
+    for (const state of this.#blocks.values()) {
+      if (state.undoStep !== fromStep) continue;
+      const { values, slots, undo } = state.memory;
+      for (const [at, array] of [values, ...slots].entries())
+        this.#kernels.copyBytes(undo[at], 4 * state.block.elements, array);
+      state.version--;
+      state.absmax = undefined;
+      state.undoStep = undefined;
+      effects.push({ kind: 'undone', block: state.block.index });
+    }
+    this.#withdrawn = fromStep;
+    this.#spec = next.spec;
+    this.#view = next.number;
+    this.#consistency = this.#consistencyFrom(next);
+    this.#next = undefined;
+    effects.push({ kind: 'view', number: next.number });
+    return effects;
+  }
+
+  /** Takes nothing of a worker any more. Returns the open step, and whether all that it owes in it is here. */
+  fence(worker: number): { step: number; complete: boolean } {
+    this.#fenced.add(worker);
+    return { step: this.step, complete: !(this.#consistency.owes?.(worker) ?? true) };
+  }
+
+  #checkFenced(worker: number): void {
+    if (!this.#fenced.has(worker)) return;
+    throw refuse('STALE_VIEW', `worker ${worker} has left the run: its contributions are taken no more`);
+  }
+
+  /** Whether what a worker sends of a step belongs to the attempt at it that was taken back. */
+  #isWithdrawn(worker: number, step: number): boolean {
+    return step === this.#withdrawn && (this.#saidView.get(worker) ?? 0) < this.#view;
   }
 
   /**
@@ -263,7 +325,12 @@ export class Shard {
   header(worker: number, step: number, header: Header, view = this.#view): Effect[] {
     if (!this.initialized)
       throw refuse('STEP', `worker ${worker} sent a header before every block had its initial values`);
-    return this.#settled(this.#consistencyAt(worker, step, view).header(worker, step, header));
+    this.#checkFenced(worker);
+    // What was under way when its step was taken back: the worker is about to say it again.
+    if (step === this.#withdrawn && view < this.#view) return [];
+    const effects = this.#consistencyAt(worker, step, view).header(worker, step, header);
+    this.#saidView.set(worker, view);
+    return this.#settled(effects);
   }
 
   /**
@@ -277,6 +344,9 @@ export class Shard {
         'UNKNOWN_BLOCK',
         `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`,
       );
+    this.#checkFenced(worker);
+    if (this.#isWithdrawn(worker, bulk.step))
+      return [{ kind: 'duplicate' }, { kind: 'release', worker, bytes: bulk.payload.byteLength }];
     return this.#settled(this.#consistency.contribution(worker, bulk));
   }
 
@@ -434,7 +504,12 @@ export class Shard {
     const started = this.probe.now();
     const state = this.#state(index);
     const { memory, block } = state;
-    const { values, accumulator } = memory;
+    const { values, accumulator, slots, undo } = memory;
+    if (undo.length > 0) {
+      for (const [at, array] of [values, ...slots].entries())
+        this.#kernels.copyBytes(array, 4 * block.elements, undo[at]);
+      state.undoStep = this.step;
+    }
     if (block.kind === 'state') {
       if (kept > 0)
         codecs.fp32.accumulate(this.#kernels, values, block.elements, 1, kept, accumulator, false);

@@ -42,11 +42,24 @@ export class StepHeaders {
   #missing: number;
   #step: number;
 
-  /** @param step the first that is open */
-  constructor(workers: number, step = 0) {
+  /**
+   * @param workers of the run
+   * @param step the first that is open
+   * @param members ranks of those who take part, rising
+   */
+  constructor(
+    workers: number,
+    step = 0,
+    readonly members: readonly number[] = Array.from({ length: workers }, (_, rank) => rank),
+  ) {
     this.#step = step;
     this.#headers = new Array(workers).fill(undefined);
-    this.#missing = workers;
+    this.#missing = members.length;
+  }
+
+  /** Whether the worker has said that no contributions of the open step follow. */
+  skips(worker: number): boolean {
+    return this.#headers[worker]?.allFinite === false;
   }
 
   get step(): number {
@@ -59,13 +72,13 @@ export class StepHeaders {
 
   /** Ranks without a header of the open step. */
   missing(): number[] {
-    return this.#headers.flatMap((header, rank) => (header ? [] : [rank]));
+    return this.members.filter((rank) => !this.#headers[rank]);
   }
 
   /** Takes a header; the verdict, if it was the last one missing. Repeated ones change nothing. Throws Refused. */
   add(worker: number, step: number, header: Header): Outcome | undefined {
-    if (worker >= this.#headers.length)
-      throw refuse('UNKNOWN_WORKER', `expected a rank below ${this.#headers.length}, got ${worker}`);
+    if (!this.members.includes(worker))
+      throw refuse('UNKNOWN_WORKER', `expected one of the ranks ${this.members.join(', ')}, got ${worker}`);
     if (step < this.#step) return undefined;
     if (step > this.#step)
       throw refuse(
@@ -99,14 +112,14 @@ export class StepHeaders {
 
   next(): void {
     this.#headers.fill(undefined);
-    this.#missing = this.#headers.length;
+    this.#missing = this.members.length;
     this.#step++;
   }
 
   #verdict(): Outcome {
-    const headers = this.#headers as Header[];
+    const headers = this.members.map((rank) => this.#headers[rank] as Header);
     const samples = this.totalSamples();
-    const notFinite = headers.flatMap((header, rank) => (header.allFinite ? [] : [rank]));
+    const notFinite = this.members.filter((rank) => this.skips(rank));
     const sum = (of: (header: Header) => number) => headers.reduce((total, header) => total + of(header), 0);
     return {
       step: this.#step,

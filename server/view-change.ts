@@ -4,7 +4,21 @@
 import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { refuse } from '../shared/rpc/refusal.js';
 
+/** Whose leaving a view is made for. */
+export interface Leaving {
+  readonly rank: number;
+  readonly label: string;
+  readonly reason: string;
+}
+
+/** How far a worker that is fenced off has come on a server. */
+export interface Fenced {
+  readonly step: number;
+  readonly complete: boolean;
+}
+
 export class ViewChange {
+  readonly #fenced = new Map<number, Fenced>();
   /** The step that is next for each worker that has answered, by its connection. */
   readonly #held = new Map<number, number>();
   readonly #taken = new Set<number>();
@@ -21,22 +35,55 @@ export class ViewChange {
     readonly call: number,
     readonly workers: readonly number[],
     readonly servers: readonly number[],
+    /** There where it is made because a worker has left. */
+    readonly leaving?: Leaving,
   ) {}
+
+  /** Whether the workers are held and the servers fence off the one that has left. */
+  get isFencing(): boolean {
+    return this.leaving !== undefined && !this.#view && this.#held.size === this.workers.length;
+  }
 
   /** The view with its step, once every worker is held. */
   get view(): View | undefined {
     return this.#view;
   }
 
-  /** A worker is held; the view with its step, if it was the last. Throws Refused. */
-  held(connection: number, number: number, step: number): View | undefined {
+  /** A worker is held; true if it was the last. Where nobody has left the view then has its step. Throws Refused. */
+  held(connection: number, number: number, step: number): boolean {
     if (number !== this.proposed.number || !this.workers.includes(connection))
       throw refuse('STALE_VIEW', `expected an answer to view ${this.proposed.number}, got one to ${number}`);
-    if (this.#view) return undefined;
+    if (this.#view || this.#held.has(connection)) return false;
     this.#held.set(connection, step);
-    if (this.#held.size < this.workers.length) return undefined;
-    this.#view = { ...this.proposed, fromStep: Math.max(...this.#held.values()) };
-    return this.#view;
+    if (this.#held.size < this.workers.length) return false;
+    if (!this.leaving) this.#view = { ...this.proposed, fromStep: this.#latest };
+    return true;
+  }
+
+  /** The latest step that is next for a worker: nobody has begun it. */
+  get #latest(): number {
+    return Math.max(...this.#held.values());
+  }
+
+  /**
+   * A server has fenced off the worker that has left; true if it was the last. The view then has its step: the worker
+   * counts in the oldest step that is open anywhere if all servers have all of it, else not at all. Nobody can have
+   * begun the step after that, since all wait for it; where somebody has done his part of the step that is dropped, he
+   * does it again, of the same records, and the records of the one who has left are dealt anew.
+   */
+  fenced(connection: number, number: number, fenced: Fenced): boolean {
+    if (!this.isFencing || number !== this.proposed.number || !this.servers.includes(connection))
+      return false;
+    this.#fenced.set(connection, fenced);
+    if (this.#fenced.size < this.servers.length) return false;
+    const all = [...this.#fenced.values()];
+    const open = Math.min(...all.map(({ step }) => step));
+    const isComplete = all.every(({ step, complete }) => step > open || complete);
+    const fromStep = isComplete ? open + 1 : open;
+    const { rank, reason } = this.leaving as Leaving;
+    const lostTo = Math.max(fromStep, this.#latest);
+    this.#view = { ...this.proposed, fromStep, departed: { rank, reason, lostFrom: fromStep, lostTo } };
+    return true;
   }
 
   /** A server has taken the view; true if it was the last. */
@@ -48,6 +95,7 @@ export class ViewChange {
 
   /** Connections whose answer is missing: of workers, then of servers. */
   missing(): number[] {
+    if (this.isFencing) return this.servers.filter((connection) => !this.#fenced.has(connection));
     return this.#view
       ? this.servers.filter((connection) => !this.#taken.has(connection))
       : this.workers.filter((connection) => !this.#held.has(connection));

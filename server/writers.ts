@@ -50,14 +50,14 @@ export class Writers {
     this.#flushSoon(writer);
   }
 
-  /** Ends all streams, with a refusal where there is one. */
-  end(refusal?: { code: number; sentence: string }): void {
-    for (const { call } of this.#writers.values()) {
+  /** Ends all streams, or those of one worker, with a refusal where there is one. */
+  end(refusal?: { code: number; sentence: string }, rank?: number): void {
+    for (const [each, { call }] of [...this.#writers]) {
+      if (rank !== undefined && each !== rank) continue;
       if (refusal) call.write({ refusal: refusal as never });
+      this.detach(each, call);
       call.end();
     }
-    this.#writers.clear();
-    this.#dirty.clear();
   }
 
   #flushSoon(writer: Writer): void {

@@ -53,6 +53,8 @@ export interface RunSpec {
   readonly stochasticRounding?: boolean;
   /** Largest magnitude of an element of a contribution that servers take; without it they take any. */
   readonly gradientLimit?: number;
+  /** A worker that leaves does not end the run: servers keep what takes them back to before the step under way. */
+  readonly elastic?: boolean;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -177,6 +179,8 @@ export function specWithRules(spec: RunSpec, rules: { consistency?: number; stal
       'RUN_SPEC',
       `expected a running run to stay ${spec.consistency === 'local' ? 'local' : 'out of local'}, got ${spec.consistency} to ${name}: the state of the optimizer would have to move between servers and workers; start another run`,
     );
+  if (spec.elastic)
+    throw refuse('RUN_SPEC', 'expected a run without --elastic, which keeps bsp as it is; start another run');
   if (name === 'local')
     throw refuse(
       'RUN_SPEC',
@@ -228,6 +232,29 @@ export function gradientLimitFault(limit: number | undefined): string | undefine
     : `expected a gradient limit above 0, got ${limit}`;
 }
 
+/** Why a run of this kind cannot go on without one of its workers; undefined: it can. */
+export function elasticFault(
+  consistency: string,
+  codec: CodecName,
+  optimizer: OptimizerSpec,
+  tables = 0,
+): string | undefined {
+  const instead =
+    consistency !== 'bsp'
+      ? `consistency ${consistency}`
+      : codecs[codec].lossy
+        ? `codec ${codec}`
+        : normRounds(optimizer).length > 0
+          ? 'clipping by global norm or lamb'
+          : tables > 0
+            ? 'embedding tables'
+            : undefined;
+  return (
+    instead &&
+    `elastic: expected bsp with codec fp32, fp16 or bf16 and an optimizer that takes each block by itself, got ${instead}, whose step cannot be taken back; leave --elastic out`
+  );
+}
+
 /** What is wrong with an optimizer under a consistency: what waits for norms needs a step that all blocks share. */
 export function normsFault(consistency: string, optimizer: OptimizerSpec): string | undefined {
   if ((consistency !== 'ssp' && consistency !== 'asp') || normRounds(optimizer).length === 0)
@@ -265,6 +292,7 @@ export function toWire(spec: RunSpec): WireSpec {
     ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
     ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
     gradientLimit: spec.gradientLimit ?? 0,
+    elastic: spec.elastic ?? false,
   };
 }
 
@@ -350,6 +378,8 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected no clipping by global norm with tables, whose rows the norm would leave out, got ${optimizer.clipNorm}; leave it out`,
     );
+  const rigid = wire.elastic ? elasticFault(consistency, codec, optimizer, tables.length) : undefined;
+  if (rigid) throw refuse('RUN_SPEC', rigid);
   const limit = gradientLimitFault(wire.gradientLimit);
   if (wire.gradientLimit !== 0 && limit) throw refuse('RUN_SPEC', limit);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
@@ -372,6 +402,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
     ...(tables.length > 0 && { tables }),
     ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
+    ...(wire.elastic ? { elastic: true } : {}),
   };
 }
 
@@ -397,6 +428,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
     'gradient limit': spec.gradientLimit,
+    elastic: spec.elastic ? 'on' : 'off',
     workers: spec.workers,
     batch: spec.globalBatch,
     epochs: spec.epochs,

@@ -214,8 +214,9 @@ async function tensorData(
     fingerprint: hash.digest('hex'),
     hasTest: test !== undefined,
     stepsPerEpoch: (batch) => stepsPerEpoch(records, batch),
-    batch(epoch, step, rank, workers) {
-      const indices = dealer.batch(epoch, step, equalShares(workers), rank);
+    batch(epoch, step, rank, workers, departed = []) {
+      const view = { ...equalShares(workers), departed };
+      const indices = dealer.batch(epoch, step, view, rank);
       return { xs: rows(training.xs, indices), ys: rows(training.ys, indices) };
     },
     *evaluation(rank, workers) {

@@ -24,7 +24,7 @@ interface OpenBlock {
   readonly kind: 'trainable' | 'state' | 'frozen';
   /** Whether the open step has been applied to it. */
   applied: boolean;
-  /** Rank whose contribution is summed next. */
+  /** Whose contribution is summed next: a place among the members. */
   turn: number;
   /** Whose contribution of the open step is here, summed or held. */
   readonly arrived: Set<number>;
@@ -46,10 +46,13 @@ export class Bsp implements Consistency {
   /** The round of norms that is gathered. */
   #round = 0;
 
-  /** @param step the first that is open */
-  constructor(work: ShardWork, step = 0) {
+  /**
+   * @param step the first that is open
+   * @param members ranks of those who take part, rising; by default all
+   */
+  constructor(work: ShardWork, step = 0, members?: readonly number[]) {
     this.#work = work;
-    this.#headers = new StepHeaders(work.workers, step);
+    this.#headers = new StepHeaders(work.workers, step, members);
     this.#blocks = new Map(
       work.blocks.map(({ index, kind }) => [
         index,
@@ -67,6 +70,10 @@ export class Bsp implements Consistency {
     return this.#headers.step;
   }
 
+  get members(): number {
+    return this.#headers.members.length;
+  }
+
   get missingHeaders(): number {
     return this.#headers.missing().length;
   }
@@ -80,7 +87,7 @@ export class Bsp implements Consistency {
     const missing = new Set(this.#headers.missing());
     for (const { kind, applied, arrived } of this.#blocks.values()) {
       if (kind === 'frozen' || applied) continue;
-      for (let rank = 0; rank < this.#work.workers; rank++) if (!arrived.has(rank)) missing.add(rank);
+      for (const rank of this.#headers.members) if (!arrived.has(rank)) missing.add(rank);
     }
     return [...missing].sort((a, b) => a - b);
   }
@@ -126,7 +133,8 @@ export class Bsp implements Consistency {
         ...(state.applied ? [{ kind: 'ack', worker, step, block: bulk.block } as const] : []),
         release,
       ];
-    const early = state.turn !== worker;
+    const { members } = this.#headers;
+    const early = members[state.turn] !== worker;
     if (early && this.#heldBytes[worker] + bytes > PUSH_CREDIT_BYTES)
       throw refuse(
         'CREDIT',
@@ -143,7 +151,7 @@ export class Bsp implements Consistency {
     const effects: Effect[] = [];
     this.#sum(state, worker, bulk.scale, address);
     effects.push(release);
-    for (let next = state.held.get(state.turn); next; next = state.held.get(state.turn)) {
+    for (let next = state.held.get(members[state.turn]); next; next = state.held.get(members[state.turn])) {
       state.held.delete(next.worker);
       this.#heldBytes[next.worker] -= next.payload.byteLength;
       const staged = this.#work.restage(next.payload);
@@ -151,7 +159,7 @@ export class Bsp implements Consistency {
       this.#sum(state, next.worker, next.scale, staged);
       effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
     }
-    if (state.turn < this.#work.workers) return effects;
+    if (state.turn < members.length) return effects;
     if (this.#work.norms && state.kind === 'trainable') this.#measure(state, effects);
     else this.#apply(state, effects);
     return effects;
@@ -243,6 +251,24 @@ export class Bsp implements Consistency {
       effects.push({ kind: 'ack', worker, step: this.step, block: state.index });
     effects.push({ kind: 'updated', block: state.index });
     if (this.#open === 0) this.#close(effects);
+  }
+
+  owes(worker: number): boolean {
+    if (!this.#headers.has(worker)) return true;
+    if (this.#headers.skips(worker)) return false;
+    return [...this.#blocks.values()].some(
+      ({ kind, applied, arrived }) => kind !== 'frozen' && !applied && !arrived.has(worker),
+    );
+  }
+
+  abandon(): Effect[] {
+    return [...this.#blocks.values()].flatMap(({ held }) =>
+      [...held.values()].map(({ worker, payload }): Effect => {
+        const bytes = payload.byteLength;
+        recycle(payload);
+        return { kind: 'release', worker, bytes };
+      }),
+    );
   }
 
   #skip(effects: Effect[]): void {

@@ -61,6 +61,10 @@ export class Clocked implements Consistency {
     return this.#clocks.reduce((least, clock) => Math.min(least, clock), Number.POSITIVE_INFINITY);
   }
 
+  get members(): number {
+    return this.#clocks.length;
+  }
+
   get missingHeaders(): number {
     return this.#headers.filter((header) => header === undefined).length;
   }

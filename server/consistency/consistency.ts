@@ -40,6 +40,8 @@ export interface Clocks {
 export interface Consistency {
   /** Steps that every worker has done here. */
   readonly step: number;
+  /** Workers that take part. */
+  readonly members: number;
   /** Workers whose header of their open step is not here. */
   readonly missingHeaders: number;
   /** Payload bytes of contributions that wait for their turn. */
@@ -56,6 +58,10 @@ export interface Consistency {
   waitingFor(): number[];
   /** Ranks that have not done `step` steps. */
   behind(step: number): number[];
+  /** Whether a worker has still to send something of the open step; only where steps can be taken back. */
+  owes?(worker: number): boolean;
+  /** Gives up the open step: what is held of it may be sent anew. */
+  abandon?(): Effect[];
   clocksOf(block: number): Clocks;
   /** Blocks that are withheld of a worker that has done its step. */
   withheldOf(worker: number): number;

@@ -89,6 +89,9 @@ export class Exchange {
   #view: number;
   /** The view that is decided and not yet in force. */
   #next: View__Output | undefined;
+  /** The last view that took a step back, and of each server the last view that it has told. */
+  #withdrawn = 0;
+  readonly #told: number[] = [];
   /** There while a view is being made. */
   #held: { readonly decided: Promise<void>; readonly release: () => void } | undefined;
   /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
@@ -181,9 +184,32 @@ export class Exchange {
 
   /** What was held goes on: up to the step of this view under the old one. */
   change(view: View__Output): void {
-    if (view.number > this.#view) this.#next = view;
+    if (view.departed && view.number > this.#view && view.fromStep <= this.#step) this.#withdraw(view);
+    else if (view.number > this.#view) this.#next = view;
     this.#held?.release();
     this.#held = undefined;
+  }
+
+  /** Somebody has left in the step that is under way, or was about to begin it: what was done of it is done again. */
+  #withdraw(view: View__Output): void {
+    this.#withdrawn = view.number;
+    this.#adopt(view);
+    const pending = this.#pending;
+    if (!pending || pending.fetched) return;
+    pending.again = true;
+    this.#pending = undefined;
+    pending.resolve();
+  }
+
+  #adopt(view: View__Output): void {
+    this.#view = view.number;
+    this.#spec = specUnder(this.#spec, view);
+    this.#options.onView?.(view, this.#spec);
+  }
+
+  /** Whether what a server says belongs to a step that was taken back. */
+  #isWithdrawn(server: number): boolean {
+    return (this.#told[server] ?? 0) < this.#withdrawn;
   }
 
   /** Payload bytes sent and not released by the servers. */
@@ -268,19 +294,8 @@ export class Exchange {
     }
     const started = performance.now();
     const exchanged = layout.blocks.filter((block) => block.kind !== 'frozen');
-    const pending = this.#expect(this.#step + 1, false, memory.parameters, undefined, exchanged);
-    for (const link of this.#links) link.header({ step: this.#step, view: this.#view, ...header });
-    const pushed = header.allFinite
-      ? await this.#sendAll(
-          exchanged,
-          FIELD.contribution,
-          this.#step,
-          (block, dst) => this.#encode(block, header.lossScale, dst),
-          // A skipped step takes no more contributions.
-          () => pending.outcome?.skipped ?? false,
-        )
-      : { bytes: 0, elements: 0, encodeSeconds: 0 };
-    await pending.done;
+    let { pending, pushed } = await this.#attempt(header, exchanged);
+    while (pending.again) ({ pending, pushed } = await this.#attempt(header, exchanged));
     // An applied step brought every block's update, and each holds this worker's contribution.
     this.#residuals.settle(!pending.outcome?.skipped);
     this.#step++;
@@ -329,6 +344,25 @@ export class Exchange {
     this.#fail(new RunError('the exchange was closed'));
   }
 
+  /** Sends a step and waits for what comes of it, or for its being taken back. */
+  async #attempt(header: StepHeaderFields, exchanged: readonly Block[]) {
+    const { parameters } = this.#options.memory;
+    const pending = this.#expect(this.#step + 1, false, parameters, undefined, exchanged);
+    for (const link of this.#links) link.header({ step: this.#step, view: this.#view, ...header });
+    const pushed = header.allFinite
+      ? await this.#sendAll(
+          exchanged,
+          FIELD.contribution,
+          this.#step,
+          (block, dst) => this.#encode(block, header.lossScale, dst),
+          // A skipped step takes no more contributions.
+          () => pending.again || (pending.outcome?.skipped ?? false),
+        )
+      : { bytes: 0, elements: 0, encodeSeconds: 0 };
+    await pending.done;
+    return { pending, pushed };
+  }
+
   #check(): void {
     if (this.#failure) throw this.#failure;
   }
@@ -346,9 +380,7 @@ export class Exchange {
       ? await this.fetch(this.#step, undefined, this.#options.memory.parameters)
       : undefined;
     this.#next = undefined;
-    this.#view = view.number;
-    this.#spec = specUnder(this.#spec, view);
-    this.#options.onView?.(view, this.#spec);
+    this.#adopt(view);
     return read;
   }
 
@@ -424,10 +456,16 @@ export class Exchange {
   #handlers(index: number) {
     const { view } = this.#options;
     return {
-      block: (bulk: Bulk) => this.#receive(index, bulk),
+      block: (bulk: Bulk) => {
+        if (bulk.fetched || !this.#isWithdrawn(index)) this.#receive(index, bulk);
+      },
+      view: (number: number) => {
+        this.#told[index] = number;
+      },
       outcome: (outcome: StepOutcome__Output) => {
         const pending = this.#pending;
-        if (!pending || pending.fetched || outcome.step + 1 !== pending.step) return;
+        if (!pending || this.#isWithdrawn(index) || pending.fetched || outcome.step + 1 !== pending.step)
+          return;
         pending.outcome = outcome;
         pending.undecided.delete(index);
         if (outcome.skipped && !isClocked(this.#spec)) this.#skipped(pending, index);

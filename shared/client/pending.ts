@@ -27,6 +27,8 @@ export interface Pending {
   /** Updates applied to the newest of the blocks. */
   updates: number;
   stepsSeen: Set<number>;
+  /** The step was taken back, and is to be done again. */
+  again: boolean;
   /** Settles when nothing is missing any more, or nothing more can come. */
   done: Promise<void>;
   resolve: () => void;
@@ -53,6 +55,7 @@ export function startPending(
     decodeSeconds: 0,
     updates: 0,
     stepsSeen: new Set(),
+    again: false,
     done,
     ...(settle as unknown as Pick<Pending, 'resolve' | 'reject'>),
   };

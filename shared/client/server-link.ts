@@ -30,6 +30,7 @@ export interface LinkHandlers {
   block(bulk: Bulk): void;
   outcome(outcome: StepOutcome__Output): void;
   waiting(waiting: Waiting__Output): void;
+  view(number: number): void;
   acknowledged(step: number, blocks: readonly number[]): void;
   lost(error: RunError): void;
 }
@@ -109,6 +110,7 @@ export class ServerLink {
     this.#pull.on('data', (reply: PullReply__Output) => {
       if (reply.block) this.#handlers.block(reply.block as unknown as Bulk);
       else if (reply.outcome) this.#handlers.outcome(reply.outcome);
+      else if (reply.view) this.#handlers.view(reply.view.number);
       else if (reply.waiting) this.#handlers.waiting(reply.waiting);
       else if (reply.ready) {
         if (this.#subscribed) this.#subscribed();

@@ -15,7 +15,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
-const { clipNorm, gradientLimit, accumulate } = OPTIONS;
+const { clipNorm, gradientLimit, accumulate, elastic } = OPTIONS;
 const { topKPercent, rounding } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
@@ -155,6 +155,7 @@ export const UP = define({
     optimizer,
     ...rules,
     gradientLimit,
+    elastic,
     accumulate,
     codec,
     topKPercent,
@@ -292,6 +293,7 @@ export const WORKER = define({
     optimizer,
     ...rules,
     gradientLimit,
+    elastic,
     accumulate,
     codec,
     topKPercent,

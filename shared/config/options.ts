@@ -321,6 +321,10 @@ export const OPTIONS = {
       1000,
     ),
   ),
+  elastic: onOff({
+    flag: 'elastic',
+    help: 'go on without a worker that leaves or dies; servers keep a second copy of parameters and optimizer state',
+  }),
   accumulate: defaulting(
     whole(
       {

@@ -64,6 +64,7 @@ function hostedRun(runSpec = spec) {
     workers: [],
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
+    departed: null,
     consistency: 1 as const,
     staleness: 0,
   };

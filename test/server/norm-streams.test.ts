@@ -42,6 +42,7 @@ function waitingRun() {
     workers: [],
     placement: layout.blocks.map(({ index }) => (index === foreign ? 1 : 0)),
     rowPlacement: [],
+    departed: null,
     consistency: 1 as const,
     staleness: 0,
   };

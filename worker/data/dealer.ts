@@ -62,6 +62,74 @@ export function shareOf(total: number, weights: readonly number[], rank: number)
 export interface DealingView {
   /** One weight for each worker, in rank order; equal ones for workers that are alike. */
   weights: readonly number[];
+  /** Workers that have left, in that order. */
+  departed?: readonly Departed[];
+}
+
+/** A worker that has left; steps are those of the run, from 0. */
+export interface Departed {
+  rank: number;
+  /** Its shares from this step on are left to the others, */
+  lostFrom: number;
+  /** who share all records from this step on. */
+  lostTo: number;
+}
+
+/** Steps of an epoch under one set of workers. */
+interface Part {
+  /** First step, within the epoch. */
+  readonly from: number;
+  readonly records: Uint32Array;
+  /** Where each step's records begin, and at last where they end. */
+  readonly bounds: readonly number[];
+  readonly weights: readonly number[];
+}
+
+/** A step takes no more than so many times the global batch, however much is left to it. */
+const STEP_BATCHES_MAX = 2;
+
+function partOf(
+  from: number,
+  records: Uint32Array,
+  sizes: readonly number[],
+  weights: readonly number[],
+): Part {
+  const bounds = [0];
+  for (const size of sizes) bounds.push(bounds[bounds.length - 1] + size);
+  return { from, records, bounds, weights };
+}
+
+/** The records of a step, and of one worker in it. */
+function recordsAt(parts: readonly Part[], step: number, rank?: number): Uint32Array {
+  const part = parts.findLast(({ from }) => from <= step) as Part;
+  const at = step - part.from;
+  const all = part.records.subarray(part.bounds[at], part.bounds[at + 1]);
+  return rank === undefined ? all : all.subarray(...shareOf(all.length, part.weights, rank));
+}
+
+/**
+ * How an epoch is dealt: as it began, and after each leaving what was not trained, evenly over the steps that are left:
+ * so each record is trained once, as long as there is a step left for it.
+ * @param first step of the run with which the epoch begins
+ */
+function partsOf(order: Uint32Array, steps: number, batch: number, first: number, view: DealingView): Part[] {
+  const whole = order.subarray(0, steps * batch);
+  const parts = [partOf(0, whole, new Array<number>(steps).fill(batch), view.weights)];
+  for (const { rank, lostFrom, lostTo } of view.departed ?? []) {
+    const last = parts[parts.length - 1];
+    const weights = last.weights.map((weight, each) => (each === rank ? 0 : weight));
+    const from = Math.max(0, lostTo - first);
+    if (from >= steps) break;
+    const lost = Array.from({ length: from }, (_, step) => step)
+      .filter((step) => step >= lostFrom - first)
+      .map((step) => recordsAt(parts, step, rank));
+    const rest = last.records.subarray(last.bounds[Math.max(0, from - last.from)]);
+    const records = Uint32Array.from([...rest, ...lost.flatMap((each) => [...each])]);
+    const sizes = shares(records.length, new Array<number>(steps - from).fill(1));
+    const most = sizes.map((size) => Math.min(size, STEP_BATCHES_MAX * batch));
+    parts.push(partOf(from, records, most, weights));
+  }
+  return parts;
 }
 
 /** Equal weights for `workers` workers. */
@@ -102,12 +170,19 @@ export function createDealer(records: number, globalBatch: number, seed: number)
     }
     return orderOf(epoch).subarray(step * globalBatch, (step + 1) * globalBatch);
   };
+  let plan: { key: string; parts: Part[] } | undefined;
+  const planOf = (epoch: number, view: DealingView): Part[] => {
+    const key = JSON.stringify([epoch, view]);
+    if (plan?.key !== key)
+      plan = { key, parts: partsOf(orderOf(epoch), steps, globalBatch, (epoch - 1) * steps, view) };
+    return plan.parts;
+  };
   return {
     stepsPerEpoch: steps,
     globalBatch: slice,
     batch(epoch, step, view, rank) {
-      const [start, end] = shareOf(globalBatch, view.weights, rank);
-      return slice(epoch, step).subarray(start, end);
+      slice(epoch, step);
+      return recordsAt(planOf(epoch, view), step, rank);
     },
   };
 }

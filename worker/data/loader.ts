@@ -50,8 +50,7 @@ class BatchBuffer {
   }
 }
 
-const keyOf = ({ epoch, step, view, rank }: BatchPlace): string =>
-  JSON.stringify([epoch, step, view.weights, rank]);
+const keyOf = ({ epoch, step, view, rank }: BatchPlace): string => JSON.stringify([epoch, step, view, rank]);
 
 interface Prefetched {
   key: string;

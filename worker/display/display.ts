@@ -71,6 +71,11 @@ export class Display {
             `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples${event.accumulate > 1 ? `, in ${event.accumulate} micro-batches on each worker` : ''}`,
         );
       case 'view':
+        if (event.departed !== undefined)
+          return this.#once(
+            `view ${event.number}`,
+            `worker ${event.departed} has left (${event.reason}); from step ${event.fromStep} on without it, ${event.members.length} ${event.members.length === 1 ? 'worker goes' : 'workers go'} on`,
+          );
         return this.#once(
           `view ${event.number}`,
           `view ${event.number}  from step ${event.fromStep} on ${event.consistency}${event.staleness === undefined ? '' : `, staleness ${event.staleness}`}`,

@@ -190,7 +190,9 @@ export class ExchangeClient {
     return this.#ask({ kind: 'step', ...step });
   }
 
+  /** With no records: somebody has left, and the shares are divided anew. */
   evaluate(part: {
+    view: number;
     step: number;
     records: number;
     lossSum: number;

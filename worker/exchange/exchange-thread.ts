@@ -248,8 +248,13 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       describe(run, consistency);
       metrics.viewNumber.set(view.number);
       membership?.entered(view.number);
-      const { number, fromStep } = view;
-      say({ kind: 'view', number, fromStep: rounds.firstStep(fromStep), consistency, staleness });
+      const { number, fromStep, departed } = view;
+      const members = view.workers.map(({ rank }) => rank);
+      metrics.viewMembers.set(members.length, { member: 'worker' });
+      say({
+        ...{ kind: 'view', number, fromStep: rounds.firstStep(fromStep), consistency, staleness, members },
+        ...(departed ? { departed } : {}),
+      });
     },
     onWaiting(waiting) {
       if (!local) return say({ kind: 'waiting', ...waiting });

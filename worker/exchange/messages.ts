@@ -53,7 +53,7 @@ export type ToThread =
   /** Pull the fp32 masters into the gradients' memory. */
   | { kind: 'masters'; step: number }
   | { kind: 'step'; epoch: number; samples: number; lossSum: number; correct: number; phases: StepPhases }
-  | { kind: 'evaluation'; step: number; records: number; lossSum: number; correct: number }
+  | { kind: 'evaluation'; view: number; step: number; records: number; lossSum: number; correct: number }
   | { kind: 'cache'; hits: number; misses: number }
   | ({ kind: 'done' } & Bytes)
   | { kind: 'leave' };
@@ -95,6 +95,10 @@ export interface ViewFigures {
   consistency: RunSpec['consistency'];
   /** Only with ssp. */
   staleness?: number;
+  /** Ranks of those who go on. */
+  members: number[];
+  /** Who has left, and the steps whose shares it leaves to the others. */
+  departed?: { rank: number; reason: string; lostFrom: number; lostTo: number };
 }
 
 export type FromThread =

@@ -50,6 +50,11 @@ export type TrainEvent =
       consistency: string;
       /** Only with ssp. */
       staleness?: number;
+      /** Ranks of those who go on. */
+      members: number[];
+      /** Rank of the worker without which they do, and why. */
+      departed?: number;
+      reason?: string;
     }
   | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   /** Under `local`: a step of this worker on its own parameters; the round's end says `step` for all workers. */

@@ -23,8 +23,11 @@ export function imageData(dataset: Dataset, globalBatch: number, seed: number): 
     fingerprint: dataset.fingerprint,
     hasTest: dataset.splits.test > 0,
     stepsPerEpoch: (batch) => stepsPerEpoch(dataset.splits.train, batch),
-    batch: (epoch, step, rank, workers) =>
-      toTensors(loader.batch({ epoch, step, view: equalShares(workers), rank }), classes),
+    batch: (epoch, step, rank, workers, departed = []) =>
+      toTensors(
+        loader.batch({ epoch, step, view: { ...equalShares(workers), departed: [...departed] }, rank }),
+        classes,
+      ),
     *evaluation(rank, workers) {
       for (const batch of loader.evaluation('test', EVALUATION_BATCH, equalShares(workers), rank))
         yield toTensors(batch, classes);

@@ -117,11 +117,33 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
   if (whole) throw new UserError(`--codec: ${whole}`);
   let folder: RunFolder | undefined;
   let curve: CurveFile | undefined;
+  /** Of those who go on the first tells and saves. */
+  let leads = false;
   let rank = -1;
+  /** Of the results; made again by whoever takes over from one that has left. */
+  const openFolder = async (run: string) => {
+    folder = await createRunFolder(options.out, run, new Date());
+    await writeConfig(folder, {
+      ...plain,
+      epochs,
+      ...optimizerFlags(optimizer),
+      ...(local && {
+        'outer-learning-rate': outerLearningRate ?? OUTER_DEFAULTS.learningRate,
+        'outer-momentum': outerMomentum ?? OUTER_DEFAULTS.momentum,
+      }),
+      backend: backend.name,
+    });
+    await writeOptimizer(folder, optimizer);
+    curve = await CurveFile.open(folder.curveCsv);
+  };
   try {
     const record = (event: TrainEvent) => {
-      if (event.event === 'start') rank = event.rank;
-      if (rank !== 0) {
+      if (event.event === 'start') {
+        rank = event.rank;
+        leads = rank === 0;
+      }
+      if (event.event === 'view') leads = event.members[0] === rank;
+      if (!leads) {
         // Among JSON lines, one of all workers tells of the run's steps; a display of its own shows them.
         // Of a step that one worker alone has skipped nobody else knows.
         const isToldByRank0 =
@@ -174,6 +196,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       topKPercent: options.topKPercent,
       rounding: options.rounding,
       gradientLimit: options.gradientLimit,
+      elastic: options.elastic,
       accumulate: options.accumulate,
       consistency: options.consistency,
       staleness: options.staleness,
@@ -190,23 +213,11 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       onEvent: record,
       signal,
       async onStart(started) {
-        if (started.rank !== 0) return;
-        folder = await createRunFolder(options.out, started.run, new Date());
-        await writeConfig(folder, {
-          ...plain,
-          epochs,
-          ...optimizerFlags(optimizer),
-          ...(local && {
-            'outer-learning-rate': outerLearningRate ?? OUTER_DEFAULTS.learningRate,
-            'outer-momentum': outerMomentum ?? OUTER_DEFAULTS.momentum,
-          }),
-          backend: backend.name,
-        });
-        await writeOptimizer(folder, optimizer);
-        curve = await CurveFile.open(folder.curveCsv);
+        if (started.rank === 0) await openFolder(started.run);
       },
     });
-    if (result.rank !== 0 || !folder || !curve) {
+    if (result.leads && !folder) await openFolder(result.run);
+    if (!result.leads || !folder || !curve) {
       onEvent({ event: 'finished', run: result.run, rank: result.rank });
       return;
     }

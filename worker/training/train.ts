@@ -14,6 +14,7 @@ import {
   outerOptimizer,
   type RunSpec,
 } from '../../shared/run-spec.js';
+import type { Departed } from '../data/dealer.js';
 import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
@@ -28,8 +29,17 @@ export interface TrainingData {
   /** Identity of the data; all workers must have the same. */
   readonly fingerprint: string;
   stepsPerEpoch(globalBatch: number): number;
-  /** This worker's part of a global batch. `step` counts within the epoch. */
-  batch(epoch: number, step: number, rank: number, workers: number): Promise<Batch> | Batch;
+  /**
+   * This worker's part of a global batch. `step` counts within the epoch.
+   * @param departed who has left the run; the others have their records
+   */
+  batch(
+    epoch: number,
+    step: number,
+    rank: number,
+    workers: number,
+    departed?: readonly Departed[],
+  ): Promise<Batch> | Batch;
   /** Whether there is a test set. */
   readonly hasTest: boolean;
   /** This worker's part of the test set, in batches. */
@@ -68,6 +78,8 @@ export interface TrainOptions {
   local?: LocalOptions;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
   gradientLimit?: number;
+  /** A worker that leaves does not end the run. */
+  elastic?: boolean;
   /** Micro-batches in which a worker computes its part of a batch; by default one. */
   accumulate?: number;
   seed: number;
@@ -95,6 +107,8 @@ export interface TrainResult {
    * in rounds that were applied.
    */
   steps: number;
+  /** Whether it is the first of those who are there at the end: it saves the results. */
+  leads: boolean;
   /** In force at the end. */
   consistency: ConsistencyName;
   /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
@@ -137,6 +151,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
+    ...(options.elastic ? { elastic: true } : {}),
     workers,
     globalBatch,
     epochs,
@@ -150,6 +165,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { accumulate = 1 } = options;
   const accumulation = new Accumulation(compute, tensors, accumulate);
   let inForce = spec.consistency;
+  let view = 1;
+  let members = Array.from({ length: workers }, (_, rank) => rank);
+  const departed: Departed[] = [];
   const { client, started } = await ExchangeClient.start(
     {
       spec,
@@ -163,9 +181,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       onReady: (metrics) => onEvent({ event: 'ready', role: 'worker', metrics }),
       onWelcome: ({ run, rank, workersJoined, workersExpected, servers }) =>
         onEvent({ event: 'joined', run, rank, workersJoined, workersExpected, servers }),
-      onView: ({ number, fromStep, consistency, staleness }) => {
+      onView: ({ number, fromStep, consistency, staleness, ...change }) => {
         inForce = consistency;
-        onEvent({ event: 'view', number, fromStep, consistency, staleness });
+        view = number;
+        members = change.members;
+        if (change.departed) departed.push(change.departed);
+        const { rank: gone, reason } = change.departed ?? {};
+        const left = change.departed && { departed: gone, reason };
+        onEvent({ event: 'view', number, fromStep, consistency, staleness, members, ...left });
       },
       onWaiting: (waiting) => onEvent({ event: 'waiting', ...waiting }),
     },
@@ -202,7 +225,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     /** What came of steps that all workers took together; else each update is one worker's, with its share. */
     const common = { steps: 0, samples: 0 };
     let clocked = false;
-    let last = { loss: Number.NaN, accuracy: Number.NaN };
+    let last = { loss: Number.NaN, accuracy: Number.NaN, records: 0 };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
       for (let index = 0; index < stepsPerEpoch; index++) {
@@ -210,7 +233,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         signal?.throwIfAborted();
         client.progress(step, 'data');
         const t0 = performance.now();
-        const batch = await data.batch(epoch, index, rank, workers);
+        const batch = await data.batch(epoch, index, rank, workers, departed);
         const samples = batch.xs.shape[0];
         client.progress(step, 'compute');
         const t1 = performance.now();
@@ -295,8 +318,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         totals.steps = clocked ? updates : common.steps;
         assignTensors(tensors, (index) => client.masters(index));
       }
-      const share = await evaluateShare(compute, data, rank, workers, signal);
-      if (data.hasTest) last = await client.evaluate({ step, ...share });
+      for (let records = 0; records === 0; ) {
+        const asked = view;
+        const place = members.indexOf(rank);
+        const share = await evaluateShare(compute, data, place, members.length, signal);
+        if (!data.hasTest) break;
+        last = await client.evaluate({ view: asked, step, ...share });
+        // Somebody has left: the shares are those of the others now.
+        ({ records } = last);
+      }
       onEvent({
         event: 'epoch',
         epoch,
@@ -326,6 +356,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       steps: totals.steps,
       samples: common.samples + Math.round(((totals.steps - common.steps) * globalBatch) / workers),
       consistency: inForce,
+      leads: members[0] === rank,
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,

@@ -4,12 +4,14 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 import type { ChangeReply as _gradloom_v1_ChangeReply, ChangeReply__Output as _gradloom_v1_ChangeReply__Output } from './gradloom/v1/ChangeReply.js';
 import type { ChangeRequest as _gradloom_v1_ChangeRequest, ChangeRequest__Output as _gradloom_v1_ChangeRequest__Output } from './gradloom/v1/ChangeRequest.js';
 import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from './gradloom/v1/ChangeView.js';
+import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from './gradloom/v1/Departure.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from './gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from './gradloom/v1/DescribeRequest.js';
 import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from './gradloom/v1/EndRun.js';
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from './gradloom/v1/EndedRun.js';
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from './gradloom/v1/Evaluation.js';
 import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Output as _gradloom_v1_EvaluationPart__Output } from './gradloom/v1/EvaluationPart.js';
+import type { FenceWorker as _gradloom_v1_FenceWorker, FenceWorker__Output as _gradloom_v1_FenceWorker__Output } from './gradloom/v1/FenceWorker.js';
 import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_HoldRun__Output } from './gradloom/v1/HoldRun.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
 import type { MembershipClient as _gradloom_v1_MembershipClient, MembershipDefinition as _gradloom_v1_MembershipDefinition } from './gradloom/v1/Membership.js';
@@ -38,6 +40,7 @@ import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Outp
 import type { ViewEntered as _gradloom_v1_ViewEntered, ViewEntered__Output as _gradloom_v1_ViewEntered__Output } from './gradloom/v1/ViewEntered.js';
 import type { ViewHeld as _gradloom_v1_ViewHeld, ViewHeld__Output as _gradloom_v1_ViewHeld__Output } from './gradloom/v1/ViewHeld.js';
 import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from './gradloom/v1/ViewTaken.js';
+import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from './gradloom/v1/WorkerFenced.js';
 import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _gradloom_v1_WorkerHello__Output } from './gradloom/v1/WorkerHello.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
 import type { WorkerOrder as _gradloom_v1_WorkerOrder, WorkerOrder__Output as _gradloom_v1_WorkerOrder__Output } from './gradloom/v1/WorkerOrder.js';
@@ -58,12 +61,14 @@ export interface ProtoGrpcType {
       ChangeView: MessageTypeDefinition<_gradloom_v1_ChangeView, _gradloom_v1_ChangeView__Output>
       Codec: EnumTypeDefinition
       Consistency: EnumTypeDefinition
+      Departure: MessageTypeDefinition<_gradloom_v1_Departure, _gradloom_v1_Departure__Output>
       DescribeReply: MessageTypeDefinition<_gradloom_v1_DescribeReply, _gradloom_v1_DescribeReply__Output>
       DescribeRequest: MessageTypeDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeRequest__Output>
       EndRun: MessageTypeDefinition<_gradloom_v1_EndRun, _gradloom_v1_EndRun__Output>
       EndedRun: MessageTypeDefinition<_gradloom_v1_EndedRun, _gradloom_v1_EndedRun__Output>
       Evaluation: MessageTypeDefinition<_gradloom_v1_Evaluation, _gradloom_v1_Evaluation__Output>
       EvaluationPart: MessageTypeDefinition<_gradloom_v1_EvaluationPart, _gradloom_v1_EvaluationPart__Output>
+      FenceWorker: MessageTypeDefinition<_gradloom_v1_FenceWorker, _gradloom_v1_FenceWorker__Output>
       HoldRun: MessageTypeDefinition<_gradloom_v1_HoldRun, _gradloom_v1_HoldRun__Output>
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
       Membership: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_MembershipClient> & { service: _gradloom_v1_MembershipDefinition }
@@ -97,6 +102,7 @@ export interface ProtoGrpcType {
       ViewEntered: MessageTypeDefinition<_gradloom_v1_ViewEntered, _gradloom_v1_ViewEntered__Output>
       ViewHeld: MessageTypeDefinition<_gradloom_v1_ViewHeld, _gradloom_v1_ViewHeld__Output>
       ViewTaken: MessageTypeDefinition<_gradloom_v1_ViewTaken, _gradloom_v1_ViewTaken__Output>
+      WorkerFenced: MessageTypeDefinition<_gradloom_v1_WorkerFenced, _gradloom_v1_WorkerFenced__Output>
       WorkerHello: MessageTypeDefinition<_gradloom_v1_WorkerHello, _gradloom_v1_WorkerHello__Output>
       WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
       WorkerOrder: MessageTypeDefinition<_gradloom_v1_WorkerOrder, _gradloom_v1_WorkerOrder__Output>

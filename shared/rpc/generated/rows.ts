@@ -4,6 +4,7 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 import type { Block as _gradloom_v1_Block, Block__Output as _gradloom_v1_Block__Output } from './gradloom/v1/Block.js';
 import type { BlockNorms as _gradloom_v1_BlockNorms, BlockNorms__Output as _gradloom_v1_BlockNorms__Output } from './gradloom/v1/BlockNorms.js';
 import type { Contribution as _gradloom_v1_Contribution, Contribution__Output as _gradloom_v1_Contribution__Output } from './gradloom/v1/Contribution.js';
+import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from './gradloom/v1/Departure.js';
 import type { Fetch as _gradloom_v1_Fetch, Fetch__Output as _gradloom_v1_Fetch__Output } from './gradloom/v1/Fetch.js';
 import type { Hello as _gradloom_v1_Hello, Hello__Output as _gradloom_v1_Hello__Output } from './gradloom/v1/Hello.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
@@ -43,6 +44,7 @@ import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _g
 import type { Subscribe as _gradloom_v1_Subscribe, Subscribe__Output as _gradloom_v1_Subscribe__Output } from './gradloom/v1/Subscribe.js';
 import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
+import type { ViewNotice as _gradloom_v1_ViewNotice, ViewNotice__Output as _gradloom_v1_ViewNotice__Output } from './gradloom/v1/ViewNotice.js';
 import type { Waiting as _gradloom_v1_Waiting, Waiting__Output as _gradloom_v1_Waiting__Output } from './gradloom/v1/Waiting.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
 
@@ -58,6 +60,7 @@ export interface ProtoGrpcType {
       Codec: EnumTypeDefinition
       Consistency: EnumTypeDefinition
       Contribution: MessageTypeDefinition<_gradloom_v1_Contribution, _gradloom_v1_Contribution__Output>
+      Departure: MessageTypeDefinition<_gradloom_v1_Departure, _gradloom_v1_Departure__Output>
       Fetch: MessageTypeDefinition<_gradloom_v1_Fetch, _gradloom_v1_Fetch__Output>
       Hello: MessageTypeDefinition<_gradloom_v1_Hello, _gradloom_v1_Hello__Output>
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
@@ -102,6 +105,7 @@ export interface ProtoGrpcType {
       Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
       TensorKind: EnumTypeDefinition
       View: MessageTypeDefinition<_gradloom_v1_View, _gradloom_v1_View__Output>
+      ViewNotice: MessageTypeDefinition<_gradloom_v1_ViewNotice, _gradloom_v1_ViewNotice__Output>
       Waiting: MessageTypeDefinition<_gradloom_v1_Waiting, _gradloom_v1_Waiting__Output>
       WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
     }

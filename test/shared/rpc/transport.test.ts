@@ -45,6 +45,7 @@ async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
     workers: [{ rank: 0, label: 'w' }],
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
+    departed: null,
     consistency: 1 as const,
     staleness: 0,
   };

@@ -208,6 +208,7 @@ export class Cluster {
         runs.set(id, run);
       },
       change: (id, view) => runs.get(id)?.change(view),
+      fence: (id, rank) => (runs.get(id) as HostedRun).fence(rank),
       end,
       lost: (error) => {
         for (const id of [...runs.keys()]) end(id, error.message);

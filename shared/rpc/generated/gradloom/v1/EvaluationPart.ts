@@ -10,6 +10,10 @@ export interface EvaluationPart {
   'records'?: (number);
   'lossSum'?: (number | string);
   'correct'?: (number | string);
+  /**
+   * The view by whose workers the test set was divided.
+   */
+  'view'?: (number);
 }
 
 /**
@@ -20,4 +24,8 @@ export interface EvaluationPart__Output {
   'records': (number);
   'lossSum': (number);
   'correct': (number);
+  /**
+   * The view by whose workers the test set was divided.
+   */
+  'view': (number);
 }

@@ -5,6 +5,7 @@ import type { Block as _gradloom_v1_Block, Block__Output as _gradloom_v1_Block__
 import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from '../../gradloom/v1/StepOutcome.js';
 import type { Waiting as _gradloom_v1_Waiting, Waiting__Output as _gradloom_v1_Waiting__Output } from '../../gradloom/v1/Waiting.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+import type { ViewNotice as _gradloom_v1_ViewNotice, ViewNotice__Output as _gradloom_v1_ViewNotice__Output } from '../../gradloom/v1/ViewNotice.js';
 
 export interface PullReply {
   'ready'?: (_gradloom_v1_PullReady | null);
@@ -12,7 +13,8 @@ export interface PullReply {
   'outcome'?: (_gradloom_v1_StepOutcome | null);
   'waiting'?: (_gradloom_v1_Waiting | null);
   'refusal'?: (_gradloom_v1_Refusal | null);
-  'reply'?: "ready"|"block"|"outcome"|"waiting"|"refusal";
+  'view'?: (_gradloom_v1_ViewNotice | null);
+  'reply'?: "ready"|"block"|"outcome"|"waiting"|"refusal"|"view";
 }
 
 export interface PullReply__Output {
@@ -21,5 +23,6 @@ export interface PullReply__Output {
   'outcome'?: (_gradloom_v1_StepOutcome__Output | null);
   'waiting'?: (_gradloom_v1_Waiting__Output | null);
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
-  'reply'?: "ready"|"block"|"outcome"|"waiting"|"refusal";
+  'view'?: (_gradloom_v1_ViewNotice__Output | null);
+  'reply'?: "ready"|"block"|"outcome"|"waiting"|"refusal"|"view";
 }

@@ -60,6 +60,10 @@ export interface RunSpec {
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
   'tables'?: (_gradloom_v1_RowTable)[];
+  /**
+   * A worker that leaves does not end the run: servers can go back to before the step under way.
+   */
+  'elastic'?: (boolean);
 }
 
 /**
@@ -115,4 +119,8 @@ export interface RunSpec__Output {
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
   'tables': (_gradloom_v1_RowTable__Output)[];
+  /**
+   * A worker that leaves does not end the run: servers can go back to before the step under way.
+   */
+  'elastic': (boolean);
 }

@@ -5,6 +5,7 @@ import type { PrepareRun as _gradloom_v1_PrepareRun, PrepareRun__Output as _grad
 import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from '../../gradloom/v1/EndRun.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
 import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from '../../gradloom/v1/ChangeView.js';
+import type { FenceWorker as _gradloom_v1_FenceWorker, FenceWorker__Output as _gradloom_v1_FenceWorker__Output } from '../../gradloom/v1/FenceWorker.js';
 
 export interface ServerOrder {
   'welcome'?: (_gradloom_v1_ServerWelcome | null);
@@ -12,7 +13,8 @@ export interface ServerOrder {
   'end'?: (_gradloom_v1_EndRun | null);
   'refusal'?: (_gradloom_v1_Refusal | null);
   'change'?: (_gradloom_v1_ChangeView | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change";
+  'fence'?: (_gradloom_v1_FenceWorker | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence";
 }
 
 export interface ServerOrder__Output {
@@ -21,5 +23,6 @@ export interface ServerOrder__Output {
   'end'?: (_gradloom_v1_EndRun__Output | null);
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
   'change'?: (_gradloom_v1_ChangeView__Output | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change";
+  'fence'?: (_gradloom_v1_FenceWorker__Output | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence";
 }

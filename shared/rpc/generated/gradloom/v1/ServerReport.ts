@@ -5,6 +5,7 @@ import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _g
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from '../../gradloom/v1/ServerProgress.js';
 import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from '../../gradloom/v1/ViewTaken.js';
+import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from '../../gradloom/v1/WorkerFenced.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -16,7 +17,8 @@ export interface ServerReport {
    */
   'run'?: (string);
   'taken'?: (_gradloom_v1_ViewTaken | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken";
+  'fenced'?: (_gradloom_v1_WorkerFenced | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced";
 }
 
 export interface ServerReport__Output {
@@ -29,5 +31,6 @@ export interface ServerReport__Output {
    */
   'run': (string);
   'taken'?: (_gradloom_v1_ViewTaken__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken";
+  'fenced'?: (_gradloom_v1_WorkerFenced__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced";
 }

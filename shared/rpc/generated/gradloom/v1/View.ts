@@ -3,6 +3,7 @@
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from '../../gradloom/v1/ServerInfo.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from '../../gradloom/v1/WorkerInfo.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
+import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from '../../gradloom/v1/Departure.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -27,6 +28,10 @@ export interface View {
    */
   'consistency'?: (_gradloom_v1_Consistency);
   'staleness'?: (number);
+  /**
+   * Where it was made because a worker has left: which. `workers` are those who go on; ranks stay as they were.
+   */
+  'departed'?: (_gradloom_v1_Departure | null);
 }
 
 /**
@@ -51,4 +56,8 @@ export interface View__Output {
    */
   'consistency': (_gradloom_v1_Consistency__Output);
   'staleness': (number);
+  /**
+   * Where it was made because a worker has left: which. `workers` are those who go on; ranks stay as they were.
+   */
+  'departed': (_gradloom_v1_Departure__Output | null);
 }
