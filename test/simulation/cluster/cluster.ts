@@ -19,7 +19,13 @@ import type { ChangeReply } from '../../../shared/rpc/generated/gradloom/v1/Chan
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
 import { membershipService, parametersService } from '../../../shared/rpc/proto.js';
 import type { MembershipStreams } from '../../../shared/rpc/transport.js';
-import { CONSISTENCY_IDS, layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import {
+  CONSISTENCY_IDS,
+  layoutOf,
+  type OptimizerSpec,
+  optimizerSpec,
+  type RunSpec,
+} from '../../../shared/run-spec.js';
 import type { Bug } from './bugs.js';
 import { type Delays, SimulatedNetwork } from './network.js';
 import { Scheduler } from './scheduler.js';
@@ -59,6 +65,10 @@ export interface ClusterOptions {
   readonly codec: RunSpec['codec'];
   readonly consistency: RunSpec['consistency'];
   readonly staleness?: number;
+  /** Whether a worker that dies does not end the run. */
+  readonly elastic?: boolean;
+  /** By default plain SGD. */
+  readonly optimizer?: OptimizerSpec;
   readonly delays: Delays;
   /** What is wrong with this cluster, on purpose. */
   readonly bug?: Bug;
@@ -88,6 +98,8 @@ export class Cluster {
   readonly hosted = new Map<string, Map<string, HostedRun>>();
   /** Views that somebody has asked for and got. */
   changes = 0;
+  /** Ranks without whom the others have gone on, and from which step. */
+  readonly departures = new Map<number, number>();
   /** What happened, for people. */
   readonly trace: string[] = [];
   readonly coordinator = new Coordinator();
@@ -104,7 +116,8 @@ export class Cluster {
     this.spec = {
       job: 'simulation',
       tensors: TENSORS,
-      optimizer: optimizerSpec('sgd', LEARNING_RATE),
+      optimizer: options.optimizer ?? optimizerSpec('sgd', LEARNING_RATE),
+      ...(options.elastic ? { elastic: true } : {}),
       consistency: options.consistency,
       ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
       codec: options.codec,
@@ -280,7 +293,10 @@ export class Cluster {
       peerDeadlineMs: PEER_DEADLINE_MS,
       streamsTo: (address) =>
         this.network.connect<ParametersStreams>(name, address, parametersService as never),
-      onView: ({ number }) => membership.entered(number),
+      onView: ({ number, fromStep, departed }) => {
+        membership.entered(number);
+        if (departed) this.departures.set(departed.rank, fromStep);
+      },
       onWaiting: () => undefined,
     });
     open(exchange);

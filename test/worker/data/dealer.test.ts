@@ -149,3 +149,45 @@ test('a step, rank or weight that cannot be is refused', (t) => {
   t.throws(() => shares(4, [1, -1]), { instanceOf: RangeError });
   t.throws(() => shares(4, [Number.NaN]), { instanceOf: RangeError });
 });
+
+test('what a worker that leaves had is dealt again: each record of an epoch is trained once', (t) => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 5 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.array(fc.record({ after: fc.nat(20), lost: fc.nat(1) }), { minLength: 1, maxLength: 3 }),
+      (workers, perWorker, steps, leaving) => {
+        const batch = workers * perWorker;
+        const dealer = createDealer(batch * steps, batch, 3);
+        // One after the other: nobody leaves before the others have got over the leaving before.
+        let next = 0;
+        const leavings = leaving.slice(0, workers - 1).map(({ after, lost }, rank) => {
+          const lostFrom = next + after;
+          next = lostFrom + lost;
+          return { rank, lostFrom, lostTo: next };
+        });
+        for (const epoch of [1, 2]) {
+          const times = new Map<number, number>();
+          for (let index = 0; index < steps; index++) {
+            const step = (epoch - 1) * steps + index;
+            // A step is dealt by who was known to be there when it began, and counts for who was there when it ended.
+            const departed = leavings.filter(({ lostTo }) => lostTo <= step);
+            const view = { weights: new Array<number>(workers).fill(1), departed };
+            for (let rank = 0; rank < workers; rank++) {
+              const counts = leavings.every((each) => each.rank !== rank || step < each.lostFrom);
+              const records = dealer.batch(epoch, index, view, rank);
+              if (counts) for (const record of records) times.set(record, (times.get(record) ?? 0) + 1);
+              else if (departed.some((each) => each.rank === rank)) t.is(records.length, 0);
+            }
+          }
+          t.true([...times.values()].every((count) => count === 1));
+          // What is lost in the last step of an epoch, or beyond twice a batch, sits the epoch out.
+          const room = leavings.every(({ lostTo }) => Math.abs(lostTo - epoch * steps) > leavings.length);
+          if (room) t.is(times.size, batch * steps);
+        }
+      },
+    ),
+    { seed: 4, numRuns: 400 },
+  );
+});
