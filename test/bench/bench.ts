@@ -102,6 +102,11 @@ const BENCHES: readonly Bench[] = [
         read: whole,
       },
       { flags: '--rate-mbit <n>', help: 'of the link, each way (default: 100)', read: whole },
+      {
+        flags: '--delay-ms <n>',
+        help: 'added to the link, each way; without --cases only its goodput is measured (default: 0)',
+        read: wholeOrZero,
+      },
       { flags: '--cases <names>', help: 'only these, separated by commas (default: all)' },
     ],
     peer: rate('goodput', 'Mbit/s'),
@@ -136,6 +141,12 @@ const BENCHES: readonly Bench[] = [
     peer: rate('accuracy', '%'),
   },
 ];
+
+function wholeOrZero(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number of 0 or more');
+  return value;
+}
 
 function whole(text: string): number {
   const value = Number(text);

@@ -21,6 +21,7 @@ const { values } = parseArgs({
     join: { type: 'string' },
     serve: { type: 'boolean', default: false },
     listen: { type: 'string', default: '127.0.0.1:0' },
+    advertise: { type: 'string' },
     workers: { type: 'string', default: '2' },
     codec: { type: 'string', default: 'fp32' },
     optimizer: { type: 'string', default: 'adam' },
@@ -58,7 +59,12 @@ const { client, started } = await ExchangeClient.start({
   peer: values.serve
     ? {
         thread: new URL('../../deploy/peer-thread.js', import.meta.url),
-        serve: { listen: values.listen, join: values.join, memoryBytes: 2 ** 30 },
+        serve: {
+          listen: values.listen,
+          advertise: values.advertise,
+          join: values.join,
+          memoryBytes: 2 ** 30,
+        },
       }
     : undefined,
   run: '',
