@@ -1,13 +1,13 @@
 // A server's own membership: its stream to the keeper (the keeper has one to itself, so that there is one way).
 // Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh.
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../shared/errors.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
-import { MembershipStub, PROTOCOL_VERSION } from '../shared/rpc/proto.js';
+import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
-import { channelOptions } from '../shared/rpc/transport.js';
+import { connectMembership, type MembershipStreams } from '../shared/rpc/transport.js';
 import { fromWire, type RunSpec } from '../shared/run-spec.js';
 
 export interface MeshOptions {
@@ -16,6 +16,8 @@ export interface MeshOptions {
   label: string;
   memoryBytes: number;
   peerDeadlineMs: number;
+  /** How to reach the keeper other than over the network. */
+  streams?: MembershipStreams;
   /** Makes the shard of a run. May throw an expected error. */
   prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): void;
   end(run: string, reason: string): void;
@@ -30,11 +32,7 @@ export interface Mesh {
 
 /** Joins the mesh; resolves when the keeper has answered. Throws Refused or RunError. */
 export function joinMesh(options: MeshOptions): Promise<Mesh> {
-  const client = new MembershipStub(
-    options.keeperAddress,
-    grpc.credentials.createInsecure(),
-    channelOptions(options.peerDeadlineMs),
-  );
+  const client = options.streams ?? connectMembership(options.keeperAddress, options.peerDeadlineMs);
   const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
   let serverId = -1;
   let leaving = false;

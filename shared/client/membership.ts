@@ -1,6 +1,6 @@
 // A worker's membership of a run: its stream to the keeper, from joining to the end. Used by the worker binary
 // and the SDK alike.
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
@@ -10,9 +10,9 @@ import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport } from '../rpc/generated/gradloom/v1/WorkerReport.js';
 import type { WorkerWelcome__Output } from '../rpc/generated/gradloom/v1/WorkerWelcome.js';
-import { MembershipStub, PROTOCOL_VERSION } from '../rpc/proto.js';
+import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { Refused } from '../rpc/refusal.js';
-import { channelOptions } from '../rpc/transport.js';
+import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
 import { type RunSpec, toWire } from '../run-spec.js';
 
 export interface JoinOptions {
@@ -24,6 +24,8 @@ export interface JoinOptions {
   /** Host and process, for people. */
   label: string;
   peerDeadlineMs: number;
+  /** How to reach the keeper other than over the network. */
+  streams?: MembershipStreams;
   /** Told at joining and whenever somebody else joins or leaves before the start. */
   onWelcome(welcome: WorkerWelcome__Output): void;
   /** The run has failed, or the keeper is gone: after the start, once. */
@@ -49,12 +51,9 @@ export interface Membership {
   leave(): void;
 }
 
-const connect = (address: string, peerDeadlineMs: number) =>
-  new MembershipStub(address, grpc.credentials.createInsecure(), channelOptions(peerDeadlineMs));
-
 /** Joins a run; resolves when it starts. Throws Refused, or RunError where the keeper cannot be reached. */
 export function joinRun(options: JoinOptions): Promise<Membership> {
-  const client = connect(options.address, options.peerDeadlineMs);
+  const client = options.streams ?? connectMembership(options.address, options.peerDeadlineMs);
   const call = client.Work() as unknown as grpc.ClientDuplexStream<WorkerReport, WorkerOrder__Output>;
   const keeper = `the keeper at ${options.address}`;
   let welcome: WorkerWelcome__Output | undefined;
@@ -149,12 +148,12 @@ function unary<T>(
   address: string,
   deadlineMs: number,
   ask: (
-    client: InstanceType<typeof MembershipStub>,
+    client: ReturnType<typeof connectMembership>,
     deadline: Date,
     done: (error: grpc.ServiceError | null, reply?: T) => void,
   ) => void,
 ): Promise<T> {
-  const client = connect(address, deadlineMs);
+  const client = connectMembership(address, deadlineMs);
   return new Promise<T>((resolve, reject) => {
     ask(client, new Date(Date.now() + deadlineMs), (error, reply) => {
       client.close();
