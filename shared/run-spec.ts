@@ -10,8 +10,10 @@ import {
 } from './blocks/manifest.js';
 import { codecFault } from './codec/allowed-pairs.js';
 import { CODEC_IDS, type Codec, type CodecName } from './codec/codec.js';
+import { type CodecOptions, codecOptionsFault, codecOptionsOfRun } from './codec/codec-options.js';
 import { codecs } from './codec/registry.js';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX, topk } from './codec/topk.js';
+import { type TopKOptions, topkPercentAt } from './codec/topk-warm-up.js';
 import {
   LOCAL_STEPS_MAX,
   LOSSY_BLOCK_ELEMENTS_MIN,
@@ -43,6 +45,8 @@ export interface RunSpec {
   readonly codec: CodecName;
   /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
   readonly topKPercent?: number;
+  /** Codec topk alone: steps in which the percentage falls to its own; none where it is not given. */
+  readonly topKWarmupSteps?: number;
   /** Codec int8 alone: contributions are rounded by chance; else, and with it left out, to nearest. */
   readonly stochasticRounding?: boolean;
   /** Largest magnitude of an element of a contribution that servers take; without it they take any. */
@@ -120,20 +124,47 @@ export function blockCodec(codec: CodecName, block: Pick<Block, 'kind' | 'elemen
 }
 
 /**
- * The codec of each block, in canonical order, for one way. Top-k sends as much down as all workers together have sent
+ * The codec of each block, in the order given, for one way, by the step of the run. Top-k sends as much down as all workers together have sent
  * up: then what they sent comes back whole in the next step, instead of a second wait on the way down.
  */
+export function codecsByStep(
+  spec: Pick<RunSpec, 'codec' | 'workers'> & TopKOptions,
+  blocks: readonly Pick<Block, 'kind' | 'elements'>[],
+  way: 'up' | 'down',
+): (step: number) => readonly Codec[] {
+  const withOwn = (own: Codec) =>
+    blocks.map((block) => {
+      const name = blockCodec(spec.codec, block);
+      return name === spec.codec ? own : codecs[name];
+    });
+  if (spec.codec !== 'topk') {
+    const constant = withOwn(codecs[spec.codec]);
+    return () => constant;
+  }
+  // The percentage only falls, stage by stage: the one of the last call is kept.
+  let percent = Number.NaN;
+  let current: readonly Codec[] = [];
+  return (step) => {
+    const wanted = Math.min(
+      topkPercentAt(spec, step) * (way === 'down' ? spec.workers : 1),
+      TOPK_PERCENT_MAX,
+    );
+    if (wanted !== percent) {
+      percent = wanted;
+      current = withOwn(topk(percent));
+    }
+    return current;
+  };
+}
+
+/** The same at one step, by default when the warm-up of top-k is over. */
 export function codecsOf(
-  spec: Pick<RunSpec, 'codec' | 'topKPercent' | 'workers'>,
+  spec: Pick<RunSpec, 'codec' | 'workers'> & TopKOptions,
   blocks: readonly Pick<Block, 'kind' | 'elements'>[],
   way: 'up' | 'down' = 'up',
-): Codec[] {
-  const percent = (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) * (way === 'down' ? spec.workers : 1);
-  const own = spec.codec === 'topk' ? topk(Math.min(percent, TOPK_PERCENT_MAX)) : codecs[spec.codec];
-  return blocks.map((block) => {
-    const name = blockCodec(spec.codec, block);
-    return name === spec.codec ? own : codecs[name];
-  });
+  step = Number.POSITIVE_INFINITY,
+): readonly Codec[] {
+  return codecsByStep(spec, blocks, way)(step);
 }
 
 /** Whether each worker has a clock of its own, instead of all doing every step together. */
@@ -203,6 +234,7 @@ export function toWire(spec: RunSpec): WireSpec {
       innerOptimizer: optimizerToWire(spec.local.optimizer),
     }),
     ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
+    topKWarmupSteps: spec.topKWarmupSteps ?? 0,
     ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
     ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
     gradientLimit: spec.gradientLimit ?? 0,
@@ -279,14 +311,13 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   const local = localFromWire(consistency, wire, tensors);
   const pair = codecFault(codec, optimizer, consistency);
   if (pair) throw refuse('CODEC_PAIR', pair);
-  const { topKPercent } = wire;
-  if (codec === 'topk' && !(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
-    throw refuse(
-      'RUN_SPEC',
-      `expected a top-k percentage above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
-    );
-  if (wire.stochasticRounding && codec !== 'int8')
-    throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
+  const ofCodec: CodecOptions = {
+    ...(codec === 'topk' ? { topKPercent: wire.topKPercent } : {}),
+    ...(wire.topKWarmupSteps === 0 ? {} : { topKWarmupSteps: wire.topKWarmupSteps }),
+    ...(wire.stochasticRounding ? { rounding: 'stochastic' } : {}),
+  };
+  const misfit = codecOptionsFault(codec, ofCodec);
+  if (misfit) throw refuse('RUN_SPEC', misfit);
   const tables = tablesFromWire(wire.tables, consistency);
   if (tables.length > 0 && optimizer.clipNorm !== undefined)
     throw refuse(
@@ -311,8 +342,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
     ...(local && { local }),
-    ...(codec === 'topk' ? { topKPercent } : {}),
-    ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
+    ...codecOptionsOfRun(codec, ofCodec),
     ...(tables.length > 0 && { tables }),
     ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
   };
@@ -338,6 +368,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     staleness: spec.staleness ?? 0,
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
+    'top-k warm-up steps': spec.topKWarmupSteps ?? 0,
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
     'gradient limit': spec.gradientLimit,
     workers: spec.workers,

@@ -14,7 +14,7 @@ import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutco
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
-import { codecsOf, isClocked, type RunSpec, stalenessOf, workerMomentum } from '../run-spec.js';
+import { codecsByStep, isClocked, type RunSpec, stalenessOf, workerMomentum } from '../run-spec.js';
 import { type Age, ageOf, type Pending, startPending } from './pending.js';
 import { Residuals } from './residuals.js';
 import { ServerLink } from './server-link.js';
@@ -83,8 +83,8 @@ export class Exchange {
   /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
   /** How each block travels in training: its contributions, and its new values. */
-  readonly #codecs: readonly Codec[];
-  readonly #updateCodecs: readonly Codec[];
+  readonly #codecsAt: (step: number) => readonly Codec[];
+  readonly #updateCodecsAt: (step: number) => readonly Codec[];
   readonly #residuals: Residuals;
   /** Blocks whose new values come as differences to the parameters' memory, as long as that has no first values. */
   #baseless: readonly Block[];
@@ -92,8 +92,8 @@ export class Exchange {
   private constructor(options: ExchangeOptions) {
     this.#options = options;
     const { spec, layout, memory } = options;
-    this.#codecs = codecsOf(spec, layout.blocks);
-    this.#updateCodecs = codecsOf(spec, layout.blocks, 'down');
+    this.#codecsAt = codecsByStep(spec, layout.blocks, 'up');
+    this.#updateCodecsAt = codecsByStep(spec, layout.blocks, 'down');
     this.#residuals = new Residuals(
       memory.kernels,
       layout,
@@ -141,6 +141,11 @@ export class Exchange {
       exchange.#check();
     }
     return exchange;
+  }
+
+  /** How each block's contribution to the step under way travels. */
+  get #codecs(): readonly Codec[] {
+    return this.#codecsAt(this.#step);
   }
 
   /** Steps decided so far, as this client has seen. */
@@ -432,7 +437,7 @@ export class Exchange {
           `${from} sent block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${spec.staleness} was agreed`,
         ),
       );
-    const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecs[block.index];
+    const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecsAt(this.#step)[block.index];
     const started = performance.now();
     const fault = takePayload(bulk, block.elements, expected, {
       kernels: memory.kernels,

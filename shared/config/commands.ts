@@ -16,7 +16,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { clipNorm, gradientLimit, accumulate } = OPTIONS;
-const { topKPercent, rounding } = OPTIONS;
+const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
 /** What goes with --optimizer; checked together in check-optimizer.ts. */
@@ -91,14 +91,16 @@ function checkCodec(
     optimizer: string | undefined;
     consistency: string;
     topKPercent: number | undefined;
+    topKWarmupSteps: number | undefined;
     rounding: string | undefined;
   },
-  at: (key: 'codec' | 'topKPercent' | 'rounding') => string,
+  at: (key: 'codec' | 'topKPercent' | 'topKWarmupSteps' | 'rounding') => string,
 ): void {
-  if (options.topKPercent !== undefined && options.codec !== 'topk')
-    throw new UserError(
-      `${at('topKPercent')}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
-    );
+  for (const key of ['topKPercent', 'topKWarmupSteps'] as const)
+    if (options[key] !== undefined && options.codec !== 'topk')
+      throw new UserError(
+        `${at(key)}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
+      );
   if (options.rounding !== undefined && options.codec !== 'int8')
     throw new UserError(
       `${at('rounding')}: expected codec int8 with it, got ${options.codec}; add --codec int8, or leave it out`,
@@ -158,6 +160,7 @@ export const UP = define({
     accumulate,
     codec,
     topKPercent,
+    topKWarmupSteps,
     rounding,
     consistency,
     staleness,
@@ -269,6 +272,7 @@ export const WORKER = define({
     accumulate,
     codec,
     topKPercent,
+    topKWarmupSteps,
     rounding,
     consistency,
     staleness,

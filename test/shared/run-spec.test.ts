@@ -27,6 +27,7 @@ test('a spec over a lossy codec survives the wire, with the percentage of top-k'
     { codec: 'int8' },
     { codec: 'int8', stochasticRounding: true },
     { codec: 'topk', topKPercent: 0.1, optimizer: optimizerSpec('sgd', 0.1) },
+    { codec: 'topk', topKPercent: 0.1, topKWarmupSteps: 500, optimizer: optimizerSpec('sgd', 0.1) },
     { codec: 'sign', optimizer: optimizerSpec('momentum', 0.1) },
   ] as const) {
     const spec = makeSpec(changes);

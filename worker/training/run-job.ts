@@ -171,6 +171,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       workers: options.workers,
       codec: options.codec,
       topKPercent: options.topKPercent,
+      topKWarmupSteps: options.topKWarmupSteps,
       rounding: options.rounding,
       gradientLimit: options.gradientLimit,
       accumulate: options.accumulate,

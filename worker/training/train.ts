@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
-import { TOPK_PERCENT_DEFAULT } from '../../shared/codec/topk.js';
+import { type CodecOptions, codecOptionsOfRun } from '../../shared/codec/codec-options.js';
 import { UserError } from '../../shared/errors.js';
 import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
 import {
@@ -47,7 +47,7 @@ export interface LocalOptions {
   outerMomentum?: number;
 }
 
-export interface TrainOptions {
+export interface TrainOptions extends CodecOptions {
   job: string;
   model: LayersModel;
   loss: Loss;
@@ -58,10 +58,6 @@ export interface TrainOptions {
   globalBatch: number;
   workers: number;
   codec: CodecName;
-  /** Codec topk: percentage of each block's elements that travel. */
-  topKPercent?: number;
-  /** Codec int8: how contributions are rounded; to nearest by default. */
-  rounding?: 'nearest' | 'stochastic';
   consistency: ConsistencyName;
   /** Only with ssp. */
   staleness?: number;
@@ -133,8 +129,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     consistency: options.consistency,
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec: options.codec,
-    ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
-    ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
+    ...codecOptionsOfRun(options.codec, options),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
     workers,
     globalBatch,

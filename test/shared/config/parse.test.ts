@@ -330,6 +330,13 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     '--rounding: expected codec int8 with it, got fp16; add --codec int8, or leave it out',
   ],
   [
+    'a warm-up of a codec that has none',
+    UP,
+    ['--codec', 'sign', '--top-k-warmup-steps', '5'],
+    {},
+    '--top-k-warmup-steps: expected codec topk with it, got sign; add --codec topk, or leave it out',
+  ],
+  [
     'a percentage that is more than int8 takes',
     UP,
     ['--codec', 'topk', '--top-k', '26'],

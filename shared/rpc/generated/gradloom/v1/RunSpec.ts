@@ -57,6 +57,11 @@ export interface RunSpec {
    */
   'gradientLimit'?: (number | string);
   /**
+   * CODEC_TOPK: steps in which the percentage falls from 25 to its own: halved in each of equally many steps, by the
+   * number of halvings that it takes to get there. 0: none.
+   */
+  'topKWarmupSteps'?: (number);
+  /**
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
   'tables'?: (_gradloom_v1_RowTable)[];
@@ -111,6 +116,11 @@ export interface RunSpec__Output {
    * is refused. 0: none.
    */
   'gradientLimit': (number);
+  /**
+   * CODEC_TOPK: steps in which the percentage falls from 25 to its own: halved in each of equally many steps, by the
+   * number of halvings that it takes to get there. 0: none.
+   */
+  'topKWarmupSteps': (number);
   /**
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
