@@ -12,8 +12,8 @@ import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Par
 import {
   membershipService,
   PROTOCOL_VERSION,
-  packageDefinition,
   parametersService,
+  reflectedDefinition,
   rowsService,
 } from '../shared/rpc/proto.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
@@ -74,7 +74,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])),
   );
   health.addToServer(grpcServer);
-  new ReflectionService(packageDefinition).addToServer(grpcServer);
+  new ReflectionService(reflectedDefinition).addToServer(grpcServer);
 
   const port = await bind(grpcServer, options.listen);
   const address = options.advertise ?? `${host}:${port}`;

@@ -15,6 +15,8 @@ import { codecs } from './codec/registry.js';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX, topk } from './codec/topk.js';
 import { type TopKOptions, topkPercentAt } from './codec/topk-warm-up.js';
 import {
+  BATCH_MAX_SAMPLES,
+  EPOCHS_MAX,
   LOCAL_STEPS_MAX,
   LOSSY_BLOCK_ELEMENTS_MIN,
   NAME_CHARACTERS_MAX,
@@ -328,6 +330,12 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   if (wire.gradientLimit !== 0 && limit) throw refuse('RUN_SPEC', limit);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
+  // 0: a client that is no job's has neither.
+  if (wire.globalBatch > BATCH_MAX_SAMPLES || wire.epochs > EPOCHS_MAX)
+    throw refuse(
+      'RUN_SPEC',
+      `expected a batch of at most ${BATCH_MAX_SAMPLES} samples and at most ${EPOCHS_MAX} epochs, got ${wire.globalBatch} and ${wire.epochs}`,
+    );
   return {
     job: wire.job,
     tensors,

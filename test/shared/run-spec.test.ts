@@ -1,6 +1,7 @@
 // A run's spec comes back from its wire form as it was.
 import test from 'ava';
 import { CONSISTENCIES } from '../../shared/config/options.js';
+import { BATCH_MAX_SAMPLES, EPOCHS_MAX } from '../../shared/limits.js';
 import { OPTIMIZERS, type OptimizerSpec } from '../../shared/optimizer/spec.js';
 import { membershipService, packageDefinition } from '../../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
@@ -205,6 +206,19 @@ for (const clocked of [
     t.is(specDifference(spec, back), undefined);
     t.regex(specDifference(makeSpec(), back)?.sentence ?? '', /consistency is bsp, got (ssp|asp)/);
   });
+
+test('a batch or epochs beyond their bounds are refused from the wire; 0 of both is a client that is no job', (t) => {
+  for (const changes of [{ globalBatch: BATCH_MAX_SAMPLES + 1 }, { epochs: EPOCHS_MAX + 1 }]) {
+    const error = t.throws(() => overTheWire(makeSpec(changes)), { instanceOf: Refused });
+    t.is(error.code, RefusalCode.REFUSAL_CODE_RUN_SPEC);
+    t.regex(error.sentence, new RegExp(`got .*${Object.values(changes)[0]}`));
+  }
+  for (const changes of [
+    { globalBatch: BATCH_MAX_SAMPLES, epochs: EPOCHS_MAX },
+    { globalBatch: 0, epochs: 0, stepsPerEpoch: 0 },
+  ])
+    t.deepEqual(overTheWire(makeSpec(changes)), makeSpec(changes));
+});
 
 test('workers whose bounds differ are told both', (t) => {
   const ours = makeSpec({ consistency: 'ssp', staleness: 2 });
