@@ -63,6 +63,13 @@ const BENCHES: readonly Bench[] = [
     name: 'scaling',
     summary: 'CPU time of a step for 1-8 workers, 1-4 servers and 1-64 M parameters, and a model of it',
     repeats: 1,
+    own: [
+      {
+        flags: '--up-to <n>',
+        help: 'only up to so many workers and servers (at most 4), and 16 M parameters',
+        read: whole,
+      },
+    ],
     peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
   },
   {
