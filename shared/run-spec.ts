@@ -8,7 +8,7 @@ import {
   type TensorKind,
   type TensorSpec,
 } from './blocks/manifest.js';
-import { codecFault } from './codec/allowed-pairs.js';
+import { backupCodecFault, codecFault } from './codec/allowed-pairs.js';
 import { CODEC_IDS, type Codec, type CodecName } from './codec/codec.js';
 import { codecs } from './codec/registry.js';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX, topk } from './codec/topk.js';
@@ -40,6 +40,8 @@ export interface RunSpec {
   readonly consistency: ConsistencyName;
   /** ssp: steps that a read may lack of any worker's updates. Only there. */
   readonly staleness?: number;
+  /** bsp: workers that a step goes on without, the last ones; by default none. */
+  readonly backupWorkers?: number;
   readonly codec: CodecName;
   /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
   readonly topKPercent?: number;
@@ -162,6 +164,19 @@ export function consistencyFault(consistency: string, staleness: number | undefi
   return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
 }
 
+/** What is wrong with a number of backup workers beside the rest of a run; undefined: nothing. */
+export function backupWorkersFault(
+  backupWorkers: number | undefined,
+  { workers, consistency, codec }: Pick<RunSpec, 'workers' | 'consistency' | 'codec'>,
+): string | undefined {
+  if (backupWorkers === undefined || backupWorkers === 0) return undefined;
+  if (!Number.isInteger(backupWorkers) || backupWorkers < 0 || backupWorkers >= workers)
+    return `expected fewer backup workers than the ${workers} workers, got ${backupWorkers}; a step takes the contributions of the others`;
+  if (consistency !== 'bsp')
+    return `expected consistency bsp with backup workers, got ${consistency}; take it, or leave them out`;
+  return backupCodecFault(codec);
+}
+
 /** What is wrong with a limit of gradients; undefined: nothing, as of one that is not there. */
 export function gradientLimitFault(limit: number | undefined): string | undefined {
   return limit === undefined || (limit > 0 && Number.isFinite(limit))
@@ -198,6 +213,7 @@ export function toWire(spec: RunSpec): WireSpec {
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
     staleness: spec.staleness ?? 0,
+    backupWorkers: spec.backupWorkers ?? 0,
     ...(spec.local && {
       localSteps: spec.local.steps,
       innerOptimizer: optimizerToWire(spec.local.optimizer),
@@ -297,12 +313,20 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   if (wire.gradientLimit !== 0 && limit) throw refuse('RUN_SPEC', limit);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
+  const backups = backupWorkersFault(wire.backupWorkers, { workers: wire.workers, consistency, codec });
+  if (backups) throw refuse('RUN_SPEC', backups);
+  if (wire.backupWorkers > 0 && tables.length > 0)
+    throw refuse(
+      'RUN_SPEC',
+      `expected no backup workers with tables, whose rows wait for all workers, got ${wire.backupWorkers}; leave them out`,
+    );
   return {
     job: wire.job,
     tensors,
     optimizer,
     consistency,
     ...(consistency === 'ssp' ? { staleness: wire.staleness } : {}),
+    ...(wire.backupWorkers > 0 ? { backupWorkers: wire.backupWorkers } : {}),
     codec,
     workers: wire.workers,
     globalBatch: wire.globalBatch,
@@ -336,6 +360,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
     staleness: spec.staleness ?? 0,
+    'number of backup workers': spec.backupWorkers ?? 0,
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',

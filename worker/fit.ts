@@ -15,6 +15,7 @@ import {
 } from '../shared/limits.js';
 import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
 import {
+  backupWorkersFault,
   type ConsistencyName,
   consistencyFault,
   gradientLimitFault,
@@ -67,6 +68,8 @@ export interface FitOptions {
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
   staleness?: number;
+  /** With bsp: workers that a step goes on without, the last ones; what they have for it is dropped. Default 0. */
+  backupWorkers?: number;
   localSteps?: number;
   /** With `local`: SGD with Nesterov momentum, which the servers run on the differences. Default 0.7. */
   outerLearningRate?: number;
@@ -257,6 +260,12 @@ export async function fit(
   if (bound) throw new UserError(`fit: ${bound}`);
   const pair = codecFault(options.codec ?? 'fp16', optimizer, consistency);
   if (pair) throw new UserError(`fit: ${pair}`);
+  const backups = backupWorkersFault(options.backupWorkers, {
+    workers,
+    consistency,
+    codec: options.codec ?? 'fp16',
+  });
+  if (backups) throw new UserError(`fit: ${backups}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
     throw new UserError(
@@ -294,6 +303,7 @@ export async function fit(
       accumulate,
       consistency,
       staleness: options.staleness,
+      backupWorkers: options.backupWorkers,
       local: localOf(options),
       seed,
       join: formatAddress(parseAddress(options.join)),

@@ -27,6 +27,7 @@ const { values } = parseArgs({
     elements: { type: 'string', default: '0' },
     consistency: { type: 'string', default: 'bsp' },
     staleness: { type: 'string' },
+    'backup-workers': { type: 'string', default: '0' },
     /** A step takes this long on average, on the worker with the given key: exponentially distributed. */
     'compute-ms': { type: 'string', default: '0' },
     key: { type: 'string', default: '0' },
@@ -42,6 +43,7 @@ const spec: RunSpec = {
   optimizer: optimizerSpec(values.optimizer as OptimizerSpec['kind'], 1e-4),
   consistency: values.consistency as ConsistencyName,
   ...(values.staleness === undefined ? {} : { staleness: Number(values.staleness) }),
+  backupWorkers: Number(values['backup-workers']),
   codec: values.codec as CodecName,
   workers: Number(values.workers),
   globalBatch: Number(values.workers),

@@ -65,6 +65,8 @@ export interface TrainOptions {
   consistency: ConsistencyName;
   /** Only with ssp. */
   staleness?: number;
+  /** Under bsp: workers that a step goes on without; by default none. */
+  backupWorkers?: number;
   /** There under `local`: steps between two exchanges, and what the servers run on the differences. */
   local?: LocalOptions;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
@@ -98,6 +100,8 @@ export interface TrainResult {
   steps: number;
   /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
+  /** With backup workers: by rank, steps that went on without the worker. */
+  lateContributions?: number[];
   accuracy: number;
   loss: number;
   trainSeconds: number;
@@ -132,6 +136,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     optimizer: local ? outerOptimizer(local.outerLearningRate, local.outerMomentum) : options.optimizer,
     consistency: options.consistency,
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
+    ...(options.backupWorkers ? { backupWorkers: options.backupWorkers } : {}),
     codec: options.codec,
     ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
     ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
@@ -185,7 +190,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       await readTensors(tensors, (index) => client.parameters(index));
       await client.initialize();
     }
-    await client.pull(0);
+    const begun = await client.pull(0);
     assignTensors(tensors, (index) => client.parameters(index));
 
     const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<
@@ -194,11 +199,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     >;
     const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
     const clocked = isClocked(spec);
+    const late = new Array<number>(workers).fill(0);
+    const lateSoFar = () => (spec.backupWorkers ? { lateContributions: [...late] } : {});
+    /** The next step of the run. With backup workers others may have done some before this one begins, or in between. */
+    let next = spec.backupWorkers ? begun.step : 0;
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
-      for (let index = 0; index < stepsPerEpoch; index++) {
-        const step = (epoch - 1) * stepsPerEpoch + index;
+      const samplesBefore = totals.samples;
+      while (next < epoch * stepsPerEpoch) {
+        const step = next;
+        const index = step - (epoch - 1) * stepsPerEpoch;
         signal?.throwIfAborted();
         client.progress(step, 'data');
         const t0 = performance.now();
@@ -233,7 +244,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
         seconds.apply += (performance.now() - t3) / 1000;
-        const at = { epoch, step: step + 1, steps: epochs * stepsPerEpoch };
+        next = spec.backupWorkers && stepped.exchanged ? stepped.exchanged.step : step + 1;
+        const at = { epoch, step: Math.min(next, epoch * stepsPerEpoch), steps: epochs * stepsPerEpoch };
         if (stepped.local) {
           seconds.optimizer += stepped.local.optimizerSeconds;
           onEvent({
@@ -254,6 +266,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         totals.pulled += round.bytesPulled;
         totals.elementsPushed += round.elementsPushed;
         if (!clocked) totals.steps += round.steps;
+        for (const [at, steps] of round.late.entries()) late[at] += steps;
         if (!round.skipped) totals.samples += round.samples;
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
         onEvent({
@@ -265,6 +278,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           accuracy: round.accuracy,
           skipped: round.skipped,
           notFinite: round.notFinite,
+          ...lateSoFar(),
           samplesPerSecond: totals.samples / elapsed,
           seconds: elapsed,
           bytesPushed: totals.pushed,
@@ -294,6 +308,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         step,
         loss: last.loss,
         accuracy: last.accuracy,
+        ...(spec.backupWorkers ? { samples: totals.samples - samplesBefore, ...lateSoFar() } : {}),
         seconds: totals.trainSeconds,
       });
       if (data.hasTest && !isLast) assignTensors(tensors, (index) => client.parameters(index), exchanged);
@@ -315,6 +330,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       workers,
       steps: totals.steps,
       samples: clocked ? Math.round((totals.steps * globalBatch) / workers) : totals.samples,
+      ...lateSoFar(),
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
