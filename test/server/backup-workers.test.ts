@@ -96,6 +96,8 @@ function hosted(index: number) {
     workers: [],
     placement: layout.blocks.map(() => index),
     rowPlacement: [],
+    consistency: 0,
+    staleness: 0,
   };
   const owned = layout.blocks.map(({ index: block }) => block);
   const metrics = createMetrics('server');
