@@ -96,7 +96,7 @@ function hosted(index: number) {
     workers: [],
     placement: layout.blocks.map(() => index),
     rowPlacement: [],
-    consistency: 0,
+    consistency: 0 as const,
     staleness: 0,
   };
   const owned = layout.blocks.map(({ index: block }) => block);
