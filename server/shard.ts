@@ -23,7 +23,7 @@ import {
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency, ShardWork } from './consistency/consistency.js';
-import type { BlockNorms, Effect } from './effects.js';
+import type { BlockNorms, Cut, Effect } from './effects.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import type { Header } from './step-headers.js';
 
@@ -92,12 +92,16 @@ export class Shard {
   readonly #norms: StepNorms | undefined;
   #uninitialized: number;
 
-  /** @param owned indices of the blocks that this server owns */
+  /**
+   * @param owned indices of the blocks that this server owns
+   * @param leads whether it is the first of the view, which decides with backup workers whom a step takes
+   */
   constructor(
     spec: RunSpec,
     layout: BlockLayout,
     owned: readonly number[],
     readonly probe: PhaseProbe = NO_PROBE,
+    leads = true,
   ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
@@ -124,6 +128,8 @@ export class Shard {
       );
     this.#work = {
       workers: spec.workers,
+      backupWorkers: spec.backupWorkers ?? 0,
+      leads,
       blocks,
       receive: this.#receive.bind(this),
       restage: (payload: Buffer) => stagePayload(this.#kernels, payload, this.#map.incoming),
@@ -285,6 +291,21 @@ export class Shard {
     if (!this.#consistency.normsOfOthers)
       throw refuse('NOT_NOW', 'expected no norms in a run without an optimizer that waits for them');
     return this.#settled(this.#consistency.normsOfOthers(norms));
+  }
+
+  /** Whose contributions the open step takes, from the server that decides. Throws Refused; then nothing has changed. */
+  cut(cut: Cut): Effect[] {
+    if (!this.#consistency.cut)
+      throw refuse(
+        'NOT_NOW',
+        'expected no contributors of a step in a run where each worker has its own clock',
+      );
+    return this.#settled(this.#consistency.cut(cut));
+  }
+
+  /** Whether the open step waits for nothing but to be told whose contributions it takes. */
+  get awaitsCut(): boolean {
+    return this.#consistency.awaitsCut ?? false;
   }
 
   /** Blocks of other servers whose norms the open step waits for. */

@@ -8,7 +8,7 @@ import {
   type TensorKind,
   type TensorSpec,
 } from './blocks/manifest.js';
-import { codecFault } from './codec/allowed-pairs.js';
+import { backupCodecFault, codecFault } from './codec/allowed-pairs.js';
 import { CODEC_IDS, type Codec, type CodecName } from './codec/codec.js';
 import { type CodecOptions, codecOptionsFault, codecOptionsOfRun } from './codec/codec-options.js';
 import { codecs } from './codec/registry.js';
@@ -50,6 +50,8 @@ export interface RunSpec {
   readonly consistency: ConsistencyName;
   /** ssp: steps that a read may lack of any worker's updates. Only there. */
   readonly staleness?: number;
+  /** bsp: workers that a step goes on without, the last ones; by default none. */
+  readonly backupWorkers?: number;
   readonly codec: CodecName;
   /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
   readonly topKPercent?: number;
@@ -210,6 +212,11 @@ export function specWithRules(spec: RunSpec, rules: { consistency?: number; stal
       'RUN_SPEC',
       `expected a running run to stay ${spec.consistency === 'local' ? 'local' : 'out of local'}, got ${spec.consistency} to ${name}: the state of the optimizer would have to move between servers and workers; start another run`,
     );
+  if (spec.backupWorkers)
+    throw refuse(
+      'RUN_SPEC',
+      `expected a run without backup workers, got ${spec.backupWorkers}: no step is common to all workers from which other rules could hold; start another run`,
+    );
   if (name === 'local')
     throw refuse(
       'RUN_SPEC',
@@ -254,6 +261,19 @@ export function consistencyFault(consistency: string, staleness: number | undefi
   return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
 }
 
+/** What is wrong with a number of backup workers beside the rest of a run; undefined: nothing. */
+export function backupWorkersFault(
+  backupWorkers: number | undefined,
+  { workers, consistency, codec }: Pick<RunSpec, 'workers' | 'consistency' | 'codec'>,
+): string | undefined {
+  if (backupWorkers === undefined || backupWorkers === 0) return undefined;
+  if (!Number.isInteger(backupWorkers) || backupWorkers < 0 || backupWorkers >= workers)
+    return `expected fewer backup workers than the ${workers} workers, got ${backupWorkers}; a step takes the contributions of the others`;
+  if (consistency !== 'bsp')
+    return `expected consistency bsp with backup workers, got ${consistency}; take it, or leave them out`;
+  return backupCodecFault(codec);
+}
+
 /** What is wrong with a limit of gradients; undefined: nothing, as of one that is not there. */
 export function gradientLimitFault(limit: number | undefined): string | undefined {
   return limit === undefined || (limit > 0 && Number.isFinite(limit))
@@ -290,6 +310,7 @@ export function toWire(spec: RunSpec): WireSpec {
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
     staleness: spec.staleness ?? 0,
+    backupWorkers: spec.backupWorkers ?? 0,
     ...(spec.local && {
       localSteps: spec.local.steps,
       innerOptimizer: optimizerToWire(spec.local.optimizer),
@@ -393,12 +414,20 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected a batch of at most ${BATCH_MAX_SAMPLES} samples and at most ${EPOCHS_MAX} epochs, got ${wire.globalBatch} and ${wire.epochs}`,
     );
+  const backups = backupWorkersFault(wire.backupWorkers, { workers: wire.workers, consistency, codec });
+  if (backups) throw refuse('RUN_SPEC', backups);
+  if (wire.backupWorkers > 0 && tables.length > 0)
+    throw refuse(
+      'RUN_SPEC',
+      `expected no backup workers with tables, whose rows wait for all workers, got ${wire.backupWorkers}; leave them out`,
+    );
   return {
     job: wire.job,
     tensors,
     optimizer,
     consistency,
     ...(consistency === 'ssp' ? { staleness: wire.staleness } : {}),
+    ...(wire.backupWorkers > 0 ? { backupWorkers: wire.backupWorkers } : {}),
     codec,
     workers: wire.workers,
     globalBatch: wire.globalBatch,
@@ -431,6 +460,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
     staleness: spec.staleness ?? 0,
+    'number of backup workers': spec.backupWorkers ?? 0,
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
     'top-k warm-up steps': spec.topKWarmupSteps ?? 0,

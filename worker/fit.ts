@@ -16,6 +16,7 @@ import {
 } from '../shared/limits.js';
 import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
 import {
+  backupWorkersFault,
   type ConsistencyName,
   consistencyFault,
   gradientLimitFault,
@@ -66,6 +67,8 @@ export interface FitOptions extends CodecOptions {
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
   staleness?: number;
+  /** With bsp: workers that a step goes on without, the last ones; what they have for it is dropped. Default 0. */
+  backupWorkers?: number;
   localSteps?: number;
   /** With `local`: SGD with Nesterov momentum, which the servers run on the differences. Default 0.7. */
   outerLearningRate?: number;
@@ -258,6 +261,12 @@ export async function fit(
   if (pair) throw new UserError(`fit: ${pair}`);
   const ofCodec = codecOptionsFault(options.codec ?? 'fp16', options);
   if (ofCodec) throw new UserError(`fit: ${ofCodec}`);
+  const backups = backupWorkersFault(options.backupWorkers, {
+    workers,
+    consistency,
+    codec: options.codec ?? 'fp16',
+  });
+  if (backups) throw new UserError(`fit: ${backups}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
     throw new UserError(
@@ -297,6 +306,7 @@ export async function fit(
       accumulate,
       consistency,
       staleness: options.staleness,
+      backupWorkers: options.backupWorkers,
       local: localOf(options),
       seed,
       join: formatAddress(parseAddress(options.join)),

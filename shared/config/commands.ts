@@ -3,6 +3,7 @@
 import { pairFault } from '../codec/allowed-pairs.js';
 import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
+import { backupWorkersFault, type ConsistencyName } from '../run-spec.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
 import { OPTIONS, required } from './options.js';
@@ -14,7 +15,7 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
-const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
+const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { clipNorm, gradientLimit, accumulate } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
@@ -63,6 +64,14 @@ function checkStaleness(
       ? `${at('consistency')}: ssp expects a bound, got no --staleness; give for example --staleness 3, or asp for none`
       : `${at('staleness')}: expected only with --consistency ssp, got it with ${options.consistency}; leave it out, or give --consistency ssp`,
   );
+}
+
+function checkBackupWorkers(
+  options: { backupWorkers: number; workers: number; consistency: ConsistencyName; codec: CodecName },
+  at: (key: 'backupWorkers') => string,
+): void {
+  const fault = backupWorkersFault(options.backupWorkers, options);
+  if (fault) throw new UserError(`${at('backupWorkers')}: ${fault}`);
 }
 
 const OF_LOCAL = ['localSteps', 'outerLearningRate', 'outerMomentum'] as const;
@@ -164,6 +173,7 @@ export const UP = define({
     rounding,
     consistency,
     staleness,
+    backupWorkers,
     localSteps,
     outerLearningRate,
     outerMomentum,
@@ -204,6 +214,7 @@ export const UP = define({
     checkOptimizer(options, at);
     checkCodec(options, at);
     checkStaleness(options, at);
+    checkBackupWorkers({ ...options, workers: options.peers ?? options.workers }, at);
     checkLocal(options, at);
   },
 });
@@ -302,6 +313,7 @@ export const WORKER = define({
     rounding,
     consistency,
     staleness,
+    backupWorkers,
     localSteps,
     outerLearningRate,
     outerMomentum,
@@ -350,6 +362,7 @@ export const WORKER = define({
     checkOptimizer(options, at);
     checkCodec(options, at);
     checkStaleness(options, at);
+    checkBackupWorkers(options, at);
     checkLocal(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');

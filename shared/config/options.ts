@@ -443,6 +443,18 @@ export const OPTIONS = {
       3,
     ),
   ),
+  backupWorkers: defaulting(
+    whole(
+      {
+        flag: 'backup-workers',
+        help: 'with bsp: workers that a step goes on without, the last ones; what they have for it is dropped',
+      },
+      0,
+      WORKERS_MAX - 1,
+      1,
+    ),
+    0,
+  ),
   localSteps: optional(
     whole(
       {

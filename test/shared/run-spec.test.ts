@@ -220,6 +220,26 @@ test('a batch or epochs beyond their bounds are refused from the wire; 0 of both
     t.deepEqual(overTheWire(makeSpec(changes)), makeSpec(changes));
 });
 
+test('backup workers survive the wire, are compared, and are refused where they cannot be', (t) => {
+  const { requestSerialize, requestDeserialize } = membershipService.Work;
+  const received = (spec: RunSpec) =>
+    fromWire(
+      requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never)).hello?.spec ?? null,
+    );
+  const spec = makeSpec({ workers: 3, backupWorkers: 1 });
+  t.deepEqual(received(spec), spec);
+  t.regex(
+    specDifference(spec, { ...spec, backupWorkers: 2 })?.sentence ?? '',
+    /number of backup workers is 1, got 2/,
+  );
+  for (const [changes, message] of [
+    [{ backupWorkers: 3 }, /fewer backup workers than the 3 workers, got 3/],
+    [{ consistency: 'asp' }, /consistency bsp with backup workers, got asp/],
+    [{ codec: 'int8' }, /codec int8 expects no backup workers/],
+  ] as const)
+    t.throws(() => received({ ...spec, ...changes }), { instanceOf: Refused, message });
+});
+
 test('workers whose bounds differ are told both', (t) => {
   const ours = makeSpec({ consistency: 'ssp', staleness: 2 });
   t.regex(specDifference(ours, { ...ours, staleness: 3 })?.sentence ?? '', /staleness is 2, got 3/);

@@ -44,6 +44,11 @@ export interface RunSpec {
    */
   'innerOptimizer'?: (_gradloom_v1_Optimizer | null);
   /**
+   * CONSISTENCY_BSP: a step goes on without so many of the workers, the last ones; below `workers`. Not with codecs that
+   * send differences, nor with tables.
+   */
+  'backupWorkers'?: (number);
+  /**
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */
   'topKPercent'?: (number | string);
@@ -103,6 +108,11 @@ export interface RunSpec__Output {
    * CONSISTENCY_LOCAL: what each worker runs on its own parameters; `optimizer` then takes the differences.
    */
   'innerOptimizer': (_gradloom_v1_Optimizer__Output | null);
+  /**
+   * CONSISTENCY_BSP: a step goes on without so many of the workers, the last ones; below `workers`. Not with codecs that
+   * send differences, nor with tables.
+   */
+  'backupWorkers': (number);
   /**
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */
