@@ -365,14 +365,35 @@ export class Coordinator {
     return toServers(run, { change: { run: run.id, view: run.change.view } });
   }
 
+  /** A server says that a worker spoils the steps of all: it is put out. The first server that says so is heard. */
+  workerOffends(
+    connection: number,
+    runId: string,
+    { rank, sentence }: { rank: number; sentence: string },
+  ): Order[] {
+    const run = this.runs.get(runId);
+    const worker = run?.workers.find((entry) => entry.rank === rank);
+    if (!run || !worker || !run.servers.some((server) => server.connection === connection)) return [];
+    const reason = `it was put out: ${sentence}`;
+    const ended = {
+      failed: true,
+      reason: `worker ${rank} was put out: ${sentence}; look at its data and its host`,
+    };
+    const orders = this.#depart(run, worker, reason, true);
+    // Where the run cannot go on without it, all have been told.
+    if (!this.runs.has(runId)) return orders;
+    this.#runOfWorker.delete(worker.connection);
+    return [{ to: 'worker', connection: worker.connection, order: { ended } }, ...orders];
+  }
+
   /** A worker has left a running run: with `elastic` the others go on without it, else the run ends. */
-  #depart(run: Run, worker: WorkerEntry, reason: string): Order[] {
+  #depart(run: Run, worker: WorkerEntry, reason: string, putOut = false): Order[] {
     const { rank, label } = worker;
     const gone = `worker ${rank} (${label}) is gone at step ${stepOf(run)}: ${reason}`;
     const { number } = run.view as { number: number };
     const others = run.workers.filter((entry) => entry !== worker);
     // Before the first step there may be no parameters yet.
-    const isUnderWay = run.state === 'running' && others.some(({ step }) => step > 0);
+    const isUnderWay = run.state === 'running' && (putOut || others.some(({ step }) => step > 0));
     if (!run.spec.elastic || !isUnderWay) return this.#end(run, true, gone);
     const late = run.workers.find(({ view }) => view < number);
     if (run.change || late)
@@ -388,7 +409,7 @@ export class Coordinator {
       0,
       others.map(({ connection }) => connection),
       run.servers.map(({ connection }) => connection),
-      { rank, label, reason },
+      { rank, label, reason, putOut },
     );
     return toWorkers(run, { hold: { number: number + 1 } });
   }

@@ -8,6 +8,7 @@ import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/Pu
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
 import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js';
+import type { StepHeader__Output } from '../shared/rpc/generated/gradloom/v1/StepHeader.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec, specUnder } from '../shared/run-spec.js';
@@ -43,6 +44,10 @@ export class HostedRun {
   /** ssp, asp: who waits for whom; under bsp all wait for the same. */
   #waits: ClockedWaits | undefined;
   #lastHeaderAt = 0;
+  /** Steps in a row that each worker has spoilt, and the last of them. */
+  readonly #spoilt = new Map<number, { step: number; count: number }>();
+  /** A worker has spoilt as many steps in a row as the run allows. */
+  onOffence: (rank: number, sentence: string) => void = () => undefined;
   /** There where a step waits for what other servers have or decide. */
   #agreeOut: AgreeOut | undefined;
   /** Whether blocks are applied together, once the norms of all are known. */
@@ -121,6 +126,23 @@ export class HostedRun {
     this.#readers.fetch(reader, request);
   }
 
+  /** Counts the steps in a row that a worker has spoilt, and tells when they are too many. */
+  #judge(rank: number, { step, allFinite, faultyTensor }: StepHeader__Output): void {
+    const { refusalsLimit = 0, gradientLimit, tensors } = this.spec;
+    if (refusalsLimit === 0) return;
+    const last = this.#spoilt.get(rank);
+    if (allFinite) this.#spoilt.delete(rank);
+    else if (last?.step !== step) {
+      const count = (last?.count ?? 0) + 1;
+      this.#spoilt.set(rank, { step, count });
+      if (count !== refusalsLimit) return;
+      const what =
+        faultyTensor > 0 ? `its gradient of '${tensors[faultyTensor - 1]?.name ?? 'unknown'}'` : 'its loss';
+      const limit = gradientLimit === undefined ? '' : ` or was above ${gradientLimit}`;
+      this.onOffence(rank, `${what} was not finite${limit} in ${count} steps in a row, up to step ${step}`);
+    }
+  }
+
   /** Takes nothing of a worker any more, and says how far it has come here. */
   fence(rank: number): { step: number; complete: boolean } {
     const progress = this.shard.fence(rank);
@@ -152,6 +174,7 @@ export class HostedRun {
       const first = this.shard.missingHeaders === (this.#view.workers.length || this.spec.workers);
       this.#lastHeaderAt = this.now();
       effects = this.shard.header(rank, header.step, header, header.view);
+      this.#judge(rank, header);
       if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
         this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
@@ -283,6 +306,7 @@ export class HostedRun {
       case 'view':
         this.#view = this.#nextView as View__Output;
         this.#waits = isClocked(this.spec) ? new ClockedWaits(this.shard, this.now) : undefined;
+        if (this.#view.departed) this.metrics.departed(this.#view.departed.putOut);
         this.#readers.changed(effect.number);
         return this.metrics.viewEntered(this);
       case 'closed':

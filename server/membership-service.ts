@@ -49,6 +49,7 @@ export class MembershipService {
             if (report.refused)
               return coordinator.serverRefused(connection, report.run, report.refused.sentence);
             if (report.taken) return coordinator.serverTaken(connection, report.run, report.taken.number);
+            if (report.offends) return coordinator.workerOffends(connection, report.run, report.offends);
             if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
             throw refuse('MALFORMED', 'expected prepared, taken, fenced or refused, got an empty report');
           },

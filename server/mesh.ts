@@ -31,6 +31,8 @@ export interface MeshOptions {
 
 export interface Mesh {
   readonly serverId: number;
+  /** Tells the keeper that a worker has spoilt too many steps. */
+  offends(run: string, rank: number, sentence: string): void;
   leave(): void;
 }
 
@@ -69,6 +71,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         serverId = order.welcome.id;
         resolve({
           serverId,
+          offends: (run, rank, sentence) => void call.write({ run, offends: { rank, sentence } }),
           leave() {
             leaving = true;
             call.end();

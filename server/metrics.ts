@@ -35,6 +35,8 @@ export interface ServerMetrics {
   runs(runs: ReadonlyMap<string, RunFigures>): void;
   /** A run has another view, whose rules and bound hold from now on. */
   viewEntered(run: RunFigures): void;
+  /** A run goes on without one of its workers. */
+  departed(putOut: boolean): void;
 }
 
 export function reportTo(metrics: Instruments): ServerMetrics {
@@ -80,6 +82,7 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       for (let rank = 0; rank < workers; rank++)
         metrics.waitingForWorker.set(ranks.includes(rank) ? 1 : 0, { rank: String(rank) });
     },
+    departed: (putOut) => metrics.departures.add(1, { cause: putOut ? 'put_out' : 'left' }),
     viewEntered(run) {
       metrics.runInfo.forget({ run: run.id });
       metrics.readStalenessMax.set(0, { run: run.id });

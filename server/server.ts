@@ -117,6 +117,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           () => performance.now(),
           index,
         );
+        run.onOffence = (rank, sentence) => mesh.offends(id, rank, sentence);
         runs.set(id, run);
         const others = view.servers.flatMap((server, at) =>
           at === index ? [] : [[at, server.address] as const],

@@ -9,6 +9,7 @@ export interface Leaving {
   readonly rank: number;
   readonly label: string;
   readonly reason: string;
+  readonly putOut: boolean;
 }
 
 /** How far a worker that is fenced off has come on a server. */
@@ -80,9 +81,13 @@ export class ViewChange {
     const open = Math.min(...all.map(({ step }) => step));
     const isComplete = all.every(({ step, complete }) => step > open || complete);
     const fromStep = isComplete ? open + 1 : open;
-    const { rank, reason } = this.leaving as Leaving;
+    const { rank, reason, putOut } = this.leaving as Leaving;
     const lostTo = Math.max(fromStep, this.#latest);
-    this.#view = { ...this.proposed, fromStep, departed: { rank, reason, lostFrom: fromStep, lostTo } };
+    this.#view = {
+      ...this.proposed,
+      fromStep,
+      departed: { rank, reason, lostFrom: fromStep, lostTo, putOut },
+    };
     return true;
   }
 

@@ -108,6 +108,10 @@ export const BATCH_MAX_SAMPLES = 1024 * KiB;
 export const ACCUMULATE_MAX = 64 * KiB;
 /** Steps that workers may take by themselves between two exchanges; DiLoCo's most are 2000. */
 export const LOCAL_STEPS_MAX = 2000;
+/** Steps in a row that a worker may be allowed to spoil. */
+export const REFUSALS_MAX = 1_000_000;
+/** And where nobody says: once may be chance, three times in a row is not. */
+export const REFUSALS_LIMIT_DEFAULT = 3;
 /** Longest time that a silent peer may be waited for. */
 export const PEER_DEADLINE_MAX_SECONDS = 3600;
 

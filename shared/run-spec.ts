@@ -63,6 +63,8 @@ export interface RunSpec {
   readonly gradientLimit?: number;
   /** A worker that leaves does not end the run: servers keep what takes them back to before the step under way. */
   readonly elastic?: boolean;
+  /** With elastic: steps in a row that a worker may spoil before it is put out; without it any number. */
+  readonly refusalsLimit?: number;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -351,6 +353,7 @@ export function toWire(spec: RunSpec): WireSpec {
     ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
     gradientLimit: spec.gradientLimit ?? 0,
     elastic: spec.elastic ?? false,
+    refusalsLimit: spec.refusalsLimit ?? 0,
   };
 }
 
@@ -475,6 +478,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     ...(tables.length > 0 && { tables }),
     ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
     ...(wire.elastic ? { elastic: true } : {}),
+    ...(wire.elastic && wire.refusalsLimit > 0 ? { refusalsLimit: wire.refusalsLimit } : {}),
   };
 }
 
@@ -503,6 +507,7 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
     'gradient limit': spec.gradientLimit,
     elastic: spec.elastic ? 'on' : 'off',
+    'limit of refusals': spec.refusalsLimit,
     workers: spec.workers,
     batch: spec.globalBatch,
     epochs: spec.epochs,

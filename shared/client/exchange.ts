@@ -108,6 +108,8 @@ export class Exchange {
   readonly #told: number[] = [];
   /** There while a view is being made. */
   #held: { readonly decided: Promise<void>; readonly release: () => void } | undefined;
+  /** The first tensor, from 1, that `measure` found at fault; 0: none. */
+  #faultyTensor = 0;
   /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
   /** How each block travels in training: its contributions, and its new values. */
@@ -421,15 +423,22 @@ export class Exchange {
   measure(lossScale = 1): boolean {
     const { layout, memory } = this.#options;
     this.#absmax.length = 0;
+    this.#faultyTensor = 0;
+    // Where a worker may be put out for it, it says itself that a gradient is above the limit.
+    const { elastic, gradientLimit = Number.POSITIVE_INFINITY } = this.#spec;
     return layout.blocks.every((block) => {
       if (block.kind === 'frozen') return true;
+      const limit =
+        elastic && block.kind === 'trainable' ? gradientLimit * lossScale : Number.POSITIVE_INFINITY;
       const at = memory.gradients + 4 * blockOffset(layout, block);
       const codec = this.#codecs[block.index];
       const absmax = codec.lossy
         ? this.#residuals.absmax(block, at, lossScale)
         : memory.kernels.absmax(at, block.elements);
       this.#absmax[block.index] = absmax;
-      return absmax < codec.magnitudeLimit;
+      const fits = absmax < codec.magnitudeLimit && absmax <= limit;
+      if (!fits) this.#faultyTensor = block.tensor + 1;
+      return fits;
     });
   }
 
@@ -444,7 +453,9 @@ export class Exchange {
   async #attempt(header: StepHeaderFields, exchanged: readonly Block[]) {
     const { parameters } = this.#options.memory;
     const pending = this.#expect(this.#step + 1, false, parameters, undefined, exchanged);
-    for (const link of this.#links) link.header({ step: this.#step, view: this.#view, ...header });
+    const faultyTensor = header.allFinite ? 0 : this.#faultyTensor;
+    for (const link of this.#links)
+      link.header({ step: this.#step, view: this.#view, faultyTensor, ...header });
     const pushed = header.allFinite
       ? await this.#sendAll(
           exchanged,

@@ -16,7 +16,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
-const { clipNorm, gradientLimit, accumulate, elastic } = OPTIONS;
+const { clipNorm, gradientLimit, accumulate, elastic, refusalsLimit } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
@@ -151,6 +151,16 @@ function checkListening(options: Listening, at: (key: 'listen' | 'join') => stri
   }
 }
 
+function checkElastic(
+  options: { elastic: boolean; refusalsLimit: number | undefined },
+  at: (key: 'refusalsLimit') => string,
+): void {
+  if (options.elastic || options.refusalsLimit === undefined) return;
+  throw new UserError(
+    `${at('refusalsLimit')}: expected --elastic with it, got it without; add it, or leave this out`,
+  );
+}
+
 export const UP = define({
   name: 'gradloom up',
   summary: 'Trains on this machine: starts servers and workers, shows the run, ends them.',
@@ -167,6 +177,7 @@ export const UP = define({
     ...rules,
     gradientLimit,
     elastic,
+    refusalsLimit,
     accumulate,
     codec,
     topKPercent,
@@ -217,6 +228,7 @@ export const UP = define({
     checkStaleness(options, at);
     checkBackupWorkers({ ...options, workers: options.peers ?? options.workers }, at);
     checkLocal(options, at);
+    checkElastic(options, at);
   },
 });
 
@@ -308,6 +320,7 @@ export const WORKER = define({
     ...rules,
     gradientLimit,
     elastic,
+    refusalsLimit,
     accumulate,
     codec,
     topKPercent,
@@ -366,6 +379,7 @@ export const WORKER = define({
     checkStaleness(options, at);
     checkBackupWorkers(options, at);
     checkLocal(options, at);
+    checkElastic(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

@@ -14,6 +14,8 @@ import {
   NAME_CHARACTERS_MAX,
   OPTION_CHARACTERS_MAX,
   PEER_DEADLINE_MAX_SECONDS,
+  REFUSALS_LIMIT_DEFAULT,
+  REFUSALS_MAX,
   SCHEDULE_STEPS_MAX,
   SERVERS_MAX,
   SHARD_MEMORY_MAX_BYTES,
@@ -325,6 +327,18 @@ export const OPTIONS = {
     flag: 'elastic',
     help: 'go on without a worker that leaves or dies; servers keep a second copy of parameters and optimizer state',
   }),
+  refusalsLimit: optional(
+    whole(
+      {
+        flag: 'refusals-limit',
+        help: 'with --elastic: steps in a row with gradients not finite, or above --gradient-limit, after which a worker is put out',
+        fallback: String(REFUSALS_LIMIT_DEFAULT),
+      },
+      1,
+      REFUSALS_MAX,
+      10,
+    ),
+  ),
   accumulate: defaulting(
     whole(
       {

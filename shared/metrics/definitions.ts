@@ -170,6 +170,13 @@ export const METRICS = {
     roles: ['server'],
     labels: { state: ['waiting', 'training', 'ended'] },
   },
+  departures: {
+    name: 'gradloom_departures_total',
+    help: 'Workers without whom runs of this server have gone on: they left or died, or were put out.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { cause: ['left', 'put_out'] },
+  },
   viewNumber: {
     name: 'gradloom_view_number',
     help: 'Number of the newest view of the membership that this process has seen.',

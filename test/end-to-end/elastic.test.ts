@@ -1,6 +1,7 @@
 // Workers that leave a running run with --elastic, with real processes: the others finish it, and say who has left.
 import test, { type ExecutionContext } from 'ava';
 import { status } from '../../shared/client/membership.js';
+import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { type Program, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
 
@@ -12,14 +13,15 @@ const STEPS = 4 * EPOCHS;
 async function fiveProcesses(t: ExecutionContext, flags: readonly string[]) {
   const listen = ['--listen=127.0.0.1:0', '--json'];
   const first = start(t, 'gradloom-server', listen);
-  const { address } = await first.event('ready');
+  const { address, metrics } = await first.event('ready');
   await start(t, 'gradloom-server', [...listen, `--join=${address}`]).event('ready');
   const all = [...flags, '--elastic', `--epochs=${EPOCHS}`, `--join=${address}`, '--workers=3'];
   const workers = [0, 1, 2].map(() => start(t, 'gradloom-worker', all));
   const ranks = await Promise.all(workers.map(async (worker) => Number((await worker.event('start')).rank)));
   const byRank: Program[] = [];
   for (const [index, rank] of ranks.entries()) byRank[rank] = workers[index];
-  return { workers: byRank, keeper: String(address) };
+  const exposition = async () => parseExposition(await (await fetch(String(metrics))).text());
+  return { workers: byRank, keeper: String(address), exposition };
 }
 
 async function assertWell(t: ExecutionContext, programs: Program[]): Promise<void> {
@@ -83,3 +85,27 @@ test.serial('up --elastic: one worker killed, exit status 0', async (t) => {
   t.deepEqual({ code, stderr }, { code: 0, stderr: [] });
   t.like(await readSummary(), { steps: STEPS });
 });
+
+test.serial(
+  'a worker whose gradients are never finite is put out after three steps, the others finish',
+  async (t) => {
+    t.timeout(120_000);
+    const { flags, readSummary } = await tinyRun(t, 'spoiler');
+    const { workers, exposition } = await fiveProcesses(t, [...flags, '--batch=65']);
+    const [first, second, third] = workers;
+    const { code, stderr } = await third.ended;
+    t.is(code, 1);
+    t.regex(
+      stderr.join('\n'),
+      /worker 2 was put out: its gradient of '.+' was not finite in 3 steps in a row/,
+    );
+    const { reason, ...view } = await first.event('view');
+    t.like(view, { number: 2, departed: 2, members: [0, 1] });
+    t.regex(String(reason), /^it was put out: its gradient of /);
+    t.is(sampleValue(await exposition(), 'gradloom_departures_total', { cause: 'put_out' }), 1);
+    await assertWell(t, [first, second]);
+    const skipped = first.events.filter((event) => event.event === 'step' && event.skipped);
+    t.true(skipped.length >= 3);
+    t.like(await readSummary(), { steps: 3 * EPOCHS - skipped.length });
+  },
+);

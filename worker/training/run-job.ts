@@ -6,6 +6,7 @@ import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
+import { REFUSALS_LIMIT_DEFAULT } from '../../shared/limits.js';
 import { OUTER_DEFAULTS } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseBackend } from '../backend/ladder.js';
@@ -199,6 +200,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       rounding: options.rounding,
       gradientLimit: options.gradientLimit,
       elastic: options.elastic,
+      refusalsLimit: options.refusalsLimit ?? REFUSALS_LIMIT_DEFAULT,
       accumulate: options.accumulate,
       consistency: options.consistency,
       staleness: options.staleness,

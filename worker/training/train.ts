@@ -78,6 +78,8 @@ export interface TrainOptions extends CodecOptions {
   gradientLimit?: number;
   /** A worker that leaves does not end the run. */
   elastic?: boolean;
+  /** With elastic: steps in a row that a worker may spoil before it is put out; by default any number. */
+  refusalsLimit?: number;
   /** Micro-batches in which a worker computes its part of a batch; by default one. */
   accumulate?: number;
   seed: number;
@@ -151,7 +153,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     codec: options.codec,
     ...codecOptionsOfRun(options.codec, options),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
-    ...(options.elastic ? { elastic: true } : {}),
+    ...(options.elastic ? { elastic: true, refusalsLimit: options.refusalsLimit } : {}),
     workers,
     globalBatch,
     epochs,

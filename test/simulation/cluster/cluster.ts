@@ -87,6 +87,7 @@ const noMetrics: ServerMetrics = {
   waiting: () => undefined,
   runs: () => undefined,
   viewEntered: () => undefined,
+  departed: () => undefined,
 };
 
 export class Cluster {

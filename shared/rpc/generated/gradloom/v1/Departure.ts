@@ -14,6 +14,10 @@ export interface Departure {
    */
   'lostFrom'?: (number | string | Long);
   'lostTo'?: (number | string | Long);
+  /**
+   * It was put out by the run, and did not leave by itself.
+   */
+  'putOut'?: (boolean);
 }
 
 /**
@@ -28,4 +32,8 @@ export interface Departure__Output {
    */
   'lostFrom': (number);
   'lostTo': (number);
+  /**
+   * It was put out by the run, and did not leave by itself.
+   */
+  'putOut': (boolean);
 }

@@ -74,6 +74,11 @@ export interface RunSpec {
    * A worker that leaves does not end the run: servers can go back to before the step under way.
    */
   'elastic'?: (boolean);
+  /**
+   * With `elastic`: steps in a row that a worker may spoil (gradients not finite, or above gradient_limit) before it
+   * is put out; 0: as many as it likes.
+   */
+  'refusalsLimit'?: (number);
 }
 
 /**
@@ -143,4 +148,9 @@ export interface RunSpec__Output {
    * A worker that leaves does not end the run: servers can go back to before the step under way.
    */
   'elastic': (boolean);
+  /**
+   * With `elastic`: steps in a row that a worker may spoil (gradients not finite, or above gradient_limit) before it
+   * is put out; 0: as many as it likes.
+   */
+  'refusalsLimit': (number);
 }

@@ -6,6 +6,7 @@ import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_R
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from '../../gradloom/v1/ServerProgress.js';
 import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from '../../gradloom/v1/ViewTaken.js';
 import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from '../../gradloom/v1/WorkerFenced.js';
+import type { WorkerOffends as _gradloom_v1_WorkerOffends, WorkerOffends__Output as _gradloom_v1_WorkerOffends__Output } from '../../gradloom/v1/WorkerOffends.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -18,7 +19,8 @@ export interface ServerReport {
   'run'?: (string);
   'taken'?: (_gradloom_v1_ViewTaken | null);
   'fenced'?: (_gradloom_v1_WorkerFenced | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced";
+  'offends'?: (_gradloom_v1_WorkerOffends | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends";
 }
 
 export interface ServerReport__Output {
@@ -32,5 +34,6 @@ export interface ServerReport__Output {
   'run': (string);
   'taken'?: (_gradloom_v1_ViewTaken__Output | null);
   'fenced'?: (_gradloom_v1_WorkerFenced__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced";
+  'offends'?: (_gradloom_v1_WorkerOffends__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends";
 }

@@ -26,6 +26,10 @@ export interface StepHeader {
    * The view under which the step is taken, and with it the contributions that follow on this stream.
    */
   'view'?: (number);
+  /**
+   * Where not all_finite: the number of the first tensor at fault, from 1; 0: the loss.
+   */
+  'faultyTensor'?: (number);
 }
 
 /**
@@ -52,4 +56,8 @@ export interface StepHeader__Output {
    * The view under which the step is taken, and with it the contributions that follow on this stream.
    */
   'view': (number);
+  /**
+   * Where not all_finite: the number of the first tensor at fault, from 1; 0: the loss.
+   */
+  'faultyTensor': (number);
 }
