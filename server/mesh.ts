@@ -21,6 +21,8 @@ export interface MeshOptions {
   /** Makes the shard of a run. May throw an expected error. */
   prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): void;
   end(run: string, reason: string): void;
+  /** Changes the view of a run at its step. Throws Refused. */
+  change(run: string, view: View__Output): void;
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -50,6 +52,16 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       if (joined) options.lost(error);
       else reject(error);
     };
+    /** Does what was ordered for a run and reports it, or why it cannot be done. */
+    const answer = (run: string, work: () => ServerReport) => {
+      try {
+        call.write({ run, ...work() });
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
+        call.write({ run, refused: { code, sentence: sentence(error) } });
+      }
+    };
     call.on('data', (order: ServerOrder__Output) => {
       if (order.welcome) {
         serverId = order.welcome.id;
@@ -68,21 +80,19 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         client.close();
         reject(new Refused(code, sentence, `the keeper at ${options.keeperAddress}`));
       } else if (order.prepare) {
-        const { run } = order.prepare;
-        try {
-          if (!order.prepare.view) throw new RunError('the order to prepare has no view');
-          options.prepare(run, fromWire(order.prepare.spec), order.prepare.view, serverId);
-          call.write({ run, prepared: {} });
-        } catch (error) {
-          if (!(error instanceof RunError)) throw error;
-          call.write({
-            run,
-            refused: {
-              code: error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY,
-              sentence: sentence(error),
-            },
-          });
-        }
+        const { run, spec, view } = order.prepare;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to prepare has no view');
+          options.prepare(run, fromWire(spec), view, serverId);
+          return { prepared: {} };
+        });
+      } else if (order.change) {
+        const { run, view } = order.change;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to change has no view');
+          options.change(run, view);
+          return { taken: { number: view.number } };
+        });
       } else if (order.end) {
         options.end(order.end.run, order.end.reason);
       }

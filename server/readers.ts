@@ -11,7 +11,7 @@ import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js
 import { InMemory, isInProcess } from '../shared/rpc/in-process.js';
 import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import { isClocked, type RunSpec } from '../shared/run-spec.js';
+import { isClocked } from '../shared/run-spec.js';
 import type { PullCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 import type { Encoded, Shard } from './shard.js';
@@ -55,7 +55,6 @@ export interface Reader {
 
 export interface ReadersOptions {
   run: string;
-  spec: RunSpec;
   layout: BlockLayout;
   shard: Shard;
   metrics: ServerMetrics;
@@ -65,7 +64,6 @@ export interface ReadersOptions {
 
 export class Readers {
   readonly #run: string;
-  readonly #spec: RunSpec;
   readonly #layout: BlockLayout;
   readonly #shard: Shard;
   readonly #metrics: ServerMetrics;
@@ -79,9 +77,8 @@ export class Readers {
   /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
   #stalest = 0;
 
-  constructor({ run, spec, layout, shard, metrics, now }: ReadersOptions) {
+  constructor({ run, layout, shard, metrics, now }: ReadersOptions) {
     this.#run = run;
-    this.#spec = spec;
     this.#layout = layout;
     this.#shard = shard;
     this.#metrics = metrics;
@@ -123,16 +120,17 @@ export class Readers {
   }
 
   subscribe(reader: Reader, codec: number): void {
-    const expected = codecs[this.#spec.codec];
+    const { spec } = this.#shard;
+    const expected = codecs[spec.codec];
     if (codec !== expected.id)
       throw refuse(
         'RUN_SPEC',
         `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
       );
-    if (reader.rank === undefined && (expected.lossy || isClocked(this.#spec)))
+    if (reader.rank === undefined && (expected.lossy || isClocked(spec)))
       throw refuse(
         'UNKNOWN_WORKER',
-        `expected a worker of the view, got an observer that subscribes; under ${isClocked(this.#spec) ? this.#spec.consistency : `codec ${expected.name}`} observers only fetch`,
+        `expected a worker of the view, got an observer that subscribes; under ${isClocked(spec) ? spec.consistency : `codec ${expected.name}`} observers only fetch`,
       );
     if (expected.lossy && this.#shard.step > 0)
       throw refuse(
@@ -195,6 +193,18 @@ export class Readers {
     for (const reader of this.#readers)
       if (reader.subscribed && (worker === undefined || worker === reader.rank))
         this.tell(reader, { outcome: { ...outcome, notFinite: [...outcome.notFinite] } });
+  }
+
+  /** Another view is in force, with a bound of its own. */
+  changed(): void {
+    this.#stalest = 0;
+    if (!isClocked(this.#shard.spec)) return;
+    for (const reader of [...this.#readers])
+      if (reader.subscribed && reader.rank === undefined)
+        this.#refuse(
+          reader,
+          refuse('NOT_NOW', 'the run has left bsp, where observers may subscribe; fetch instead'),
+        );
   }
 
   /** A step has closed: fetches that waited for it are answered. */
@@ -328,7 +338,7 @@ export class Readers {
   #answer(reader: Reader, { block }: Queued, step: number): Framed | InMemory {
     reader.queued.delete(block);
     const encoded = this.#shard.encodeUpdate(block, !reader.near);
-    const staleness = Math.max(0, step - (encoded.clockMin ?? step));
+    const staleness = Math.max(0, step - encoded.clockMin);
     this.#stalest = Math.max(this.#stalest, staleness);
     this.#metrics.read(this.#run, reader.rank ?? 0, staleness, this.#stalest);
     return this.#message(reader, { block, fetched: false }, { ...encoded, step });

@@ -10,18 +10,21 @@ const BUG_SEEDS_MAX = 1000;
 test(`nothing is lost, applied twice or left waiting in ${SEEDS} simulated clusters`, async (t) => {
   const injected = new Map<string, number>();
   let done = 0;
+  let changes = 0;
   for (let seed = 1; seed <= SEEDS; seed++) {
     const simulated = await simulate(seed);
     t.deepEqual(simulated.violations, [], `seed ${seed}\n${simulated.trace.join('\n')}`);
     for (const [kind, count] of Object.entries(simulated.injected))
       injected.set(kind, (injected.get(kind) ?? 0) + count);
     done += simulated.done;
+    changes += simulated.changes;
   }
   t.log(
-    `faults: ${[...injected].map(([kind, count]) => `${count} × ${kind}`).join(', ')}; ${done} workers done`,
+    `faults: ${[...injected].map(([kind, count]) => `${count} × ${kind}`).join(', ')}; ${changes} changes of view; ${done} workers done`,
   );
   t.deepEqual([...injected.keys()].sort(), ['cut', 'kill-server', 'kill-worker', 'long-pause', 'pause']);
   t.true(done > SEEDS);
+  t.true(changes > 50);
 });
 
 test('a seed replays exactly', async (t) => {

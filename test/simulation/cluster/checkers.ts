@@ -5,28 +5,58 @@ import { type Cluster, gradientOf, LEARNING_RATE, samplesOf, type WorkerHistory 
 /** How far rounding may take a value from the exact one; the least contribution of one worker is far larger. */
 const TOLERANCE = 1e-4;
 
-/** Parameters after so many steps of each of these workers: first element of each tensor, all 0 at first. */
-export function expectedValues(ranks: readonly number[], steps: number, tensors: number): number[] {
+/**
+ * Parameters after so many steps of each of these workers: first element of each tensor, all 0 at first.
+ * @param rules of each step: with a clock of its own, each worker's contribution is an update of a whole learning rate
+ */
+export function expectedValues(
+  ranks: readonly number[],
+  rules: ReadonlyMap<number, string>,
+  steps: number,
+  tensors: number,
+): number[] {
   const samples = ranks.reduce((sum, rank) => sum + samplesOf(rank), 0);
   return Array.from({ length: tensors }, (_, tensor) => {
     let value = 0;
     for (let step = 0; step < steps; step++)
-      for (const rank of ranks)
-        value -= (LEARNING_RATE * samplesOf(rank) * gradientOf(rank, step, tensor)) / samples;
+      for (const rank of ranks) {
+        const factor = rules.get(step) === 'bsp' ? 1 : ranks.length;
+        value -= (factor * LEARNING_RATE * samplesOf(rank) * gradientOf(rank, step, tensor)) / samples;
+      }
     return value;
   });
 }
 
 /** What is wrong, one sentence each. */
 export function faultsOf(cluster: Cluster, disturbed: boolean): string[] {
-  const { consistency } = cluster.spec;
   return [
     ...cluster.workers.flatMap(stepsInOrder),
-    ...(consistency === 'bsp' ? oneVersion(cluster) : []),
+    ...sameRules(cluster),
+    ...oneVersion(cluster),
     ...everyUpdateOnce(cluster),
     ...everyoneEnds(cluster, disturbed),
     ...cluster.holders.map((name) => `${name} still holds the run`),
   ];
+}
+
+/** The consistency of each step, as the first who did it saw it. */
+function rulesOf({ workers }: Cluster): Map<number, string> {
+  const rules = new Map<number, string>();
+  for (const worker of workers)
+    for (const [step, rule] of worker.rules) rules.set(step, rules.get(step) ?? rule);
+  return rules;
+}
+
+/** A step is done under one consistency by everybody. */
+function sameRules(cluster: Cluster): string[] {
+  const rules = rulesOf(cluster);
+  return cluster.workers.flatMap((worker) =>
+    [...worker.rules].flatMap(([step, rule]) =>
+      rule === rules.get(step)
+        ? []
+        : [`${worker.name} did step ${step} under ${rule}, another under ${rules.get(step)}`],
+    ),
+  );
 }
 
 function stepsInOrder({ name, reads }: WorkerHistory): string[] {
@@ -35,49 +65,43 @@ function stepsInOrder({ name, reads }: WorkerHistory): string[] {
   );
 }
 
-/** @param values first element of each tensor after so many steps of all these workers */
-function wrongValues(
-  who: string,
-  values: readonly number[],
-  step: number,
-  ranks: readonly number[],
-  factor = 1,
-): string[] {
-  return expectedValues(ranks, step, values.length).flatMap((exact, tensor) =>
-    Math.abs(values[tensor] - factor * exact) <= TOLERANCE
+/** @param values first element of each tensor after so many steps of all workers */
+function wrongValues(cluster: Cluster, who: string, values: readonly number[], step: number): string[] {
+  const ranks = cluster.workers.map((_, rank) => rank);
+  return expectedValues(ranks, rulesOf(cluster), step, values.length).flatMap((exact, tensor) =>
+    Math.abs(values[tensor] - exact) <= TOLERANCE
       ? []
-      : [`${who} ${values[tensor]} in tensor ${tensor} at step ${step}, exact is ${factor * exact}`],
+      : [`${who} ${values[tensor]} in tensor ${tensor} at step ${step}, exact is ${exact}`],
   );
 }
 
-/** bsp: a step is the same bits for everybody, and the mean of everybody's gradients, each once. */
-function oneVersion({ workers }: Cluster): string[] {
+/** bsp: after a step all read the same bits, which are those of everybody's gradients up to then, each once. */
+function oneVersion(cluster: Cluster): string[] {
   const faults: string[] = [];
-  const ranks = workers.map((_, rank) => rank);
+  const rules = rulesOf(cluster);
   const seen = new Map<number, { bits: string; name: string }>();
-  for (const worker of workers)
-    for (const [step, { bits, skew, values }] of worker.reads) {
-      const { name } = worker;
+  for (const { name, reads } of cluster.workers)
+    for (const [step, { bits, skew, values }] of reads) {
+      // With clocks of their own, others may be ahead of one that only begins.
+      if (rules.get(Math.max(0, step - 1)) !== 'bsp') continue;
       if (skew > 0) faults.push(`${name} read step ${step} with a skew of ${skew}`);
       const first = seen.get(step);
       if (first && first.bits !== bits)
         faults.push(`${name} and ${first.name} read other bits at step ${step}`);
       seen.set(step, first ?? { bits, name });
-      faults.push(...wrongValues(`${name} read`, values, step, ranks));
+      faults.push(...wrongValues(cluster, `${name} read`, values, step));
     }
   return faults;
 }
 
 /** At the end the servers hold every update of everybody, each once. */
-function everyUpdateOnce({ finals, workers, spec, serverNames, scheduler }: Cluster): string[] {
+function everyUpdateOnce(cluster: Cluster): string[] {
+  const { finals, workers, spec, serverNames, scheduler } = cluster;
   if (workers.some(({ end }) => !end || end.failed)) return [];
   // A server that is lost between the last step and the end of the run is asked for nothing any more.
   if (serverNames.some((name) => scheduler.isCrashed(name))) return [];
   const values = spec.tensors.map((_, block) => finals.get(block) ?? Number.NaN);
-  const ranks = workers.map((_, rank) => rank);
-  // With a clock of its own, each worker's contribution is an update of a whole learning rate.
-  const factor = spec.consistency === 'bsp' ? 1 : workers.length;
-  return wrongValues('servers hold', values, spec.stepsPerEpoch, ranks, factor);
+  return wrongValues(cluster, 'servers hold', values, spec.stepsPerEpoch);
 }
 
 /** Nobody hangs: each worker that lives is done, or was told who is at fault. */

@@ -15,10 +15,11 @@ import { Arena } from '../../../shared/kernels/arena.js';
 import { loadKernels } from '../../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../../shared/limits.js';
 import { keyedRandom } from '../../../shared/random.js';
+import type { ChangeReply } from '../../../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
 import { membershipService, parametersService } from '../../../shared/rpc/proto.js';
 import type { MembershipStreams } from '../../../shared/rpc/transport.js';
-import { layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import { CONSISTENCY_IDS, layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
 import type { Bug } from './bugs.js';
 import { type Delays, SimulatedNetwork } from './network.js';
 import { Scheduler } from './scheduler.js';
@@ -44,6 +45,8 @@ export interface WorkerHistory {
   rank: number;
   /** After so many steps: the first element of each tensor, and a code of all bits. */
   readonly reads: Map<number, { values: number[]; bits: string; skew: number }>;
+  /** The consistency under which it did each step. */
+  readonly rules: Map<number, RunSpec['consistency']>;
   /** How it ended: undefined where it has not. */
   end?: { failed: boolean; reason: string };
 }
@@ -73,6 +76,7 @@ const noMetrics: ServerMetrics = {
   read: () => undefined,
   waiting: () => undefined,
   runs: () => undefined,
+  viewEntered: () => undefined,
 };
 
 export class Cluster {
@@ -82,12 +86,17 @@ export class Cluster {
   readonly workers: WorkerHistory[] = [];
   /** Runs that each server holds now. */
   readonly hosted = new Map<string, Map<string, HostedRun>>();
+  /** Views that somebody has asked for and got. */
+  changes = 0;
   /** What happened, for people. */
   readonly trace: string[] = [];
   readonly coordinator = new Coordinator();
   /** First element of each block as its server held it when the run was done. */
   readonly finals = new Map<number, number>();
   readonly #layout;
+  #change:
+    | ((call: { request: object }, answer: (error: null, reply: ChangeReply) => void) => void)
+    | undefined;
 
   constructor(readonly options: ClusterOptions) {
     const { seed, delays, workers, steps } = options;
@@ -127,7 +136,7 @@ export class Cluster {
     for (const [index, name] of this.serverNames.entries())
       this.scheduler.after(index, name, () => this.#startServer(name, index === 0));
     for (const [index, name] of this.workerNames.entries()) {
-      const history: WorkerHistory = { name, rank: -1, reads: new Map() };
+      const history: WorkerHistory = { name, rank: -1, reads: new Map(), rules: new Map() };
       this.workers.push(history);
       this.scheduler.after(200 + index, name, () => void this.#work(history));
     }
@@ -154,6 +163,16 @@ export class Cluster {
     this.network.crash(node);
   }
 
+  /** Somebody asks the keeper for another consistency. */
+  change(consistency: 'bsp' | 'ssp' | 'asp', staleness: number): void {
+    const request = { run: '', consistency: CONSISTENCY_IDS[consistency], staleness };
+    this.note(`${consistency} is asked for`);
+    this.#change?.({ request }, (_error, { refusal, view }) => {
+      this.note(refusal?.sentence ?? `view ${view?.number} holds from step ${view?.fromStep}`);
+      if (view) this.changes++;
+    });
+  }
+
   #startServer(name: string, isKeeper: boolean): void {
     const runs = new Map<string, HostedRun>();
     this.hosted.set(name, runs);
@@ -162,7 +181,9 @@ export class Cluster {
     this.network.listen(name, parametersHandlers(runs, noMetrics, log) as never);
     if (isKeeper) {
       const service = new MembershipService(this.coordinator, '', log, () => undefined);
-      this.network.listen(name, service.handlers() as never);
+      const handlers = service.handlers();
+      this.network.listen(name, handlers as never);
+      this.#change = handlers.Change as never;
     }
     const end = (id: string, reason: string) => {
       const run = runs.get(id);
@@ -186,6 +207,7 @@ export class Cluster {
         this.options.bug?.hosted?.(run, index);
         runs.set(id, run);
       },
+      change: (id, view) => runs.get(id)?.change(view),
       end,
       lost: (error) => {
         for (const id of [...runs.keys()]) end(id, error.message);
@@ -223,6 +245,10 @@ export class Cluster {
     const { name } = history;
     const { spec } = this;
     const layout = this.#layout;
+    let open: (exchange: Exchange) => void = () => undefined;
+    const opened = new Promise<Exchange>((resolve) => {
+      open = resolve;
+    });
     const membership = await joinRun({
       address: this.serverNames[0],
       run: '',
@@ -231,6 +257,8 @@ export class Cluster {
       peerDeadlineMs: PEER_DEADLINE_MS,
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       onWelcome: () => undefined,
+      onHold: async () => (await opened).hold(),
+      onView: (view) => void opened.then((exchange) => exchange.change(view)),
       onLost,
     });
     const { rank, run, view } = membership;
@@ -241,7 +269,7 @@ export class Cluster {
     const arena = new Arena(kernels);
     const gradients = arena.alloc(modelBytes);
     const parameters = arena.alloc(modelBytes);
-    const exchange = await Exchange.open({
+    const exchange: Exchange = await Exchange.open({
       run,
       rank,
       spec,
@@ -251,8 +279,10 @@ export class Cluster {
       peerDeadlineMs: PEER_DEADLINE_MS,
       streamsTo: (address) =>
         this.network.connect<ParametersStreams>(name, address, parametersService as never),
+      onView: ({ number }) => membership.entered(number),
       onWaiting: () => undefined,
     });
+    open(exchange);
     const read = (skew: number) => {
       const values = layout.blocks.map((block) =>
         kernels.f32(parameters + 4 * blockOffset(layout, block), 3),
@@ -277,6 +307,7 @@ export class Cluster {
       await this.#sleep(name, -MEAN_COMPUTE_MS * Math.log(1 - random.float()));
       for (const block of layout.blocks)
         kernels.f32(gradients + 4 * blockOffset(layout, block), 3).fill(gradientOf(rank, step, block.tensor));
+      history.rules.set(step, exchange.spec.consistency);
       const stepped = await exchange.pushPull({
         samples: samplesOf(rank),
         allFinite: exchange.measure(),

@@ -16,11 +16,23 @@ export interface Simulated {
   readonly violations: readonly string[];
   readonly trace: readonly string[];
   readonly done: number;
+  /** Changes of the consistency that came into force. */
+  readonly changes: number;
 }
 
 const KINDS = ['pause', 'long-pause', 'cut', 'kill-worker', 'kill-server'] as const;
 
 const pick = <T>(random: KeyedRandom, items: readonly T[]): T => items[random.below(items.length)];
+
+/** Asks for another consistency, now and then: no fault, but never to be felt in the parameters. */
+function change(cluster: Cluster, random: KeyedRandom): void {
+  for (let count = random.below(3); count > 0; count--) {
+    const consistency = pick(random, ['bsp', 'ssp', 'asp'] as const);
+    const staleness = consistency === 'ssp' ? random.below(4) : 0;
+    const [keeper] = cluster.serverNames;
+    cluster.scheduler.after(200 + random.below(800), keeper, () => cluster.change(consistency, staleness));
+  }
+}
 
 /** Puts the faults of a seed into the cluster's time. */
 function disturb(cluster: Cluster, random: KeyedRandom, injected: Record<string, number>): boolean {
@@ -87,6 +99,7 @@ export async function simulate(seed: number, bug?: Bug): Promise<Simulated> {
   });
   const injected: Record<string, number> = {};
   const disturbed = disturb(cluster, random, injected);
+  change(cluster, random);
   cluster.start();
   await cluster.scheduler.run(() => cluster.isOver, UNTIL_MS);
   return {
@@ -94,6 +107,7 @@ export async function simulate(seed: number, bug?: Bug): Promise<Simulated> {
     injected,
     violations: faultsOf(cluster, disturbed),
     trace: cluster.trace,
+    changes: cluster.changes,
     done: cluster.workers.filter(({ end }) => end && !end.failed).length,
   };
 }
