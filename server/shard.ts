@@ -70,7 +70,8 @@ export interface Encoded {
   clockMax: number;
   codec: number;
   scale: number;
-  checksum: number;
+  /** Of the payload, where it leaves the process. */
+  checksum?: number;
   payload: Uint8Array;
 }
 
@@ -313,19 +314,23 @@ export class Shard {
     return this.#consistency.missingNorms?.() ?? [];
   }
 
-  /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
-  encode(block: number, codecName: DirectCodecName): Encoded {
-    return this.#encoded(this.#state(block), codecs[codecName]);
+  /**
+   * A block's values in a codec, in memory that the next call overwrites. Throws Refused.
+   * @param leaves whether they leave the process, and so take a checksum
+   */
+  encode(block: number, codecName: DirectCodecName, leaves = true): Encoded {
+    return this.#encoded(this.#state(block), codecs[codecName], leaves);
   }
 
   /**
    * What subscribers are sent of a block, in memory that the next call overwrites: its values, or with a lossy codec
    * the difference to what the workers hold. They are then taken to hold it, so this is called once an update; what
    * the codec left out is in the next difference. Throws Refused.
+   * @param leaves as of `encode`
    */
-  encodeUpdate(block: number): Encoded {
+  encodeUpdate(block: number, leaves = true): Encoded {
     const state = this.#state(block);
-    return this.#encoded(state, this.#updateCodecOf(state));
+    return this.#encoded(state, this.#updateCodecOf(state), leaves);
   }
 
   #encodeDifference({ block, memory }: BlockState, codec: LossyCodec): number {
@@ -346,7 +351,7 @@ export class Shard {
     return scale;
   }
 
-  #encoded(state: BlockState, codec: Codec): Encoded {
+  #encoded(state: BlockState, codec: Codec, leaves: boolean): Encoded {
     const { index: block, elements } = state.block;
     const started = this.probe.now();
     let scale: number;
@@ -362,6 +367,8 @@ export class Shard {
           `their largest magnitude is ${state.absmax ?? 'not finite'}; lower the learning rate`,
       );
     }
+    const bytes = codec.payloadBytes(elements);
+    const checksum = leaves ? this.#kernels.xxh64(this.#map.outgoing, bytes) : undefined;
     this.probe.phase('encode', started);
     const { min, max } = this.#consistency.clocksOf(block);
     return {
@@ -371,8 +378,8 @@ export class Shard {
       clockMax: max,
       codec: codec.id,
       scale,
-      checksum: this.#kernels.xxh64(this.#map.outgoing, codec.payloadBytes(elements)),
-      payload: this.#kernels.u8(this.#map.outgoing, codec.payloadBytes(elements)),
+      checksum,
+      payload: this.#kernels.u8(this.#map.outgoing, bytes),
     };
   }
 
@@ -413,6 +420,8 @@ export class Shard {
     const fault = checkPayload(expected, state.block.elements, bulk.payload.byteLength, bulk.scale);
     if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
     const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
+    // What this process wrote itself, out of numbers that it found finite, has not been on a wire.
+    if (bulk.checksum === undefined) return address;
     if (this.#kernels.xxh64(address, bulk.payload.byteLength) !== bulk.checksum)
       throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
     const inside = expected.lossy && expected.payloadFault(this.#kernels, address, state.block.elements);

@@ -8,12 +8,11 @@ import type { Codec, DirectCodecName } from '../codec/codec.js';
 import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { type Bulk, frameBulk } from '../rpc/bulk.js';
-import { FramePool } from '../rpc/frame.js';
+import type { Bulk } from '../rpc/bulk.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
-import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
+import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import {
   codecsByStep,
   isClocked,
@@ -91,7 +90,6 @@ export interface StepResult {
 
 export class Exchange {
   readonly #options: ExchangeOptions;
-  readonly #frames = new FramePool();
   #links: ServerLink[] = [];
   #pending: Pending | undefined;
   #unacknowledged = new Set<number>();
@@ -221,7 +219,7 @@ export class Exchange {
       this.#acknowledged = resolve;
     });
     const { parameters } = this.#options.memory;
-    await this.#sendAll(layout.blocks, FIELD.initial, 0, (block, dst) =>
+    await this.#sendAll(layout.blocks, 'initial', 0, (block, dst) =>
       codecs.fp32.encode(
         this.#options.memory.kernels,
         parameters + 4 * blockOffset(layout, block),
@@ -301,7 +299,7 @@ export class Exchange {
     const pushed = header.allFinite
       ? await this.#sendAll(
           exchanged,
-          FIELD.contribution,
+          'contribution',
           this.#step,
           (block, dst) => this.#encode(block, header.lossScale, dst),
           // A skipped step takes no more contributions, nor does one that went on without this worker.
@@ -483,7 +481,7 @@ export class Exchange {
 
   async #sendAll(
     blocks: readonly Block[],
-    field: number,
+    field: 'contribution' | 'initial',
     step: number,
     encode: (block: Block, dst: number) => number,
     stopped: () => boolean = () => false,
@@ -496,18 +494,19 @@ export class Exchange {
       this.#links.map(async (link) => {
         for (const block of blocks) {
           if (view.placement[block.index] !== link.index) continue;
-          const codec = field === FIELD.initial ? codecs.fp32 : this.#codecs[block.index];
+          const codec = field === 'initial' ? codecs.fp32 : this.#codecs[block.index];
           const payloadBytes = codec.payloadBytes(block.elements);
           if (!(await link.room(payloadBytes))) return;
           if (stopped()) return;
           const started = performance.now();
           const scale = encode(block, memory.scratch);
           const payload = memory.kernels.u8(memory.scratch, payloadBytes);
-          const checksum = memory.kernels.xxh64(memory.scratch, payloadBytes);
-          const fields = { step, block: block.index, codec: codec.id, scale, checksum };
-          const message = frameBulk(field, fields, payload, this.#frames);
-          encodeSeconds += (performance.now() - started) / 1000;
-          link.send(message, payloadBytes);
+          const fields = { step, block: block.index, codec: codec.id, scale };
+          const checksum = () => memory.kernels.xxh64(memory.scratch, payloadBytes);
+          const encoded = performance.now();
+          link.send(field, fields, payload, checksum);
+          // In this process that was the server's part of the step too.
+          encodeSeconds += ((link.inProcess ? encoded : performance.now()) - started) / 1000;
           if (link.inProcess) continue;
           bytes += payloadBytes;
           elements += block.elements;
