@@ -33,20 +33,6 @@ export function absmaxOfSumBits(a: usize, b: usize, n: i32, factor: f32): i32 {
   return largestLane(i32x4.max_s(largest, other));
 }
 
-/** dst[i] = a[i] + b[i] * factor; dst may be a or b. */
-export function sumF32(a: usize, b: usize, n: i32, factor: f32, dst: usize): void {
-  const f = f32x4.splat(factor);
-  const whole = n & ~7;
-  let i = 0;
-  for (; i < whole; i += 8, a += 32, b += 32, dst += 32) {
-    v128.store(dst, f32x4.add(v128.load(a), f32x4.mul(v128.load(b), f)));
-    v128.store(dst, f32x4.add(v128.load(a, 16), f32x4.mul(v128.load(b, 16), f)), 16);
-  }
-  for (; i < n; i++, a += 4, b += 4, dst += 4) {
-    store<f32>(dst, load<f32>(a) + load<f32>(b) * factor);
-  }
-}
-
 /** c = gradient + residual * factor; without a multiplication where factor is known to be 1, or -1. */
 // @ts-ignore: decorator
 @inline
