@@ -63,7 +63,7 @@ export interface DifferenceStep {
 }
 
 /** Room that a selection of the `k` largest needs at least: for counts, and for a list of k positions and values. */
-export const topkWorkBytes = (k: number): number => 9 * 1024 + 8 * k;
+export const topkWorkBytes = (k: number): number => 25 * 1024 + 8 * k;
 
 /** Where `gatherTopK` lists what may travel and `packTopK` selects from it, in `bytes`: the more, the longer the list. */
 export interface TopKWork {

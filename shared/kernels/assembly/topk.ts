@@ -17,10 +17,10 @@ const SAMPLED_LINES_MIN: i32 = 16;
 const TILE: i32 = 256;
 
 // The room that a selection works in: how many are listed, the counts of the radix select, a bit for each element of a
-// tile, and the list: positions (u32) of as many as fit, then their c.
+// tile and some to spare, and the list: positions (u32) of as many as fit, then their c.
 const COUNTS_AT: usize = 64;
 const MARKS_AT: usize = COUNTS_AT + (BINS << 2);
-const LIST_AT: usize = MARKS_AT + (TILE >> 3);
+const LIST_AT: usize = MARKS_AT + (TILE >> 3) + 8;
 
 /** Bytes of the bit string of `k` positions among `n`. */
 // @ts-ignore: decorator
