@@ -73,8 +73,10 @@ export function topk(percent: number): LossyCodec {
       if (first) kernels.unpackTopK(src, elements, k, weight / scale, acc);
       else kernels.addTopK(src, elements, k, weight / scale, acc);
     },
-    payloadFinite: (kernels, src, elements) =>
-      kernels.faultTopK(src, elements, topkCount(elements, percent)) !== 5,
+    payloadFinite(kernels, src, elements) {
+      const k = topkCount(elements, percent);
+      return kernels.allFiniteF16(src + payloadBytes(elements) - 2 * k, k);
+    },
     payloadFault(kernels, src, elements) {
       const k = topkCount(elements, percent);
       const fault = FAULTS[kernels.faultTopK(src, elements, k)];
