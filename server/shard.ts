@@ -2,7 +2,13 @@
 // It checks what comes, and does the work on memory: sum, optimizer, encoding. When a contribution is applied and
 // when new values may be read is for the run's consistency to say (consistency/).
 import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
-import { type Codec, type DirectCodecName, type LossyCodec, NonFiniteError } from '../shared/codec/codec.js';
+import {
+  type Codec,
+  type DirectCodecName,
+  encodableAbsmax,
+  type LossyCodec,
+  NonFiniteError,
+} from '../shared/codec/codec.js';
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
@@ -333,22 +339,12 @@ export class Shard {
     return this.#encoded(state, this.#updateCodecOf(state), leaves);
   }
 
-  #encodeDifference({ block, memory }: BlockState, codec: LossyCodec): number {
-    const kernels = this.#kernels;
-    const { elements } = block;
+  #encodeDifference({ block, memory, absmax }: BlockState, codec: LossyCodec): number {
+    // Before `held` changes; what the workers hold is near to values that were within the limit.
+    if (absmax !== undefined) encodableAbsmax(codec, 2 * absmax);
     const { values, held } = memory;
-    const scale = codec.encode(kernels, {
-      gradient: values,
-      residual: held,
-      elements,
-      lossScale: -1,
-      absmax: kernels.absmaxOfSum(values, held, elements, -1),
-      dst: this.#map.outgoing,
-      next: this.#map.incoming,
-    });
-    // The workers do the same with the same bytes, and so hold the same bits.
-    codec.accumulate(kernels, this.#map.outgoing, elements, scale, 1, held, false);
-    return scale;
+    const { elements } = block;
+    return codec.encodeDifference(this.#kernels, { values, held, elements, dst: this.#map.outgoing }).scale;
   }
 
   #encoded(state: BlockState, codec: Codec, leaves: boolean): Encoded {

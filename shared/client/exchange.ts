@@ -103,7 +103,7 @@ export class Exchange {
   #next: View__Output | undefined;
   /** There while a view is being made. */
   #held: { readonly decided: Promise<void>; readonly release: () => void } | undefined;
-  /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
+  /** Largest magnitude of each block in a direct codec, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
   /** How each block travels in training: its contributions, and its new values. */
   readonly #codecsAt: (step: number) => readonly Codec[];
@@ -398,7 +398,7 @@ export class Exchange {
 
   /**
    * Looks at the gradients of a step before its header is written: whether each can be encoded, that is, is finite
-   * and within its codec's range. What it finds of each block is used when that is encoded.
+   * and within its codec's range. What it finds of a block that travels without residual is used when that is encoded.
    * @param lossScale power of two that the gradients were multiplied by
    */
   measure(lossScale = 1): boolean {
@@ -408,9 +408,8 @@ export class Exchange {
       if (block.kind === 'frozen') return true;
       const at = memory.gradients + 4 * blockOffset(layout, block);
       const codec = this.#codecs[block.index];
-      const absmax = codec.lossy
-        ? this.#residuals.absmax(block, at, lossScale)
-        : memory.kernels.absmax(at, block.elements);
+      if (codec.lossy) return this.#residuals.encodable(codec, block, at, lossScale);
+      const absmax = memory.kernels.absmax(at, block.elements);
       this.#absmax[block.index] = absmax;
       return absmax < codec.magnitudeLimit;
     });
@@ -471,12 +470,11 @@ export class Exchange {
     const { kernels } = memory;
     const codec = this.#codecs[block.index];
     const gradient = memory.gradients + 4 * blockOffset(layout, block);
-    const absmax = this.#absmax[block.index];
-    if (!codec.lossy) return codec.encode(kernels, gradient, block.elements, dst, absmax);
+    if (!codec.lossy) return codec.encode(kernels, gradient, block.elements, dst, this.#absmax[block.index]);
     const rounding = spec.stochasticRounding
       ? { seed: spec.seed, worker: rank as number, step: this.#step, block: block.index }
       : undefined;
-    return this.#residuals.encode(codec, block, gradient, lossScale, dst, absmax, rounding);
+    return this.#residuals.encode(codec, block, gradient, lossScale, dst, rounding);
   }
 
   async #sendAll(
