@@ -18,6 +18,11 @@ export interface RunStatus {
    * One sentence where somebody is waited for, else empty.
    */
   'waiting'?: (string);
+  /**
+   * Step of the newest whole snapshot and its folder; empty where there is none.
+   */
+  'snapshotStep'?: (number | string | Long);
+  'snapshot'?: (string);
 }
 
 export interface RunStatus__Output {
@@ -35,4 +40,9 @@ export interface RunStatus__Output {
    * One sentence where somebody is waited for, else empty.
    */
   'waiting': (string);
+  /**
+   * Step of the newest whole snapshot and its folder; empty where there is none.
+   */
+  'snapshotStep': (number);
+  'snapshot': (string);
 }

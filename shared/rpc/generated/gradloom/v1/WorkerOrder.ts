@@ -5,6 +5,7 @@ import type { StartRun as _gradloom_v1_StartRun, StartRun__Output as _gradloom_v
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from '../../gradloom/v1/Evaluation.js';
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from '../../gradloom/v1/EndedRun.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
 
 export interface WorkerOrder {
   'welcome'?: (_gradloom_v1_WorkerWelcome | null);
@@ -12,7 +13,8 @@ export interface WorkerOrder {
   'evaluation'?: (_gradloom_v1_Evaluation | null);
   'ended'?: (_gradloom_v1_EndedRun | null);
   'refusal'?: (_gradloom_v1_Refusal | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal";
+  'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"snapshot";
 }
 
 export interface WorkerOrder__Output {
@@ -21,5 +23,6 @@ export interface WorkerOrder__Output {
   'evaluation'?: (_gradloom_v1_Evaluation__Output | null);
   'ended'?: (_gradloom_v1_EndedRun__Output | null);
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal";
+  'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"snapshot";
 }

@@ -4,13 +4,15 @@ import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _g
 import type { WorkerProgress as _gradloom_v1_WorkerProgress, WorkerProgress__Output as _gradloom_v1_WorkerProgress__Output } from '../../gradloom/v1/WorkerProgress.js';
 import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Output as _gradloom_v1_EvaluationPart__Output } from '../../gradloom/v1/EvaluationPart.js';
 import type { RunDone as _gradloom_v1_RunDone, RunDone__Output as _gradloom_v1_RunDone__Output } from '../../gradloom/v1/RunDone.js';
+import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as _gradloom_v1_SnapshotPart__Output } from '../../gradloom/v1/SnapshotPart.js';
 
 export interface WorkerReport {
   'hello'?: (_gradloom_v1_WorkerHello | null);
   'progress'?: (_gradloom_v1_WorkerProgress | null);
   'evaluation'?: (_gradloom_v1_EvaluationPart | null);
   'done'?: (_gradloom_v1_RunDone | null);
-  'report'?: "hello"|"progress"|"evaluation"|"done";
+  'snapshot'?: (_gradloom_v1_SnapshotPart | null);
+  'report'?: "hello"|"progress"|"evaluation"|"done"|"snapshot";
 }
 
 export interface WorkerReport__Output {
@@ -18,5 +20,6 @@ export interface WorkerReport__Output {
   'progress'?: (_gradloom_v1_WorkerProgress__Output | null);
   'evaluation'?: (_gradloom_v1_EvaluationPart__Output | null);
   'done'?: (_gradloom_v1_RunDone__Output | null);
-  'report'?: "hello"|"progress"|"evaluation"|"done";
+  'snapshot'?: (_gradloom_v1_SnapshotPart__Output | null);
+  'report'?: "hello"|"progress"|"evaluation"|"done"|"snapshot";
 }
