@@ -341,7 +341,7 @@ export class Coordinator {
     const infos = run.servers.map(({ id, address }) => ({ id, address, weight: 1 }));
     run.view = {
       number: 1,
-      fromStep: 0,
+      fromStep: run.spec.resume?.step ?? 0,
       servers: infos,
       workers: run.workers.map(({ rank, label }) => ({ rank, label })),
       placement: place({

@@ -16,6 +16,7 @@ import type { BlockNorms } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Reader, Readers } from './readers.js';
 import { type Effect, Shard } from './shard.js';
+import type { RunSnapshots } from './snapshot/run-snapshots.js';
 import { Writers } from './writers.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
@@ -41,6 +42,8 @@ export class HostedRun {
   #normsOut: NormsOut | undefined;
   /** Whether blocks are applied together, once the norms of all are known. */
   readonly #gathers: boolean;
+  /** There where snapshots of the run are taken. */
+  snapshots: RunSnapshots | undefined;
 
   constructor(
     readonly id: string,
@@ -53,8 +56,9 @@ export class HostedRun {
     readonly now: () => number,
   ) {
     this.#gathers = normRounds(spec.optimizer).length > 0;
-    this.shard = new Shard(spec, layout, owned, metrics.probe);
-    this.#readers = new Readers({ run: id, spec, layout, shard: this.shard, metrics, now });
+    const { fromStep } = view;
+    this.shard = new Shard(spec, layout, owned, metrics.probe, fromStep);
+    this.#readers = new Readers({ run: id, spec, layout, shard: this.shard, fromStep, metrics, now });
     if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
   }
@@ -83,7 +87,7 @@ export class HostedRun {
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
-  fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
+  fetch(reader: Reader, request: Parameters<Readers['fetch']>[1]): void {
     this.#readers.fetch(reader, request);
   }
 
@@ -99,12 +103,14 @@ export class HostedRun {
       // Where the optimizer waits for norms, the last contribution of a step changes all blocks.
       for (const block of this.#gathers ? this.#readers.promised : [contribution.block])
         this.#readers.copy(block);
+      this.snapshots?.copy(this.#gathers ? undefined : contribution.block);
       effects = this.shard.contribution(rank, contribution);
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
     } else if (header) {
       const waited = this.now() - this.#lastHeaderAt;
       const first = this.shard.missingHeaders === this.spec.workers;
       this.#lastHeaderAt = this.now();
+      if (first && header.step === this.shard.step) this.snapshots?.stepBegins();
       effects = this.shard.header(rank, header.step, header);
       if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
         this.metrics.waitedFor(rank, waited / 1000);
@@ -134,6 +140,7 @@ export class HostedRun {
         `expected norms of blocks that server ${server} of the view owns, got block ${foreign}; read the placement from the view`,
       );
     for (const block of this.#readers.promised) this.#readers.copy(block);
+    this.snapshots?.copy();
     for (const effect of this.shard.norms(norms)) this.#carryOut(effect);
     this.serverLost();
   }
@@ -191,6 +198,7 @@ export class HostedRun {
 
   /** Ends all streams; the shard's memory goes with this object. */
   close(): void {
+    this.snapshots?.abandon();
     this.#normsOut?.close();
     this.#writers.end();
     this.#readers.end();

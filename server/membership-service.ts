@@ -11,6 +11,7 @@ import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/W
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { fromWire, toWire } from '../shared/run-spec.js';
 import type { Coordinator, Order } from './coordinator.js';
+import type { SnapshotKeeper } from './snapshot/keeper.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
 type WorkCall = grpc.ServerDuplexStream<WorkerReport__Output, WorkerOrder>;
@@ -19,6 +20,8 @@ export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
   readonly #workers = new Map<number, WorkCall>();
+  /** Of the keeper: takes the snapshots of its runs. */
+  snapshots: SnapshotKeeper | undefined;
 
   constructor(
     /** Undefined on a server that is not the keeper: it refuses, and says where the keeper is. */
@@ -41,10 +44,18 @@ export class MembershipService {
                 throw refuse('MALFORMED', 'expected hello as the first report, got something else');
               return coordinator.serverJoined(connection, report.hello);
             }
-            if (report.prepared) return coordinator.serverPrepared(connection, report.run);
+            if (report.prepared) {
+              const orders = coordinator.serverPrepared(connection, report.run);
+              void this.snapshots?.begin(report.run);
+              return orders;
+            }
+            if (report.snapshot) {
+              this.snapshots?.part(`server ${connection}`, report.run, report.snapshot);
+              return [];
+            }
             if (report.refused)
               return coordinator.serverRefused(connection, report.run, report.refused.sentence);
-            throw refuse('MALFORMED', 'expected prepared or refused, got an empty report');
+            throw refuse('MALFORMED', 'expected prepared, refused or a snapshot, got an empty report');
           },
           (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? [],
         );
@@ -67,7 +78,15 @@ export class MembershipService {
             if (report.evaluation)
               return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
             if (report.done) return coordinator.workerDone(connection, report.done);
-            throw refuse('MALFORMED', 'expected progress, evaluation or done, got an empty report');
+            if (report.snapshot) {
+              const run = this.snapshots?.runOfWorker(connection) ?? '';
+              this.snapshots?.part(`worker ${connection}`, run, report.snapshot);
+              return [];
+            }
+            throw refuse(
+              'MALFORMED',
+              'expected progress, evaluation, done or a snapshot, got an empty report',
+            );
           },
           (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],
         );
@@ -118,6 +137,8 @@ export class MembershipService {
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),
+        snapshotStep: this.snapshots?.lastOf(run.id)?.step ?? 0,
+        snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',
       })),
     };
   }

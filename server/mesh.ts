@@ -1,9 +1,12 @@
 // A server's own membership: its stream to the keeper (the keeper has one to itself, so that there is one way).
 // Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh.
 import * as grpc from '@grpc/grpc-js';
-import { RunError, sentence } from '../shared/errors.js';
+import { isExpected, RunError, sentence } from '../shared/errors.js';
+import type { PrepareRun__Output } from '../shared/rpc/generated/gradloom/v1/PrepareRun.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
+import type { SnapshotPart } from '../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
+import type { TakeSnapshot__Output } from '../shared/rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { MembershipStub, PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
@@ -17,7 +20,15 @@ export interface MeshOptions {
   memoryBytes: number;
   peerDeadlineMs: number;
   /** Makes the shard of a run. May throw an expected error. */
-  prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): void;
+  prepare(
+    run: string,
+    spec: RunSpec,
+    view: View__Output,
+    serverId: number,
+    report: (part: SnapshotPart) => void,
+  ): Promise<void>;
+  /** A part of a snapshot is wanted. */
+  snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
   /** The keeper is gone. */
   lost(error: RunError): void;
@@ -52,6 +63,20 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       if (joined) options.lost(error);
       else reject(error);
     };
+    const prepare = async ({ run, spec, view }: PrepareRun__Output) => {
+      const answer = (report: ServerReport) => {
+        if (!leaving) call.write({ run, ...report });
+      };
+      try {
+        if (!view) throw new RunError('the order to prepare has no view');
+        await options.prepare(run, fromWire(spec), view, serverId, (snapshot) => answer({ snapshot }));
+        answer({ prepared: {} });
+      } catch (error) {
+        if (!isExpected(error)) throw error;
+        const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
+        answer({ refused: { code, sentence: sentence(error) } });
+      }
+    };
     call.on('data', (order: ServerOrder__Output) => {
       if (order.welcome) {
         serverId = order.welcome.id;
@@ -70,21 +95,9 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         client.close();
         reject(new Refused(code, sentence, `the keeper at ${options.keeperAddress}`));
       } else if (order.prepare) {
-        const { run } = order.prepare;
-        try {
-          if (!order.prepare.view) throw new RunError('the order to prepare has no view');
-          options.prepare(run, fromWire(order.prepare.spec), order.prepare.view, serverId);
-          call.write({ run, prepared: {} });
-        } catch (error) {
-          if (!(error instanceof RunError)) throw error;
-          call.write({
-            run,
-            refused: {
-              code: error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY,
-              sentence: sentence(error),
-            },
-          });
-        }
+        void prepare(order.prepare);
+      } else if (order.snapshot) {
+        options.snapshot(order.snapshot);
       } else if (order.end) {
         options.end(order.end.run, order.end.reason);
       }

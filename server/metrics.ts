@@ -7,6 +7,7 @@ import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js'
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { type RunSpec, stalenessOf } from '../shared/run-spec.js';
 import type { PhaseProbe } from './shard.js';
+import type { SnapshotEvent } from './snapshot/keeper.js';
 import type { Outcome } from './step-headers.js';
 
 /** What is told of a run that this server holds. */
@@ -32,6 +33,12 @@ export interface ServerMetrics {
   /** Ranks that are waited for now, of all ranks. */
   waiting(workers: number, ranks: readonly number[]): void;
   runs(runs: ReadonlyMap<string, RunFigures>): void;
+  /** The keeper: a snapshot of a run is whole, or there is none. */
+  snapshot(event: SnapshotEvent): void;
+  /** A part of so many bytes is on the disk. */
+  snapshotWritten(bytes: number): void;
+  /** Bytes of blocks that were copied since they changed, and wait to be written. */
+  snapshotCopies(bytes: number): void;
 }
 
 export function reportTo(metrics: Instruments): ServerMetrics {
@@ -66,6 +73,14 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       for (let rank = 0; rank < workers; rank++)
         metrics.waitingForWorker.set(ranks.includes(rank) ? 1 : 0, { rank: String(rank) });
     },
+    snapshot({ run, step, seconds, failure }) {
+      metrics.snapshots.add(1, { outcome: failure === undefined ? 'whole' : 'failed' });
+      if (failure !== undefined) return;
+      metrics.snapshotStep.set(step, { run });
+      metrics.snapshotSeconds.observe(seconds ?? 0);
+    },
+    snapshotWritten: (bytes) => metrics.snapshotBytes.add(bytes),
+    snapshotCopies: (bytes) => metrics.snapshotCopiedBytes.set(bytes),
     runs(runs) {
       for (const id of known) {
         if (runs.has(id)) continue;
@@ -74,6 +89,7 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         metrics.loss.forget({ run: id });
         metrics.readStalenessMax.forget({ run: id });
         metrics.stalenessBound.forget({ run: id });
+        metrics.snapshotStep.forget({ run: id });
       }
       const hosted = [...runs.values()];
       for (const { id } of hosted) if (!known.has(id)) metrics.readStalenessMax.set(0, { run: id });

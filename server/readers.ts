@@ -20,6 +20,8 @@ interface Queued {
   readonly block: number;
   /** The codec that a fetch asked for; undefined: of the subscription. */
   readonly fetched?: DirectCodecName;
+  /** What the workers hold was asked for, instead of the values. */
+  readonly held?: boolean;
   /** What was fetched, encoded before the block changed. */
   kept?: Framed;
   /** ssp, asp: the clock that the worker enters with it. */
@@ -41,7 +43,13 @@ export interface Reader {
   /** Small messages that the stream has not flushed. */
   unread: number;
   /** Fetches that wait for a step. */
-  readonly fetches: { step: number; since: number; codec: DirectCodecName; blocks: readonly number[] }[];
+  readonly fetches: {
+    step: number;
+    since: number;
+    codec: DirectCodecName;
+    blocks: readonly number[];
+    held: boolean;
+  }[];
 }
 
 export interface ReadersOptions {
@@ -49,6 +57,8 @@ export interface ReadersOptions {
   spec: RunSpec;
   layout: BlockLayout;
   shard: Shard;
+  /** Step from which the run goes on; 0 where it begins. */
+  fromStep: number;
   metrics: ServerMetrics;
   /** Monotonic time in milliseconds. */
   now: () => number;
@@ -59,6 +69,7 @@ export class Readers {
   readonly #spec: RunSpec;
   readonly #layout: BlockLayout;
   readonly #shard: Shard;
+  readonly #fromStep: number;
   readonly #metrics: ServerMetrics;
   readonly #now: () => number;
   readonly #readers = new Set<Reader>();
@@ -70,11 +81,12 @@ export class Readers {
   /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
   #stalest = 0;
 
-  constructor({ run, spec, layout, shard, metrics, now }: ReadersOptions) {
+  constructor({ run, spec, layout, shard, fromStep, metrics, now }: ReadersOptions) {
     this.#run = run;
     this.#spec = spec;
     this.#layout = layout;
     this.#shard = shard;
+    this.#fromStep = fromStep;
     this.#metrics = metrics;
     this.#now = now;
   }
@@ -124,7 +136,7 @@ export class Readers {
         'UNKNOWN_WORKER',
         `expected a worker of the view, got an observer that subscribes; under ${isClocked(this.#spec) ? this.#spec.consistency : `codec ${expected.name}`} observers only fetch`,
       );
-    if (expected.lossy && this.#shard.step > 0)
+    if (expected.lossy && this.#shard.step > this.#fromStep)
       throw refuse(
         'NOT_NOW',
         `expected a subscription in ${expected.name}, which brings differences, before the first step, got it at step ${this.#shard.step}; fetch the parameters instead`,
@@ -134,13 +146,18 @@ export class Readers {
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
-  fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
+  fetch(
+    reader: Reader,
+    request: { step: number; codec: number; blocks: readonly number[]; held?: boolean },
+  ): void {
     const codec = directCodecNames.find((name) => codecs[name].id === request.codec);
     if (!codec)
       throw refuse(
         'PAYLOAD',
         `expected a codec of ${directCodecNames.join(', ')}, got number ${request.codec}`,
       );
+    if (request.held && codec !== 'fp32')
+      throw refuse('PAYLOAD', `expected codec fp32 for what workers hold, got ${codec}`);
     const own = new Set(this.#shard.blockIndices);
     for (const block of request.blocks)
       if (!own.has(block))
@@ -155,6 +172,7 @@ export class Readers {
       since: this.#now(),
       codec,
       blocks: request.blocks.length > 0 ? request.blocks : [...own],
+      held: request.held ?? false,
     });
     this.#answerFetches(reader);
   }
@@ -231,7 +249,7 @@ export class Readers {
     if (!fetch || !this.#shard.initialized || fetch.step > this.#shard.step) return;
     reader.fetches.shift();
     for (const block of fetch.blocks) {
-      reader.queue.push({ block, fetched: fetch.codec });
+      reader.queue.push({ block, fetched: fetch.codec, held: fetch.held });
       this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
     }
     this.#send(reader);
@@ -249,7 +267,7 @@ export class Readers {
       for (const queued of reader.queue) {
         if (!queued.fetched || queued.block !== block) continue;
         try {
-          queued.kept ??= this.#encode(block, queued.fetched);
+          queued.kept ??= this.#encode(block, queued.fetched, queued.held);
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           this.#refuse(reader, error);
@@ -271,7 +289,7 @@ export class Readers {
       try {
         if (next.fetched) this.#keepPromise(next.block);
         message = next.fetched
-          ? (next.kept ?? this.#encode(next.block, next.fetched))
+          ? (next.kept ?? this.#encode(next.block, next.fetched, next.held))
           : next.step === undefined
             ? this.#shared(reader, next.block)
             : this.#answer(reader, next, next.step);
@@ -321,10 +339,12 @@ export class Readers {
     this.#encoded.delete(block);
   }
 
-  #encode(block: number, fetched?: DirectCodecName): Framed {
-    const { payload, ...fields } = fetched
-      ? this.#shard.encode(block, fetched)
-      : this.#shard.encodeUpdate(block);
+  #encode(block: number, fetched?: DirectCodecName, held = false): Framed {
+    const { payload, ...fields } = !fetched
+      ? this.#shard.encodeUpdate(block)
+      : held
+        ? this.#shard.encodeHeld(block)
+        : this.#shard.encode(block, fetched);
     return frameBulk(
       FIELD.block,
       { block, fetched: fetched !== undefined, ...fields },

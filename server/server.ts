@@ -16,6 +16,7 @@ import {
   parametersService,
   rowsService,
 } from '../shared/rpc/proto.js';
+import { refuse } from '../shared/rpc/refusal.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
 import { layoutOf } from '../shared/run-spec.js';
 import { Coordinator } from './coordinator.js';
@@ -27,6 +28,9 @@ import { NormStreams } from './norm-streams.js';
 import { parametersHandlers } from './parameters-service.js';
 import { HostedRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
+import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
+import { restoreShard } from './snapshot/restore.js';
+import { RunSnapshots } from './snapshot/run-snapshots.js';
 
 export interface ServerOptions {
   /** HOST:PORT to listen on; port 0 picks a free one. */
@@ -39,6 +43,12 @@ export interface ServerOptions {
   /** Silence after which a peer is given up. */
   peerDeadlineMs: number;
   metrics: ServerMetrics;
+  /** Folder in which snapshots of all runs are written; none: a run that wants some is refused. */
+  snapshots?: string;
+  /** Where a snapshot that a run resumes from is looked for, too. */
+  resume?: string;
+  /** On the keeper: a snapshot is whole, or there is none. */
+  onSnapshot?(event: SnapshotEvent): void;
   log(message: string): void;
   /** The keeper is gone; the server is of no use any more. */
   onLost(error: RunError): void;
@@ -50,6 +60,8 @@ export interface RunningServer {
   readonly runs: ReadonlyMap<string, HostedRun>;
   /** The Parameters service, for a worker in the same process. */
   readonly parameters: ParametersHandlers;
+  /** Asks for a snapshot of every run, where this is the keeper; returns of how many. */
+  takeSnapshots(): number;
   /** Ends runs and streams, then stops. */
   close(reason: string): Promise<void>;
 }
@@ -64,6 +76,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const coordinator = options.join ? undefined : new Coordinator();
   const membership = new MembershipService(coordinator, options.join ?? '', log, metrics.refused);
+  if (coordinator)
+    membership.snapshots = new SnapshotKeeper({
+      coordinator,
+      folder: options.snapshots,
+      dispatch: (orders) => membership.dispatch(orders),
+      stepOf: (id) => runs.get(id)?.shard.step ?? 0,
+      onSnapshot(event) {
+        metrics.snapshot(event);
+        options.onSnapshot?.(event);
+        const { run, step, path, failure } = event;
+        log(
+          `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
+        );
+      },
+      now: () => performance.now(),
+    });
   const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
   const parameters = parametersHandlers(runs, metrics, log);
   handled.addService(parametersService, parameters);
@@ -94,7 +122,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       label: `${hostname()}:${process.pid}`,
       memoryBytes: options.memoryBytes,
       peerDeadlineMs: options.peerDeadlineMs,
-      prepare(id, spec, view, serverId) {
+      async prepare(id, spec, view, serverId, report) {
+        if (spec.snapshots && options.snapshots === undefined)
+          throw refuse(
+            'NOT_NOW',
+            'expected a folder for the snapshots that the run wants, got none; start every server with --snapshots DIR, or the workers without',
+          );
         const index = view.servers.findIndex((server) => server.id === serverId);
         const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
         if (spec.tables) {
@@ -124,9 +157,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
               },
             }),
           );
+        const now = () => performance.now();
+        if (spec.snapshots)
+          run.snapshots = new RunSnapshots({
+            ...{ run: id, shard: run.shard, workers: spec.workers, serverId, metrics, report, now },
+            folder: options.snapshots,
+          });
+        await restoreShard(
+          run.shard,
+          spec,
+          [options.resume, options.snapshots].filter((path) => path !== undefined),
+        );
         log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
         metrics.runs(runs);
       },
+      snapshot: (order) => runs.get(order.run)?.snapshots?.order(order),
       end: closeRun,
       lost(error) {
         for (const id of [...runs.keys()]) closeRun(id, error.message);
@@ -156,8 +201,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serverId: mesh.serverId,
     runs,
     parameters,
+    takeSnapshots: () => membership.snapshots?.ask() ?? 0,
     async close(reason) {
       clearInterval(notices);
+      membership.snapshots?.close();
       for (const name of services) health.setStatus(name, 'NOT_SERVING');
       if (coordinator) membership.dispatch(coordinator.shutDown(reason));
       mesh.leave();

@@ -46,6 +46,12 @@ interface BlockState {
   version: number;
 }
 
+/** A block's version, and views of the arrays that make up its state. */
+export interface BlockSnapshot {
+  readonly version: number;
+  readonly arrays: ReadonlyMap<string, Float32Array<SharedArrayBuffer>>;
+}
+
 /** Takes the times of the phases of a block; the core itself has no clock. */
 export interface PhaseProbe {
   now(): number;
@@ -84,6 +90,8 @@ export class Shard {
     layout: BlockLayout,
     owned: readonly number[],
     readonly probe: PhaseProbe = NO_PROBE,
+    /** Steps that were decided before; then every block is restored, and none has initial values. */
+    fromStep = 0,
   ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
@@ -121,7 +129,7 @@ export class Shard {
     };
     this.#consistency = isClocked(spec)
       ? new Clocked(work, { staleness: stalenessOf(spec), globalBatch: spec.globalBatch })
-      : new Bsp(work);
+      : new Bsp(work, fromStep);
     this.#uninitialized = blocks.length;
   }
 
@@ -190,6 +198,26 @@ export class Shard {
     return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
   }
 
+  /** What a block is made of between two steps, as it lies in memory: arrays by the names that snapshots have for them. */
+  stateOf(block: number): BlockSnapshot {
+    const { memory, version, block: of } = this.#state(block);
+    const arrays = new Map([['values', memory.values]]);
+    for (const [index, slot] of memory.slots.entries()) arrays.set(`slot${index}`, slot);
+    if (memory.held >= 0) arrays.set('held', memory.held);
+    return {
+      version,
+      arrays: new Map([...arrays].map(([name, at]) => [name, this.#kernels.f32(at, of.elements)])),
+    };
+  }
+
+  /** A block's arrays have been filled from a snapshot, in place of initial values. */
+  restored(block: number, version: number): void {
+    const state = this.#state(block);
+    state.version = version;
+    if (!state.initialized) this.#uninitialized--;
+    state.initialized = true;
+  }
+
   /** What a worker says of its step before its contributions. Throws Refused. */
   header(worker: number, step: number, header: Header): Effect[] {
     if (!this.initialized)
@@ -226,6 +254,14 @@ export class Shard {
   /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
   encode(block: number, codecName: DirectCodecName): Encoded {
     return this.#encoded(this.#state(block), codecs[codecName]);
+  }
+
+  /** The same of what the workers hold, exactly: of a block whose new values travel as differences to it. */
+  encodeHeld(block: number): Encoded {
+    const state = this.#state(block);
+    const { memory } = state;
+    if (memory.held < 0) return this.encode(block, 'fp32');
+    return this.#encoded({ ...state, memory: { ...memory, values: memory.held } }, codecs.fp32);
   }
 
   /**

@@ -40,9 +40,10 @@ export function checkHeader(worker: number, header: Header): void {
 export class StepHeaders {
   readonly #headers: (Header | undefined)[];
   #missing: number;
-  #step = 0;
+  #step: number;
 
-  constructor(workers: number) {
+  constructor(workers: number, fromStep = 0) {
+    this.#step = fromStep;
     this.#headers = new Array(workers).fill(undefined);
     this.#missing = workers;
   }

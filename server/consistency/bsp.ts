@@ -46,9 +46,10 @@ export class Bsp implements Consistency {
   /** The round of norms that is gathered. */
   #round = 0;
 
-  constructor(work: ShardWork) {
+  /** @param fromStep steps that were decided before */
+  constructor(work: ShardWork, fromStep = 0) {
     this.#work = work;
-    this.#headers = new StepHeaders(work.workers);
+    this.#headers = new StepHeaders(work.workers, fromStep);
     this.#blocks = new Map(
       work.blocks.map(({ index, kind }) => [
         index,

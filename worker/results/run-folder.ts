@@ -1,8 +1,8 @@
 // Where a run's results stand: runs/<id>/ with one fixed name for each thing.
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isSystemError, reason, writeFileAtomic } from '../../shared/atomic-file.js';
 import { UserError } from '../../shared/errors.js';
+import { makeNewFolder } from '../../shared/new-folder.js';
 import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
 
 export interface RunFolder {
@@ -20,9 +20,6 @@ export interface RunFolder {
   readonly safetensors: string;
 }
 
-/** Folders of one name and second that are tried before giving up. */
-const TRIES_MAX = 1000;
-
 /**
  * Makes a folder that nobody has used, named after the run and the time it started.
  * @param out what --out says; made where it is missing
@@ -30,19 +27,9 @@ const TRIES_MAX = 1000;
  * @throws UserError where --out cannot be written
  */
 export async function createRunFolder(out: string, name: string, startedAt: Date): Promise<RunFolder> {
-  const stamp = startedAt.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-  const base = `${
-    name
-      .replaceAll(/[^a-zA-Z0-9._-]+/g, '-')
-      .replace(/^[.-]+/, '')
-      .slice(0, 64) || 'run'
-  }-${stamp}`;
   try {
-    await mkdir(out, { recursive: true });
-    for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
-      const id = attempt === 1 ? base : `${base}-${attempt}`;
-      if (await makeNew(join(out, id))) return layout(id, resolve(out, id));
-    }
+    const id = await makeNewFolder(out, name, startedAt);
+    if (id !== undefined) return layout(id, resolve(out, id));
   } catch (error) {
     if (!isSystemError(error)) throw error;
     const why = error.code === 'EEXIST' ? 'it is a file' : reason(error);
@@ -50,9 +37,7 @@ export async function createRunFolder(out: string, name: string, startedAt: Date
       `Cannot save results in ${out}: ${why}; give a folder that can be written with --out`,
     );
   }
-  throw new UserError(
-    `Cannot save results in ${out}: ${TRIES_MAX} folders named ${base} are there; give another --out`,
-  );
+  throw new UserError(`Cannot save results in ${out}: too many folders of this name are there; give another --out`);
 }
 
 /** Writes what the run was set to, in the form of a --config file. */
@@ -80,14 +65,4 @@ function layout(id: string, path: string): RunFolder {
     model: join(path, 'model'),
     safetensors: join(path, 'model.safetensors'),
   };
-}
-
-async function makeNew(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
 }

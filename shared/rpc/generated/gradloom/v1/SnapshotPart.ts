@@ -24,6 +24,10 @@ export interface SnapshotPart {
    * Not empty: why there is no file.
    */
   'failure'?: (string);
+  /**
+   * From the cut to the last flush.
+   */
+  'seconds'?: (number | string);
 }
 
 /**
@@ -48,4 +52,8 @@ export interface SnapshotPart__Output {
    * Not empty: why there is no file.
    */
   'failure': (string);
+  /**
+   * From the cut to the last flush.
+   */
+  'seconds': (number);
 }
