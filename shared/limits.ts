@@ -217,6 +217,9 @@ export const SNAPSHOT_AHEAD_MAX_STEPS = 4096;
 export const SNAPSHOT_STEPS_MAX = 1_000_000_000;
 export const SNAPSHOT_MINUTES_MAX = 525_600;
 export const SNAPSHOTS_KEPT_MAX = 1000;
+/** What is asked for where only a folder is given. */
+export const SNAPSHOT_MINUTES_DEFAULT = 10;
+export const SNAPSHOTS_KEPT_DEFAULT = 3;
 /** How often the keeper looks whether a snapshot is due. */
 export const SNAPSHOT_TICK_MS = 250;
 /** Folders of one run, and runs in one folder, among which a snapshot is looked for. */

@@ -79,7 +79,7 @@ export class Exchange {
   #unacknowledged = new Set<number>();
   #acknowledged: (() => void) | undefined;
   #failure: RunError | undefined;
-  #step = 0;
+  #step: number;
   /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
   /** How each block travels in training: its contributions, and its new values. */
@@ -92,6 +92,7 @@ export class Exchange {
   private constructor(options: ExchangeOptions) {
     this.#options = options;
     const { spec, layout, memory } = options;
+    this.#step = options.view.fromStep;
     this.#codecs = codecsOf(spec, layout.blocks);
     this.#updateCodecs = codecsOf(spec, layout.blocks, 'down');
     this.#residuals = new Residuals(
@@ -148,6 +149,11 @@ export class Exchange {
     return this.#step;
   }
 
+  /** What this worker's contributions have left out so far, by the names that snapshots have for it: to read, or to fill. */
+  get residuals(): ReadonlyMap<string, Float32Array<SharedArrayBuffer>> {
+    return this.#residuals.arrays();
+  }
+
   /** Payload bytes sent and not released by the servers. */
   get inFlightBytes(): number {
     return this.#links.reduce((sum, link) => sum + link.inFlightBytes, 0);
@@ -199,13 +205,15 @@ export class Exchange {
       if (group) group.push(block);
       else groups.set(codec, [block]);
     }
+    // Training begins with what the servers take this worker to hold, to which the differences are added.
+    const held = target === memory.parameters && codecName === undefined;
     for (const [codec, group] of groups) {
       const pending = this.#expect(step, true, target, codec, group);
       for (const link of this.#links) {
         const own = group
           .filter(({ index }) => view.placement[index] === link.index)
           .map(({ index }) => index);
-        if (own.length > 0) link.fetch(step, codecs[codec].id as 1, own);
+        if (own.length > 0) link.fetch(step, codecs[codec].id as 1, own, held && codec === 'fp32');
       }
       await pending.done;
       bytes += pending.bytes;
@@ -225,7 +233,7 @@ export class Exchange {
     this.#check();
     // Differences are added to what the server takes this worker to hold: the initial values.
     if (this.#baseless.length > 0) {
-      await this.fetch(this.#step, 'fp32', memory.parameters, this.#baseless);
+      await this.fetch(this.#step, undefined, memory.parameters, this.#baseless);
       this.#baseless = [];
     }
     const started = performance.now();

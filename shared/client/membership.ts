@@ -5,7 +5,9 @@ import { RunError, sentence } from '../errors.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
 import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
+import type { SnapshotPart } from '../rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { StatusReply__Output } from '../rpc/generated/gradloom/v1/StatusReply.js';
+import type { TakeSnapshot__Output } from '../rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport } from '../rpc/generated/gradloom/v1/WorkerReport.js';
@@ -26,6 +28,8 @@ export interface JoinOptions {
   peerDeadlineMs: number;
   /** Told at joining and whenever somebody else joins or leaves before the start. */
   onWelcome(welcome: WorkerWelcome__Output): void;
+  /** A part of a snapshot is wanted of this worker; answered by `snapshot`. */
+  onSnapshot?(order: TakeSnapshot__Output): void;
   /** The run has failed, or the keeper is gone: after the start, once. */
   onLost(error: RunError): void;
 }
@@ -43,6 +47,8 @@ export interface Membership {
   progress(progress: { step: number; phase: string; secondsInPhase: number }): void;
   /** Hands in this worker's share; resolves to the whole when all workers have. */
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
+  /** Reports this worker's part of a snapshot. */
+  snapshot(part: SnapshotPart): void;
   /** Says that this worker is done, and what it moved; resolves to the sums of all workers when the run has ended. */
   done(bytes: Bytes): Promise<Bytes>;
   /** Leaves at once. */
@@ -93,6 +99,7 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
           evaluated = { resolve: resolvePart, reject: rejectPart };
           call.write({ evaluation: part });
         }),
+      snapshot: (snapshot) => void (over || call.write({ snapshot })),
       done: (bytes) =>
         new Promise((resolveEnd, rejectEnd) => {
           if (over) return rejectEnd(reason);
@@ -118,6 +125,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.evaluation) {
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
+      } else if (order.snapshot) {
+        options.onSnapshot?.(order.snapshot);
       } else if (order.ended) {
         const { failed, reason, bytesPushed, bytesPulled } = order.ended;
         finish(failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled });

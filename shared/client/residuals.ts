@@ -25,6 +25,7 @@ export class Residuals {
   readonly #momentum: number | undefined;
   /** Which of the two counts, by block. */
   readonly #current: (0 | 1)[];
+  readonly #codecs: readonly Codec[];
   /** Blocks encoded in the step under way. */
   readonly #encoded = new Set<number>();
 
@@ -46,6 +47,7 @@ export class Residuals {
     this.#memory = memory ?? 0;
     this.#momentum = momentum;
     this.#current = codecs.map(() => 0);
+    this.#codecs = codecs;
   }
 
   /** Largest magnitude of gradient + residual · lossScale; NaN if any is NaN. */
@@ -99,6 +101,20 @@ export class Residuals {
   settle(applied: boolean): void {
     if (applied) for (const block of this.#encoded) this.#current[block] = this.#current[block] === 0 ? 1 : 0;
     this.#encoded.clear();
+  }
+
+  /** Views of the residuals (and velocities) that count, between two steps. */
+  arrays(): Map<string, Float32Array<SharedArrayBuffer>> {
+    const arrays = new Map<string, Float32Array<SharedArrayBuffer>>();
+    for (const [index, { lossy }] of this.#codecs.entries()) {
+      if (!lossy) continue;
+      const block = this.#layout.blocks[index];
+      const view = (first: 0 | 2) =>
+        this.#kernels.f32(this.#at(block, this.#current[index], first), block.elements);
+      arrays.set(`${index}.residual`, view(0));
+      if (this.#momentum !== undefined) arrays.set(`${index}.velocity`, view(2));
+    }
+    return arrays;
   }
 
   #at(block: Block, which: 0 | 1, first: 0 | 2 = 0): number {

@@ -13,6 +13,7 @@ import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
 import { localBytes } from '../local/local-steps.js';
+import type { TrainEvent } from '../training/events.js';
 import {
   type FromThread,
   PHASES,
@@ -36,6 +37,11 @@ export interface ExchangeClientOptions {
   label: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
+  /** See ThreadData. */
+  snapshots?: string;
+  resume?: string;
+  /** A node with both roles that keeps the mesh: of a snapshot. */
+  onSnapshot?(snapshot: Extract<TrainEvent, { event: 'snapshot' }>): void;
   /** A node with both roles: the module of its exchange thread, and what its server is started with. */
   peer?: Peer;
   /** The server of this node is in the mesh, at this address. */
@@ -92,7 +98,7 @@ export class ExchangeClient {
     this.#addresses = addresses;
     this.#memory = kernels.memory.buffer as SharedArrayBuffer;
     this.#clock = new Float64Array(clock);
-    const { spec, join, run, label, peerDeadlineMs, metrics } = options;
+    const { spec, join, run, label, peerDeadlineMs, metrics, snapshots, resume } = options;
     const workerData: ThreadData = {
       memory: kernels.memory,
       ...addresses,
@@ -103,6 +109,8 @@ export class ExchangeClient {
       label,
       peerDeadlineMs,
       metrics,
+      snapshots,
+      resume,
       serve: options.peer?.serve,
     };
     this.#thread = new Worker(options.peer?.thread ?? new URL('./thread.js', import.meta.url), {
@@ -244,6 +252,8 @@ export class ExchangeClient {
     switch (message.kind) {
       case 'serving':
         return options.onServing?.(message.address);
+      case 'snapshot':
+        return options.onSnapshot?.(message.snapshot);
       case 'ready':
         return options.onReady(message.metrics);
       case 'welcome':

@@ -13,6 +13,7 @@ import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf } from '../../shared/run-spec.js';
+import { readManifest } from '../../shared/snapshot/manifest.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
 import {
@@ -23,6 +24,7 @@ import {
   type ThreadData,
   type ToThread,
 } from './messages.js';
+import { restoreResiduals, WorkerParts } from './worker-part.js';
 
 const port = parentPort as NonNullable<typeof parentPort>;
 const data = workerData as ThreadData;
@@ -52,6 +54,10 @@ let exchange: Exchange | undefined;
 let failed = false;
 let finished = false;
 let own: OwnServer | undefined;
+/** There from the start of the run. */
+let parts: WorkerParts | undefined;
+/** Steps (rounds) whose exchange has begun. */
+let begunSteps = 0;
 let stepsDone = 0;
 /** Since when this worker takes part in an exchange (ms, monotonic); undefined while it does not. */
 let exchangingSince: number | undefined;
@@ -103,9 +109,12 @@ async function exchangeRound({
   skipped,
   usable,
 }: RoundSums): Promise<Exchanged> {
-  const finite = (exchange as Exchange).measure();
+  const open = exchange as Exchange;
+  const finite = open.measure();
   exchangingSince = performance.now();
-  const result = await (exchange as Exchange).pushPull({
+  begunSteps = open.step + 1;
+  parts?.stepBegins(open.step, () => open.residuals);
+  const result = await open.pushPull({
     samples,
     allFinite: finite && usable,
     lossScale: 1,
@@ -214,9 +223,18 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     label: data.label,
     peerDeadlineMs: data.peerDeadlineMs,
     onWelcome: (welcome) => say({ kind: 'welcome', welcome }),
+    onSnapshot: (order) => parts?.order(order, begunSteps),
     onLost: fail,
   });
   const { run, rank, view } = membership;
+  parts = new WorkerParts({
+    run,
+    rank,
+    folder: data.snapshots,
+    report: (part) => membership?.snapshot(part),
+    onWritten: (bytes) => metrics.snapshotBytes.add(bytes),
+    now: () => performance.now(),
+  });
   exchange = await Exchange.open({
     run,
     rank,
@@ -241,6 +259,12 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
     },
   });
+  if (data.resume !== undefined) {
+    const snapshot = await readManifest(data.resume);
+    if (snapshot?.sha256 !== spec.resume?.sha256)
+      throw new RunError(`the snapshot in ${data.resume} has changed since this worker began; start again`);
+    if (snapshot) await restoreResiduals(snapshot, rank, view.workers.length, exchange.residuals);
+  }
   metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
   metrics.viewNumber.set(view.number);
   metrics.viewMembers.set(view.servers.length, { member: 'server' });

@@ -5,6 +5,7 @@ import type { Bytes } from '../../shared/client/membership.js';
 import type { WasmMemory } from '../../shared/kernels/webassembly.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
+import type { TrainEvent } from '../training/events.js';
 
 /** Phases of the compute thread, as its progress clock tells them. */
 export const PHASES = ['start', 'data', 'compute', 'exchange', 'evaluate', 'save'] as const;
@@ -28,6 +29,10 @@ export interface ThreadData {
   label: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
+  /** Folder of the snapshots of all runs, where the run takes some. */
+  snapshots?: string;
+  /** Folder of the snapshot that the run goes on from. */
+  resume?: string;
   /** A node with both roles: what its server is started with. */
   serve?: ServeOptions;
 }
@@ -39,6 +44,9 @@ export interface ServeOptions {
   /** HOST:PORT of the keeper; without it this node is the keeper. */
   join?: string;
   memoryBytes: number;
+  /** As of `ServerOptions`. */
+  snapshots?: string;
+  resume?: string;
 }
 
 export interface StepPhases {
@@ -92,6 +100,8 @@ export type FromThread =
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
   | { kind: 'started'; run: string; rank: number; servers: number; workers: number }
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  /** A node with both roles that keeps the mesh: of a snapshot of a run. */
+  | { kind: 'snapshot'; snapshot: Extract<TrainEvent, { event: 'snapshot' }> }
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
   | {

@@ -37,7 +37,9 @@ export async function createRunFolder(out: string, name: string, startedAt: Date
       `Cannot save results in ${out}: ${why}; give a folder that can be written with --out`,
     );
   }
-  throw new UserError(`Cannot save results in ${out}: too many folders of this name are there; give another --out`);
+  throw new UserError(
+    `Cannot save results in ${out}: too many folders of this name are there; give another --out`,
+  );
 }
 
 /** Writes what the run was set to, in the form of a --config file. */

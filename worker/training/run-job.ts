@@ -6,8 +6,10 @@ import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
+import { SNAPSHOT_MINUTES_DEFAULT, SNAPSHOTS_KEPT_DEFAULT } from '../../shared/limits.js';
 import { OUTER_DEFAULTS } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
+import { chooseSnapshot } from '../../shared/snapshot/find.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
 import type { ServeOptions } from '../exchange/messages.js';
@@ -37,12 +39,27 @@ export interface RunJobOptions {
   peerThread: URL;
 }
 
-function serveOptions({ listen, advertise, join, memoryBytes }: WorkerOptions): ServeOptions {
+function serveOptions(options: WorkerOptions): ServeOptions {
+  const { listen, advertise, join, memoryBytes, snapshots, resume } = options;
   return {
     listen: formatAddress(listen),
     advertise: advertise && formatAddress(advertise),
     join: join && formatAddress(join),
     memoryBytes,
+    snapshots,
+    resume,
+  };
+}
+
+/** When snapshots are taken, where a folder for them is given. */
+function snapshotsOf({ snapshots, snapshotSteps, snapshotMinutes, snapshotKeep }: WorkerOptions) {
+  if (snapshots === undefined) return undefined;
+  const minutes = snapshotMinutes ?? (snapshotSteps === undefined ? SNAPSHOT_MINUTES_DEFAULT : 0);
+  return {
+    folder: snapshots,
+    everySteps: snapshotSteps ?? 0,
+    everySeconds: 60 * minutes,
+    keep: snapshotKeep ?? SNAPSHOTS_KEPT_DEFAULT,
   };
 }
 
@@ -85,6 +102,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
   const job = await loadJob(options.job);
   const fault = pairFault(options.codec, options.optimizer ?? job.optimizer.kind, options.consistency);
   if (fault) throw new UserError(`--codec: ${fault}`);
+  const resume = options.resume === undefined ? undefined : await chooseSnapshot(options.resume, onNotice);
   const backend = await chooseBackend(options.backend);
   await setBackend(backend.name === 'cuda' ? 'tensorflow' : backend.name);
   onEvent({ event: 'backend', backend: backend.name, why: backend.why });
@@ -178,6 +196,8 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       staleness: options.staleness,
       local,
       seed: options.seed,
+      snapshots: snapshotsOf(options),
+      resume,
       join: options.join ? formatAddress(options.join) : '',
       peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
       run: options.run ?? '',
@@ -238,6 +258,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       consistency: options.consistency,
       codec: options.codec,
       epochs,
+      ...(resume && { resumedFromStep: resume.manifest.step }),
       steps: result.steps,
       samples: result.samples,
       accuracy: result.accuracy,

@@ -14,7 +14,10 @@ import {
   type OptimizerSpec,
   outerOptimizer,
   type RunSpec,
+  type SnapshotsSpec,
 } from '../../shared/run-spec.js';
+import { checkFits } from '../../shared/snapshot/fits.js';
+import type { Snapshot } from '../../shared/snapshot/manifest.js';
 import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
@@ -72,6 +75,10 @@ export interface TrainOptions {
   /** Micro-batches in which a worker computes its part of a batch; by default one. */
   accumulate?: number;
   seed: number;
+  /** When snapshots are taken, and the folder for those of all runs; none: never. */
+  snapshots?: SnapshotsSpec & { folder: string };
+  /** What the run goes on from; none: it begins. */
+  resume?: Snapshot;
   /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
   /** A node with both roles. */
@@ -106,6 +113,15 @@ export interface TrainResult {
   bytesPushed: number;
   bytesPulled: number;
   weightsSha256: string;
+}
+
+/** What the spec has of snapshots. */
+function snapshotsOf({ snapshots, resume }: TrainOptions): Pick<RunSpec, 'snapshots' | 'resume'> {
+  const { everySteps = 0, everySeconds = 0, keep = 1 } = snapshots ?? {};
+  return {
+    ...(snapshots && { snapshots: { everySteps, everySeconds, keep } }),
+    ...(resume && { resume: { step: resume.manifest.step, sha256: resume.sha256 } }),
+  };
 }
 
 const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'optimizer'] as const;
@@ -143,7 +159,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     seed,
     dataFingerprint: data.fingerprint,
     ...(local && { local: { steps: local.steps, optimizer: options.optimizer } }),
+    ...snapshotsOf(options),
   };
+  const { resume } = options;
+  if (resume) checkFits(resume, spec);
+  const fromStep = resume?.manifest.step ?? 0;
   const rounds = roundsOf(spec);
   const compute = new Compute(model, tensors, options.loss);
   const { accumulate = 1 } = options;
@@ -154,6 +174,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       join: options.join,
       peer: options.peer,
       onServing: (address) => onEvent({ event: 'serving', address }),
+      snapshots: options.snapshots?.folder,
+      resume: resume?.path,
+      onSnapshot: onEvent,
       run: options.run,
       label: `${hostname()}:${process.pid}`,
       peerDeadlineMs: options.peerDeadlineMs,
@@ -178,14 +201,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       globalBatch,
       accumulate,
       parameters: client.layout.elements,
+      fromStep,
     });
     await options.onStart?.(started);
     const exchanged = (tensor: { kind: string }) => tensor.kind !== 'frozen';
-    if (rank === 0) {
+    if (rank === 0 && !resume) {
       await readTensors(tensors, (index) => client.parameters(index));
       await client.initialize();
     }
-    await client.pull(0);
+    await client.pull(fromStep);
     assignTensors(tensors, (index) => client.parameters(index));
 
     const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<
@@ -195,9 +219,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
     const clocked = isClocked(spec);
     let last = { loss: Number.NaN, accuracy: Number.NaN };
-    for (let epoch = 1; epoch <= epochs; epoch++) {
+    for (let epoch = 1 + Math.floor(fromStep / stepsPerEpoch); epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
-      for (let index = 0; index < stepsPerEpoch; index++) {
+      const first = Math.max(0, fromStep - (epoch - 1) * stepsPerEpoch);
+      for (let index = first; index < stepsPerEpoch; index++) {
         const step = (epoch - 1) * stepsPerEpoch + index;
         signal?.throwIfAborted();
         client.progress(step, 'data');
@@ -307,7 +332,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
     const moved = await client.done({ bytesPushed: totals.pushed, bytesPulled: totals.pulled });
-    const count = epochs * stepsPerEpoch;
+    const count = epochs * stepsPerEpoch - fromStep;
     return {
       run,
       rank,
