@@ -1,16 +1,15 @@
 // A server's own membership: its stream to the keeper (the keeper has one to itself, so that there is one way).
 // Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh.
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { isExpected, RunError, sentence } from '../shared/errors.js';
-import type { PrepareRun__Output } from '../shared/rpc/generated/gradloom/v1/PrepareRun.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
 import type { SnapshotPart } from '../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { TakeSnapshot__Output } from '../shared/rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
-import { MembershipStub, PROTOCOL_VERSION } from '../shared/rpc/proto.js';
+import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
-import { channelOptions } from '../shared/rpc/transport.js';
+import { connectMembership, type MembershipStreams } from '../shared/rpc/transport.js';
 import { fromWire, type RunSpec } from '../shared/run-spec.js';
 
 export interface MeshOptions {
@@ -19,17 +18,21 @@ export interface MeshOptions {
   label: string;
   memoryBytes: number;
   peerDeadlineMs: number;
-  /** Makes the shard of a run. May throw an expected error. */
+  /** How to reach the keeper other than over the network. */
+  streams?: MembershipStreams;
+  /** Makes the shard of a run; resolves when it is restored where it goes on from a snapshot. May throw an expected error. */
   prepare(
     run: string,
     spec: RunSpec,
     view: View__Output,
     serverId: number,
     report: (part: SnapshotPart) => void,
-  ): Promise<void>;
+  ): Promise<void> | undefined;
   /** A part of a snapshot is wanted. */
   snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
+  /** Changes the view of a run at its step. Throws Refused. */
+  change(run: string, view: View__Output): void;
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -41,11 +44,7 @@ export interface Mesh {
 
 /** Joins the mesh; resolves when the keeper has answered. Throws Refused or RunError. */
 export function joinMesh(options: MeshOptions): Promise<Mesh> {
-  const client = new MembershipStub(
-    options.keeperAddress,
-    grpc.credentials.createInsecure(),
-    channelOptions(options.peerDeadlineMs),
-  );
+  const client = options.streams ?? connectMembership(options.keeperAddress, options.peerDeadlineMs);
   const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
   let serverId = -1;
   let leaving = false;
@@ -63,18 +62,20 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       if (joined) options.lost(error);
       else reject(error);
     };
-    const prepare = async ({ run, spec, view }: PrepareRun__Output) => {
-      const answer = (report: ServerReport) => {
-        if (!leaving) call.write({ run, ...report });
-      };
-      try {
-        if (!view) throw new RunError('the order to prepare has no view');
-        await options.prepare(run, fromWire(spec), view, serverId, (snapshot) => answer({ snapshot }));
-        answer({ prepared: {} });
-      } catch (error) {
+    /** Does what was ordered for a run, at once or in time, and reports it, or why it cannot be done. */
+    const answer = (run: string, work: () => ServerReport | Promise<ServerReport>) => {
+      const tell = (report: ServerReport) => void (leaving || call.write({ run, ...report }));
+      const refuse = (error: unknown) => {
         if (!isExpected(error)) throw error;
         const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
-        answer({ refused: { code, sentence: sentence(error) } });
+        tell({ refused: { code, sentence: sentence(error) } });
+      };
+      try {
+        const report = work();
+        if (report instanceof Promise) report.then(tell, refuse);
+        else tell(report);
+      } catch (error) {
+        refuse(error);
       }
     };
     call.on('data', (order: ServerOrder__Output) => {
@@ -95,7 +96,20 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         client.close();
         reject(new Refused(code, sentence, `the keeper at ${options.keeperAddress}`));
       } else if (order.prepare) {
-        void prepare(order.prepare);
+        const { run, spec, view } = order.prepare;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to prepare has no view');
+          const report = (snapshot: SnapshotPart) => void (leaving || call.write({ run, snapshot }));
+          const restored = options.prepare(run, fromWire(spec), view, serverId, report);
+          return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
+        });
+      } else if (order.change) {
+        const { run, view } = order.change;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to change has no view');
+          options.change(run, view);
+          return { taken: { number: view.number } };
+        });
       } else if (order.snapshot) {
         options.snapshot(order.snapshot);
       } else if (order.end) {

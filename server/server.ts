@@ -18,7 +18,7 @@ import {
 } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
-import { layoutOf } from '../shared/run-spec.js';
+import { layoutOf, snapshotsFault } from '../shared/run-spec.js';
 import { Coordinator } from './coordinator.js';
 import { HostedRun } from './hosted-run.js';
 import { MembershipService } from './membership-service.js';
@@ -122,7 +122,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       label: `${hostname()}:${process.pid}`,
       memoryBytes: options.memoryBytes,
       peerDeadlineMs: options.peerDeadlineMs,
-      async prepare(id, spec, view, serverId, report) {
+      prepare(id, spec, view, serverId, report) {
+        const uncut =
+          (spec.snapshots ?? spec.resume) && snapshotsFault(spec.consistency, spec.tables !== undefined);
+        if (uncut) throw refuse('RUN_SPEC', uncut);
         if (spec.snapshots && options.snapshots === undefined)
           throw refuse(
             'NOT_NOW',
@@ -163,13 +166,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             ...{ run: id, shard: run.shard, workers: spec.workers, serverId, metrics, report, now },
             folder: options.snapshots,
           });
-        await restoreShard(
-          run.shard,
-          spec,
-          [options.resume, options.snapshots].filter((path) => path !== undefined),
-        );
         log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
         metrics.runs(runs);
+        const paths = [options.resume, options.snapshots].filter((path) => path !== undefined);
+        return spec.resume && restoreShard(run.shard, spec, spec.resume, paths);
+      },
+      change(id, view) {
+        const run = runs.get(id);
+        if (!run) throw refuse('UNKNOWN_RUN', `expected a run that is held here, got '${id.slice(0, 80)}'`);
+        run.change(view);
       },
       snapshot: (order) => runs.get(order.run)?.snapshots?.order(order),
       end: closeRun,

@@ -42,8 +42,9 @@ export class StepHeaders {
   #missing: number;
   #step: number;
 
-  constructor(workers: number, fromStep = 0) {
-    this.#step = fromStep;
+  /** @param step the first that is open */
+  constructor(workers: number, step = 0) {
+    this.#step = step;
     this.#headers = new Array(workers).fill(undefined);
     this.#missing = workers;
   }

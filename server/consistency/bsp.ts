@@ -46,10 +46,10 @@ export class Bsp implements Consistency {
   /** The round of norms that is gathered. */
   #round = 0;
 
-  /** @param fromStep steps that were decided before */
-  constructor(work: ShardWork, fromStep = 0) {
+  /** @param step the first that is open */
+  constructor(work: ShardWork, step = 0) {
     this.#work = work;
-    this.#headers = new StepHeaders(work.workers, fromStep);
+    this.#headers = new StepHeaders(work.workers, step);
     this.#blocks = new Map(
       work.blocks.map(({ index, kind }) => [
         index,

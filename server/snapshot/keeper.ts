@@ -9,7 +9,7 @@ import { isExpected, RunError, sentence } from '../../shared/errors.js';
 import { SNAPSHOT_TICK_MS } from '../../shared/limits.js';
 import { makeNewFolder } from '../../shared/new-folder.js';
 import type { SnapshotPart__Output } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
-import { codecsOf, describeSpec, layoutOf } from '../../shared/run-spec.js';
+import { codecsOf, describeSpec, isClocked, layoutOf } from '../../shared/run-spec.js';
 import { snapshotFolders, stepFolder } from '../../shared/snapshot/find.js';
 import { MANIFEST_FILE, SNAPSHOT_FORMAT, writeManifest } from '../../shared/snapshot/manifest.js';
 import type { Coordinator, Order, Run } from '../coordinator.js';
@@ -138,11 +138,14 @@ export class SnapshotKeeper {
         this.#runs.delete(id);
         continue;
       }
-      const here = new Set(holdersOf(kept.run));
+      const cut = !isClocked(kept.run.spec);
+      const here = new Set(cut ? holdersOf(kept.run) : []);
+      const why = cut ? 'it has left' : `the run has changed to ${kept.run.spec.consistency}`;
       for (const step of kept.plan.open)
         for (const holder of kept.plan.missing(step))
           if (!here.has(holder))
-            for (const outcome of kept.plan.left(holder)) void this.#settle(kept, outcome);
+            for (const outcome of kept.plan.lost(holder, why)) void this.#settle(kept, outcome);
+      if (!cut) continue;
       const { everySeconds = 0 } = kept.run.spec.snapshots ?? {};
       if (everySeconds > 0 && now() - kept.since >= 1000 * everySeconds) this.#ask(kept);
       this.#next(kept);
@@ -151,6 +154,7 @@ export class SnapshotKeeper {
 
   #ask(kept: Kept): void {
     kept.since = this.#options.now();
+    if (isClocked(kept.run.spec)) return;
     this.#send(kept, kept.plan.ask(this.#options.stepOf(kept.run.id), holdersOf(kept.run)));
   }
 
@@ -186,7 +190,7 @@ export class SnapshotKeeper {
       this.#say({ run: run.id, step, failure: sentence(error) });
     }
     kept.seconds.delete(step);
-    if (this.#runs.has(run.id)) this.#next(kept);
+    if (this.#runs.has(run.id) && !isClocked(run.spec)) this.#next(kept);
   }
 
   async #finish(kept: Kept, step: number, parts: ReadonlyMap<Holder, Part>): Promise<void> {

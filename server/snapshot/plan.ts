@@ -82,10 +82,10 @@ export class SnapshotPlan {
     return cut.missing.size === 0 ? this.#settle(cut) : undefined;
   }
 
-  /** Whoever has left writes nothing any more: what waits for it has failed. */
-  left(holder: Holder): Outcome[] {
+  /** Whoever writes nothing any more, as it has left, lets what waits for it fail. */
+  lost(holder: Holder, failure: string): Outcome[] {
     return [...this.#cuts.values()].flatMap(({ step, missing }) =>
-      missing.has(holder) ? (this.report(step, holder, { failure: 'it has left' }) ?? []) : [],
+      missing.has(holder) ? (this.report(step, holder, { failure }) ?? []) : [],
     );
   }
 

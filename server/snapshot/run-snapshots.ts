@@ -7,6 +7,7 @@ import { isSystemError, reason } from '../../shared/atomic-file.js';
 import { isExpected, sentence } from '../../shared/errors.js';
 import { SNAPSHOTS_OPEN_MAX } from '../../shared/limits.js';
 import type { SnapshotPart } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
+import { isClocked } from '../../shared/run-spec.js';
 import { stepFolder } from '../../shared/snapshot/find.js';
 import { PartWriter } from '../../shared/snapshot/part-file.js';
 import type { ServerMetrics } from '../metrics.js';
@@ -57,6 +58,8 @@ export class RunSnapshots {
     const folder = this.#ordered.get(step);
     if (folder === undefined) return;
     this.#ordered.delete(step);
+    if (isClocked(shard.spec))
+      return report({ step, failure: `the run has changed to ${shard.spec.consistency}` });
     if (this.#capture)
       return report({ step, failure: `the snapshot of step ${this.#capture.step} is still being written` });
     this.#capture = new Capture(shard, step);

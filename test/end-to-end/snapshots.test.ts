@@ -1,6 +1,5 @@
 // A run that is killed with all its processes goes on from its newest whole snapshot: to the same bits where as many
 // workers train, on any number of servers; and whatever is wrong with a snapshot is told by the name of its file.
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { run, start } from '../helpers/processes.js';

@@ -78,6 +78,11 @@ export class Display {
         );
       case 'notice':
         return this.#once(event.text, event.text);
+      case 'view':
+        return this.#once(
+          `view ${event.number}`,
+          `view ${event.number}  from step ${event.fromStep} on ${event.consistency}${event.staleness === undefined ? '' : `, staleness ${event.staleness}`}`,
+        );
       case 'waiting':
         if (event.seconds < WAITING_SHOWN_SECONDS) return;
         this.#waiting = `waits at step ${event.step} for ${event.workers.join(', ')} for ${event.seconds.toFixed(0)} s`;

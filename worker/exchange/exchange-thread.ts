@@ -12,7 +12,7 @@ import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
-import { isClocked, layoutOf } from '../../shared/run-spec.js';
+import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
 import { readManifest } from '../../shared/snapshot/manifest.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
@@ -51,6 +51,10 @@ const local = spec.local && new LocalSteps(layout, spec.local.optimizer, { kerne
 
 let membership: Membership | undefined;
 let exchange: Exchange | undefined;
+let opened = (_exchange: Exchange): void => undefined;
+const open = new Promise<Exchange>((resolve) => {
+  opened = resolve;
+});
 let failed = false;
 let finished = false;
 let own: OwnServer | undefined;
@@ -109,12 +113,12 @@ async function exchangeRound({
   skipped,
   usable,
 }: RoundSums): Promise<Exchanged> {
-  const open = exchange as Exchange;
-  const finite = open.measure();
+  const current = exchange as Exchange;
+  const finite = current.measure();
   exchangingSince = performance.now();
-  begunSteps = open.step + 1;
-  parts?.stepBegins(open.step, () => open.residuals);
-  const result = await open.pushPull({
+  begunSteps = current.step + 1;
+  parts?.stepBegins(current.step, () => current.residuals);
+  const result = await current.pushPull({
     samples,
     allFinite: finite && usable,
     lossScale: 1,
@@ -149,7 +153,13 @@ async function exchangeRound({
     bytesPushed: result.bytesPushed,
     bytesPulled: result.bytesPulled,
     elementsPushed: result.elementsPushed,
+    clocked: result.clocked,
   };
+}
+
+function describe(run: string, consistency: RunSpec['consistency']): void {
+  metrics.runInfo.forget({ run });
+  metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency });
 }
 
 function count(direction: 'sent' | 'received', bytes: number, elements: number): void {
@@ -224,6 +234,8 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     peerDeadlineMs: data.peerDeadlineMs,
     onWelcome: (welcome) => say({ kind: 'welcome', welcome }),
     onSnapshot: (order) => parts?.order(order, begunSteps),
+    onHold: async () => (await open).hold(),
+    onView: (view) => exchange?.change(view),
     onLost: fail,
   });
   const { run, rank, view } = membership;
@@ -250,6 +262,13 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     },
     peerDeadlineMs: data.peerDeadlineMs,
     streamsTo: own?.streamsTo,
+    onView(view, { consistency, staleness }) {
+      describe(run, consistency);
+      metrics.viewNumber.set(view.number);
+      membership?.entered(view.number);
+      const { number, fromStep } = view;
+      say({ kind: 'view', number, fromStep: rounds.firstStep(fromStep), consistency, staleness });
+    },
     onWaiting(waiting) {
       if (!local) return say({ kind: 'waiting', ...waiting });
       // Servers wait while the workers take their own steps; this one waits from its exchange on.
@@ -265,7 +284,8 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       throw new RunError(`the snapshot in ${data.resume} has changed since this worker began; start again`);
     if (snapshot) await restoreResiduals(snapshot, rank, view.workers.length, exchange.residuals);
   }
-  metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
+  opened(exchange);
+  describe(run, spec.consistency);
   metrics.viewNumber.set(view.number);
   metrics.viewMembers.set(view.servers.length, { member: 'server' });
   metrics.viewMembers.set(view.workers.length, { member: 'worker' });

@@ -87,11 +87,22 @@ export interface Exchanged {
   bytesPushed: number;
   bytesPulled: number;
   elementsPushed: number;
+  /** Whether each worker had a clock of its own: what is said here is then of this one alone. */
+  clocked: boolean;
 }
 
 export interface Pulled {
   /** Updates applied to the model: under ssp and asp each worker's contributions are one. */
   updates: number;
+}
+
+/** A view that holds from a step on. */
+export interface ViewFigures {
+  number: number;
+  fromStep: number;
+  consistency: RunSpec['consistency'];
+  /** Only with ssp. */
+  staleness?: number;
 }
 
 export type FromThread =
@@ -102,6 +113,7 @@ export type FromThread =
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   /** A node with both roles that keeps the mesh: of a snapshot of a run. */
   | { kind: 'snapshot'; snapshot: Extract<TrainEvent, { event: 'snapshot' }> }
+  | ({ kind: 'view' } & ViewFigures)
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
   | {

@@ -4,6 +4,7 @@ import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output
 import type { PrepareRun as _gradloom_v1_PrepareRun, PrepareRun__Output as _gradloom_v1_PrepareRun__Output } from '../../gradloom/v1/PrepareRun.js';
 import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from '../../gradloom/v1/EndRun.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from '../../gradloom/v1/ChangeView.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
 
 export interface ServerOrder {
@@ -11,8 +12,9 @@ export interface ServerOrder {
   'prepare'?: (_gradloom_v1_PrepareRun | null);
   'end'?: (_gradloom_v1_EndRun | null);
   'refusal'?: (_gradloom_v1_Refusal | null);
+  'change'?: (_gradloom_v1_ChangeView | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"snapshot";
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"snapshot";
 }
 
 export interface ServerOrder__Output {
@@ -20,6 +22,7 @@ export interface ServerOrder__Output {
   'prepare'?: (_gradloom_v1_PrepareRun__Output | null);
   'end'?: (_gradloom_v1_EndRun__Output | null);
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
+  'change'?: (_gradloom_v1_ChangeView__Output | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"snapshot";
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"snapshot";
 }

@@ -4,6 +4,7 @@ import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _g
 import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _gradloom_v1_RunPrepared__Output } from '../../gradloom/v1/RunPrepared.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from '../../gradloom/v1/ServerProgress.js';
+import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from '../../gradloom/v1/ViewTaken.js';
 import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as _gradloom_v1_SnapshotPart__Output } from '../../gradloom/v1/SnapshotPart.js';
 
 export interface ServerReport {
@@ -12,11 +13,12 @@ export interface ServerReport {
   'refused'?: (_gradloom_v1_Refusal | null);
   'progress'?: (_gradloom_v1_ServerProgress | null);
   /**
-   * Which run `prepared`, `refused`, `progress` and `snapshot` speak of.
+   * Which run `prepared`, `refused`, `progress`, `taken` and `snapshot` speak of.
    */
   'run'?: (string);
+  'taken'?: (_gradloom_v1_ViewTaken | null);
   'snapshot'?: (_gradloom_v1_SnapshotPart | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"snapshot";
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"snapshot";
 }
 
 export interface ServerReport__Output {
@@ -25,9 +27,10 @@ export interface ServerReport__Output {
   'refused'?: (_gradloom_v1_Refusal__Output | null);
   'progress'?: (_gradloom_v1_ServerProgress__Output | null);
   /**
-   * Which run `prepared`, `refused`, `progress` and `snapshot` speak of.
+   * Which run `prepared`, `refused`, `progress`, `taken` and `snapshot` speak of.
    */
   'run': (string);
+  'taken'?: (_gradloom_v1_ViewTaken__Output | null);
   'snapshot'?: (_gradloom_v1_SnapshotPart__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"snapshot";
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"snapshot";
 }
