@@ -137,6 +137,7 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
     worker.cacheRequests.add(32, { result: 'hit' });
     worker.inFlightBytes.set(1000);
     worker.viewNumber.set(1);
+    worker.snapshotBytes.add(1000);
     worker.viewMembers.set(2, { member: 'worker' });
     server.contributions.add(1, { result: 'accepted' });
     server.waitedForWorkerSeconds.add(0.001, { rank: String(rank) });
@@ -149,6 +150,11 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
   server.readStalenessMax.set(1, { run });
   server.stalenessBound.set(3, { run });
   server.inFlightBytes.set(1000);
+  server.snapshots.add(1, { outcome: 'whole' });
+  server.snapshotSeconds.observe(0.2);
+  server.snapshotStep.set(step, { run });
+  server.snapshotBytes.add(1000);
+  server.snapshotCopiedBytes.set(1000);
   server.refusals.add(1, { code: 'STALE_VIEW' });
   server.blocksApplied.add(4);
   for (const phase of ['decode', 'aggregate', 'optimizer', 'encode'] as const) {
