@@ -52,7 +52,7 @@ async function trained(spec: RunSpec, folder: string, orders: number[] = [CUT]) 
   };
   const run = new HostedRun('r', spec, view, layout, owned, metrics, () => 0);
   const reports: SnapshotPart[] = [];
-  let written = () => undefined as void;
+  let written = (): void => undefined;
   const all = new Promise<void>((resolve) => {
     written = resolve;
   });
