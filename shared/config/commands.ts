@@ -3,7 +3,7 @@
 import { pairFault } from '../codec/allowed-pairs.js';
 import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
-import { snapshotsFault } from '../run-spec.js';
+import { backupWorkersFault, type ConsistencyName, snapshotsFault } from '../run-spec.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
 import { OPTIONS, required } from './options.js';
@@ -15,9 +15,9 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
-const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
+const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { clipNorm, gradientLimit, accumulate } = OPTIONS;
-const { topKPercent, rounding } = OPTIONS;
+const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume } = OPTIONS;
 /** What goes with --snapshots, and what goes on from one. */
 const snapshotOptions = { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume };
@@ -69,6 +69,14 @@ function checkStaleness(
   );
 }
 
+function checkBackupWorkers(
+  options: { backupWorkers: number; workers: number; consistency: ConsistencyName; codec: CodecName },
+  at: (key: 'backupWorkers') => string,
+): void {
+  const fault = backupWorkersFault(options.backupWorkers, options);
+  if (fault) throw new UserError(`${at('backupWorkers')}: ${fault}`);
+}
+
 const OF_LOCAL = ['localSteps', 'outerLearningRate', 'outerMomentum'] as const;
 
 function checkLocal(
@@ -95,14 +103,16 @@ function checkCodec(
     optimizer: string | undefined;
     consistency: string;
     topKPercent: number | undefined;
+    topKWarmupSteps: number | undefined;
     rounding: string | undefined;
   },
-  at: (key: 'codec' | 'topKPercent' | 'rounding') => string,
+  at: (key: 'codec' | 'topKPercent' | 'topKWarmupSteps' | 'rounding') => string,
 ): void {
-  if (options.topKPercent !== undefined && options.codec !== 'topk')
-    throw new UserError(
-      `${at('topKPercent')}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
-    );
+  for (const key of ['topKPercent', 'topKWarmupSteps'] as const)
+    if (options[key] !== undefined && options.codec !== 'topk')
+      throw new UserError(
+        `${at(key)}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
+      );
   if (options.rounding !== undefined && options.codec !== 'int8')
     throw new UserError(
       `${at('rounding')}: expected codec int8 with it, got ${options.codec}; add --codec int8, or leave it out`,
@@ -115,7 +125,8 @@ function checkCodec(
 /** Whether snapshots have a folder, and a run that can be cut between two steps. */
 function checkSnapshots(
   options: {
-    consistency: string;
+    consistency: ConsistencyName;
+    backupWorkers: number | undefined;
     snapshots: string | undefined;
     snapshotSteps: number | undefined;
     snapshotMinutes: number | undefined;
@@ -133,7 +144,7 @@ function checkSnapshots(
           `${at(key)}: expected a folder for snapshots beside it, got none; add --snapshots DIR, or leave it out`,
         );
   const asked = options.snapshots !== undefined ? 'snapshots' : 'resume';
-  const fault = options[asked] === undefined ? undefined : snapshotsFault(options.consistency);
+  const fault = options[asked] === undefined ? undefined : snapshotsFault(options);
   if (fault) throw new UserError(`${at(asked)}: ${fault}`);
 }
 
@@ -187,9 +198,11 @@ export const UP = define({
     accumulate,
     codec,
     topKPercent,
+    topKWarmupSteps,
     rounding,
     consistency,
     staleness,
+    backupWorkers,
     localSteps,
     outerLearningRate,
     outerMomentum,
@@ -235,6 +248,7 @@ export const UP = define({
     checkOptimizer(options, at);
     checkCodec(options, at);
     checkStaleness(options, at);
+    checkBackupWorkers({ ...options, workers: options.peers ?? options.workers }, at);
     checkLocal(options, at);
     checkSnapshots(options, at);
   },
@@ -332,9 +346,11 @@ export const WORKER = define({
     accumulate,
     codec,
     topKPercent,
+    topKWarmupSteps,
     rounding,
     consistency,
     staleness,
+    backupWorkers,
     localSteps,
     outerLearningRate,
     outerMomentum,
@@ -384,6 +400,7 @@ export const WORKER = define({
     checkOptimizer(options, at);
     checkCodec(options, at);
     checkStaleness(options, at);
+    checkBackupWorkers(options, at);
     checkLocal(options, at);
     checkSnapshots(options, at);
     if (options.evaluate && (options.snapshots ?? options.resume) !== undefined)

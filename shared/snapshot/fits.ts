@@ -12,6 +12,7 @@ const BINDING = [
   'consistency',
   'codec',
   'top-k percentage',
+  'top-k warm-up steps',
   'rounding',
   'batch',
   'steps per epoch',

@@ -113,6 +113,7 @@ for (const [name, changes] of OPTIMIZERS)
       layout,
       layout.blocks.map(({ index }) => index),
       undefined,
+      true,
       CUT,
     );
     await restoreShard(shard, spec, { step: CUT, sha256 }, [folder]);
@@ -151,7 +152,7 @@ test('a shard is not restored from another run, nor from none', async (t) => {
   const { reports, path } = await trained(spec, folder);
   const { sha256 } = await manifestOf(spec, path, reports[0]);
   const layout = layoutOf(spec);
-  const shard = new Shard(spec, layout, [0], undefined, CUT);
+  const shard = new Shard(spec, layout, [0], undefined, true, CUT);
   await t.throwsAsync(restoreShard(shard, spec, { step: CUT, sha256: 'f'.repeat(64) }, [folder]), {
     instanceOf: Refused,
     message: /expected the snapshot of step 2 that the run resumes from, got none/,
