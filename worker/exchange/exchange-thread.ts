@@ -294,6 +294,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     if (snapshot?.sha256 !== spec.resume?.sha256)
       throw new RunError(`the snapshot in ${data.resume} has changed since this worker began; start again`);
     if (snapshot) await restoreResiduals(snapshot, rank, view.workers.length, exchange.residuals);
+    exchange.residualsRestored();
   }
   opened(exchange);
   describe(run, spec.consistency);
