@@ -62,28 +62,45 @@ export async function writeSafetensors(
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<number> {
-  const parts = [`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`];
-  const names = new Set([METADATA]);
-  let end = 0;
   for (const { name, dtype, shape, data } of tensors) {
-    if (names.has(name)) throw new Error(`the tensor name ${JSON.stringify(name)} is taken`);
-    names.add(name);
     const bytes = bytesOf(dtype, shape);
     if (bytes !== data.byteLength) {
       throw new Error(
         `tensor ${name} of shape [${shape}] and type ${dtype} has ${data.byteLength} bytes, not ${bytes}`,
       );
     }
+  }
+  const header = safetensorsHeader(tensors, metadata);
+  return writeFileAtomic(path, [header, ...tensors.map(({ data }) => data)]);
+}
+
+/**
+ * What stands before the data of tensors that lie one behind the other.
+ * @param bytesMin it is made so long, where it is shorter
+ * @throws Error where two tensors have one name
+ */
+export function safetensorsHeader(
+  tensors: readonly Pick<NamedTensor, 'name' | 'dtype' | 'shape'>[],
+  metadata: Readonly<Record<string, string>>,
+  bytesMin = 0,
+): Buffer {
+  const parts = [`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`];
+  const names = new Set([METADATA]);
+  let end = 0;
+  for (const { name, dtype, shape } of tensors) {
+    if (names.has(name)) throw new Error(`the tensor name ${JSON.stringify(name)} is taken`);
+    names.add(name);
+    const bytes = bytesOf(dtype, shape);
     parts.push(
       `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [end, end + bytes] })}`,
     );
     end += bytes;
   }
   const json = Buffer.from(`{${parts.join(',')}}`);
-  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
+  const header = Buffer.alloc(Math.max(bytesMin, 8 + Math.ceil(json.length / 8) * 8), ' ');
   header.writeBigUInt64LE(BigInt(header.length - 8));
   header.set(json, 8);
-  return writeFileAtomic(path, [header, ...tensors.map(({ data }) => data)]);
+  return header;
 }
 
 /**

@@ -1,11 +1,14 @@
 // The exchange thread: everything of a worker that talks. Membership, the exchange itself, the heartbeat with
 // the compute thread's progress, and the metrics. So a long computation delays no acknowledgement, and a slow
 // network no computation.
+import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Registry } from 'prom-client';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
+import { type MovedRows, type RowGradients, RowsClient } from '../../shared/client/rows.js';
+import { rowsFinite } from '../../shared/client/sdk-tables.js';
 import { EXIT, isExpected, RunError, sentence } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
@@ -15,10 +18,12 @@ import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf } from '../../shared/run-spec.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
+import { TablesFile } from '../results/tables-file.js';
 import {
   type Exchanged,
   type FromThread,
   PHASES,
+  type ReadTables,
   type Stepped,
   type ThreadData,
   type ToThread,
@@ -49,6 +54,10 @@ const local = spec.local && new LocalSteps(layout, spec.local.optimizer, { kerne
 
 let membership: Membership | undefined;
 let exchange: Exchange | undefined;
+/** Where the run has tables. */
+let rows: RowsClient | undefined;
+/** Payload and numbers of rows that training has moved since the last step. */
+const rowsMoved = { sent: 0, received: 0, elementsSent: 0 };
 let failed = false;
 let finished = false;
 let own: OwnServer | undefined;
@@ -76,10 +85,11 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
       ? local.contribution()
       : undefined;
   const optimizerSeconds = (performance.now() - started) / 1000;
-  const exchanged = sums && (await exchangeRound(sums));
+  const exchanged = sums && (await exchangeRound(sums, message.rows ?? []));
   const seconds = {
     data: phases.dataSeconds,
     compute: phases.computeSeconds,
+    ...(phases.rowsSeconds !== undefined && { rows: phases.rowsSeconds }),
     ...(local && { optimizer: optimizerSeconds }),
     ...(exchanged && {
       encode: exchanged.encodeSeconds,
@@ -95,24 +105,28 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
 }
 
 /** Pushes the gradients of a step, or the differences of a round, and takes the new parameters. */
-async function exchangeRound({
-  samples,
-  lossSum,
-  correct,
-  steps,
-  skipped,
-  usable,
-}: RoundSums): Promise<Exchanged> {
-  const finite = (exchange as Exchange).measure();
+async function exchangeRound(
+  { samples, lossSum, correct, steps, skipped, usable }: RoundSums,
+  gradients: readonly RowGradients[],
+): Promise<Exchanged> {
+  const finite = (exchange as Exchange).measure() && rowsFinite(spec.tables ?? [], gradients);
   exchangingSince = performance.now();
-  const result = await (exchange as Exchange).pushPull({
+  const header = {
     samples,
     allFinite: finite && usable,
     lossScale: 1,
     lossSum: Number.isFinite(lossSum) ? lossSum : 0,
     correct,
-  });
+  };
+  // The same header goes to both, so a step is skipped, or applied, in both.
+  const [result] = await Promise.all([
+    (exchange as Exchange).pushPull(header),
+    rows?.push(header, gradients),
+  ]);
+  const exchangeSeconds = (performance.now() - exchangingSince) / 1000;
   exchangingSince = undefined;
+  const moved = { ...rowsMoved };
+  Object.assign(rowsMoved, { sent: 0, received: 0, elementsSent: 0 });
   const { outcome } = result;
   local?.end(outcome.skipped, finite);
   const run = (membership as Membership).run;
@@ -135,17 +149,67 @@ async function exchangeRound({
     loss: outcome.loss,
     accuracy: outcome.accuracy,
     encodeSeconds: result.encodeSeconds,
-    waitSeconds: result.waitSeconds,
+    // Also for the rows, where they take longer than the blocks.
+    waitSeconds: Math.max(result.waitSeconds, exchangeSeconds - result.encodeSeconds - result.decodeSeconds),
     decodeSeconds: result.decodeSeconds,
-    bytesPushed: result.bytesPushed,
-    bytesPulled: result.bytesPulled,
-    elementsPushed: result.elementsPushed,
+    bytesPushed: result.bytesPushed + moved.sent,
+    bytesPulled: result.bytesPulled + moved.received,
+    elementsPushed: result.elementsPushed + moved.elementsSent,
   };
+}
+
+/** Reads all rows that some step has updated, a message of each server at a time. */
+async function readTables(client: RowsClient, file: string | undefined): Promise<ReadTables> {
+  const tables = spec.tables ?? [];
+  const { run } = membership as Membership;
+  const saved =
+    file === undefined
+      ? undefined
+      : await TablesFile.open(file, tables, {
+          run,
+          job: spec.job,
+          // What a row that is not in the file is: its initial values.
+          seed: String(spec.seed),
+          tables: JSON.stringify(tables),
+        });
+  const digests: Uint8Array[] = [];
+  try {
+    for (const table of tables.keys()) {
+      const ids = createHash('sha256');
+      const values = createHash('sha256');
+      await client.scan(
+        table,
+        (updated) => saved?.begin(updated),
+        async (someIds, someValues) => {
+          ids.update(someIds);
+          values.update(someValues);
+          await saved?.write(someIds, someValues);
+        },
+      );
+      digests.push(ids.digest(), values.digest());
+    }
+    await saved?.close();
+  } catch (error) {
+    await saved?.abandon();
+    throw error;
+  }
+  return { digests };
 }
 
 function count(direction: 'sent' | 'received', bytes: number, elements: number): void {
   metrics.bytes.add(bytes, { direction, codec: spec.codec });
   metrics.elements.add(elements, { direction });
+}
+
+function countRows({ direction, table, rows: moved, codec, payloadBytes, exact }: MovedRows): void {
+  const elements = moved * table.width;
+  metrics.rows.add(moved, { direction, table: table.name });
+  metrics.rowBytes.add(payloadBytes, { direction, table: table.name });
+  metrics.bytes.add(payloadBytes, { direction, codec });
+  metrics.elements.add(elements, { direction });
+  // What an evaluation reads is no part of training, as the masters of the other parameters.
+  if (!exact) rowsMoved[direction] += payloadBytes;
+  if (direction === 'sent') rowsMoved.elementsSent += elements;
 }
 
 async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'answer' }>['answer']> {
@@ -173,6 +237,15 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
     }
     case 'step':
       return step(message);
+    case 'rows': {
+      const client = rows as RowsClient;
+      const pulled = await Promise.all(
+        message.wanted.map(({ table, ids }) => client.pull(table, ids, { exact: message.exact })),
+      );
+      return pulled.map(({ values }) => values);
+    }
+    case 'tables':
+      return readTables(rows as RowsClient, message.file);
     case 'evaluation': {
       const whole = await (membership as Membership).evaluate(message);
       const run = (membership as Membership).run;
@@ -186,11 +259,13 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
       return undefined;
     case 'done':
       exchange?.close();
+      rows?.close();
       finished = true;
       return (membership as Membership).done(message);
     case 'leave':
       finished = true;
       exchange?.close();
+      rows?.close();
       membership?.leave();
       await own?.close();
       return undefined;
@@ -241,6 +316,16 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
     },
   });
+  if (spec.tables)
+    rows = await RowsClient.open({
+      run,
+      rank,
+      spec,
+      view,
+      peerDeadlineMs: data.peerDeadlineMs,
+      onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
+      onMoved: countRows,
+    });
   metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
   metrics.viewNumber.set(view.number);
   metrics.viewMembers.set(view.servers.length, { member: 'server' });

@@ -150,7 +150,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       return await evaluate({
         model,
         loss: lossOf(job, options.job),
-        groups: optimizer.groups,
+        optimizer,
         data,
         join: options.join ? formatAddress(options.join) : '',
         run: options.run ?? '',
@@ -188,6 +188,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       }),
       onEvent: record,
       signal,
+      tablesFile: () => folder?.tables,
       async onStart(started) {
         if (started.rank !== 0) return;
         folder = await createRunFolder(options.out, started.run, new Date());
