@@ -200,8 +200,11 @@ export class RowsCore {
   /** Throws Refused (ROW) for a scan that cannot be. */
   checkScan(table: number, from: number): void {
     const { name, rows } = this.#tableOf(table).spec;
-    if (from > rows)
-      throw refuse('ROW', `table '${name}': expected a scan from row ${rows} at most, got one from ${from}`);
+    if (!(Number.isInteger(from) && from >= 0 && from <= rows))
+      throw refuse(
+        'ROW',
+        `table '${name}': expected a scan from one of rows 0 to ${rows}, got one from ${from}`,
+      );
   }
 
   /** Updated rows from `from` on, as many as fit into a message. Throws Refused: ROW, NOT_FINITE. */
