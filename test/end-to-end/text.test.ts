@@ -9,6 +9,7 @@ import { readSafetensors } from '../../shared/safetensors.js';
 import { loadLayersModel } from '../../worker/results/layers-model.js';
 import type { Summary } from '../../worker/results/summary.js';
 import { SparseEmbedding } from '../../worker/rows/sparse-embedding.js';
+import { parseExposition } from '../helpers/exposition.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { start } from '../helpers/processes.js';
 
@@ -114,4 +115,34 @@ test.serial('an evaluator reads rows, tells its skew, and changes no bit', async
     t.true((skew as number) >= 0);
   }
   t.is(evaluator.events.at(-1)?.event, 'finished-observing');
+});
+
+test.serial('a run moves the metrics of its tables, on servers and workers', async (t) => {
+  t.timeout(120_000);
+  const { flags } = await texts(t);
+  const up = start(t, 'gradloom', ['up', ...flags, '--epochs=100000']);
+  await up.event('epoch', ({ epoch }) => epoch === 2);
+  const moved = ['sent', 'received'].flatMap((direction) => [
+    `gradloom_rows_total ${direction}`,
+    `gradloom_row_bytes_total ${direction}`,
+  ]);
+  const resident = ['gradloom_resident_rows ', 'gradloom_resident_row_bytes '];
+  for (const { event, role, metrics } of up.events) {
+    if (event !== 'ready') continue;
+    const wanted = role === 'server' ? [...moved, ...resident] : moved;
+    // What is resident is counted once a second.
+    for (let missing = wanted; missing.length > 0; ) {
+      const samples = parseExposition(await (await fetch(String(metrics))).text());
+      const seen = samples.flatMap(({ name, labels, value }) =>
+        labels.table === 'words' && value > 0 ? [`${name} ${labels.direction ?? ''}`] : [],
+      );
+      missing = wanted.filter((series) => !seen.includes(series));
+    }
+    if (role !== 'worker') continue;
+    const phases = parseExposition(await (await fetch(String(metrics))).text()).filter(
+      ({ name, labels }) => name === 'gradloom_step_phase_seconds_sum' && labels.phase === 'rows',
+    );
+    t.true(phases[0].value > 0);
+  }
+  t.pass();
 });
