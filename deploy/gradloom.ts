@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-// The binary gradloom: `up` trains on this machine, `status` tells of a mesh. The one place that knows servers
+// The binary gradloom: `up` trains on this machine, `status` tells of a mesh, `set` changes a running run. The one place that knows servers
 // and workers both.
 import { GRADLOOM } from '../shared/config/commands.js';
 import { parseProgram } from '../shared/config/program.js';
 import { fail } from '../shared/process.js';
+import { setRules } from './set.js';
 import { showStatus } from './status.js';
 import { up } from './up.js';
 
@@ -14,6 +15,7 @@ async function main(): Promise<void> {
     return;
   }
   for (const warning of parsed.warnings) process.stderr.write(`gradloom: ${warning}\n`);
+  if (parsed.command === 'set') return setRules(parsed.options);
   if (parsed.command === 'status') return showStatus(parsed.options);
   process.exit(await up(parsed.options, parsed.plain));
 }

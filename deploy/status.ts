@@ -5,7 +5,15 @@ import { formatAddress } from '../shared/config/address.js';
 import type { StatusOptions } from '../shared/config/commands.js';
 import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
+import type { RunStatus__Output } from '../shared/rpc/generated/gradloom/v1/RunStatus.js';
+import { consistencyOf } from '../shared/run-spec.js';
 import { size } from '../worker/display/format.js';
+
+function rulesOf({ view, fromStep, consistency, staleness }: RunStatus__Output): string {
+  const name = consistencyOf(consistency);
+  const bound = name === 'ssp' ? `, staleness ${staleness}` : '';
+  return `${name}${bound}${view > 1 ? ` since step ${fromStep} (view ${view})` : ''}`;
+}
 
 /** Prints the state of the mesh. Throws RunError where its keeper cannot be reached. */
 export async function showStatus(options: StatusOptions): Promise<void> {
@@ -17,7 +25,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
   );
   for (const run of reply.runs) {
     lines.push(
-      `run ${run.run}  ${run.job}  ${run.state}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`,
+      `run ${run.run}  ${run.job}  ${run.state}  ${rulesOf(run)}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`,
     );
     for (const { info, step, phase, secondsInPhase } of run.workers)
       lines.push(

@@ -4,15 +4,25 @@
 import { place } from '../shared/blocks/placement.js';
 import { NAME_CHARACTERS_MAX, RUNS_MAX, SERVERS_MAX, SHARD_MEMORY_MAX_BYTES } from '../shared/limits.js';
 import { placeRows } from '../shared/rows/partitions.js';
+import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { type Refused, refuse } from '../shared/rpc/refusal.js';
-import { layoutOf, type RunSpec, specDifference, stalenessOf, toWire } from '../shared/run-spec.js';
+import {
+  layoutOf,
+  type RunSpec,
+  rulesToWire,
+  specDifference,
+  specWithRules,
+  stalenessOf,
+  toWire,
+} from '../shared/run-spec.js';
 import { memoryRefusal, shareBytes } from './memory-budget.js';
 import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
+import { ViewChange } from './view-change.js';
 
 export interface ServerEntry {
   readonly connection: number;
@@ -32,6 +42,8 @@ export interface WorkerEntry {
   done: boolean;
   bytesPushed: number;
   bytesPulled: number;
+  /** Number of the view under which it works. */
+  view: number;
 }
 
 interface EvaluationPart {
@@ -42,11 +54,14 @@ interface EvaluationPart {
 
 export interface Run {
   readonly id: string;
-  readonly spec: RunSpec;
+  /** Under the last view that was decided. */
+  spec: RunSpec;
   state: 'gathering' | 'preparing' | 'running';
   readonly workers: WorkerEntry[];
   servers: ServerEntry[];
-  view?: View;
+  view?: View & { number: number; fromStep: number };
+  /** The next view, on its way. */
+  change?: ViewChange;
   readonly prepared: Set<number>;
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;
@@ -55,7 +70,9 @@ export interface Run {
 
 export type Order =
   | { to: 'server'; connection: number; order: ServerOrder }
-  | { to: 'worker'; connection: number; order: WorkerOrder };
+  | { to: 'worker'; connection: number; order: WorkerOrder }
+  /** Answers a call of `Change`. */
+  | { to: 'caller'; connection: number; order: ChangeReply };
 
 /** What no name has that goes into logs and metrics. */
 const CONTROL_CHARACTER = /\p{Cc}/u;
@@ -137,7 +154,7 @@ export class Coordinator {
       ? this.#end(
           run,
           true,
-          `server ${server.id} (${server.address}) could not prepare its shard: ${sentence}`,
+          `server ${server.id} (${server.address}) could not ${run.state === 'preparing' ? 'prepare its shard' : 'change its view'}: ${sentence}`,
         )
       : [];
   }
@@ -195,6 +212,7 @@ export class Coordinator {
       done: false,
       bytesPushed: 0,
       bytesPulled: 0,
+      view: 1,
     });
     this.#runOfWorker.set(connection, run);
     return this.#gathered(run);
@@ -278,7 +296,89 @@ export class Coordinator {
     worker.done = true;
     worker.bytesPushed = bytes.bytesPushed;
     worker.bytesPulled = bytes.bytesPulled;
-    return this.#endIfDone(run);
+    const cancelled =
+      run.change && !run.change.view
+        ? this.#cancel(run, run.change, `worker ${worker.rank} is done, so the run ends`)
+        : [];
+    return [...cancelled, ...this.#endIfDone(run)];
+  }
+
+  /** The running run of an id; of an empty one, the only run that is running. */
+  running(id: string): Run & { view: View } {
+    const running = [...this.runs.values()].filter(({ state }) => state === 'running');
+    const found = id ? running.find((run) => run.id === id) : running.length === 1 ? running[0] : undefined;
+    if (found?.view) return found as Run & { view: View };
+    throw refuse(
+      'UNKNOWN_RUN',
+      `expected the id of a running run, got '${id.slice(0, 80)}'; running: ${running.length > 0 ? running.map((run) => `'${run.id}'`).join(', ') : 'none'}`,
+    );
+  }
+
+  /** Begins a change of a run's consistency; the call is answered when it is decided from which step. Throws Refused. */
+  changeRequested(call: number, request: { run: string; consistency: number; staleness: number }): Order[] {
+    const run = this.running(request.run);
+    const spec = specWithRules(run.spec, request);
+    const { number } = run.view;
+    const late = run.workers.find(({ view }) => view < number);
+    if (run.change || late)
+      throw refuse(
+        'NOT_NOW',
+        `expected one change at a time, got another ${run.change ? `while view ${number + 1} is on its way` : `before worker ${late?.rank} has reached step ${run.view.fromStep}, from which view ${number} holds`}; try again then`,
+      );
+    if (run.workers.some(({ done }) => done))
+      throw refuse('NOT_NOW', 'expected a run that goes on, this one ends');
+    run.change = new ViewChange(
+      { ...run.view, number: number + 1, ...rulesToWire(spec) },
+      call,
+      run.workers.map(({ connection }) => connection),
+      run.servers.map(({ connection }) => connection),
+    );
+    return toWorkers(run, { hold: { number: number + 1 } });
+  }
+
+  /** A worker goes no further than to the step that is next for it. Throws Refused. */
+  workerHeld(connection: number, { number, step }: { number: number; step: number }): Order[] {
+    const run = this.#runOfWorker.get(connection);
+    const view = run?.change?.held(connection, number, step);
+    if (!run?.change || !view) return [];
+    const steps = run.spec.epochs * run.spec.stepsPerEpoch;
+    if (steps > 0 && Number(view.fromStep) >= steps)
+      return this.#cancel(run, run.change, `the run has only ${steps} steps, which are all under way`);
+    return run.servers.map((server) => ({
+      to: 'server',
+      connection: server.connection,
+      order: { change: { run: run.id, view } },
+    }));
+  }
+
+  /** A server will change; when all will, the workers are told. */
+  serverTaken(connection: number, runId: string, number: number): Order[] {
+    const run = this.runs.get(runId);
+    const { change } = run ?? {};
+    if (!run || !change?.view || !change.taken(connection, number)) return [];
+    run.view = change.view as Run['view'];
+    run.spec = specWithRules(run.spec, change.view as { consistency: number });
+    run.change = undefined;
+    return [
+      ...toWorkers(run, { view: run.view }),
+      { to: 'caller', connection: change.call, order: { run: run.id, view: run.view } },
+    ];
+  }
+
+  workerEntered(connection: number, number: number): void {
+    const run = this.#runOfWorker.get(connection);
+    const worker = run?.workers.find((entry) => entry.connection === connection);
+    if (worker && number <= (run?.view?.number ?? 0)) worker.view = number;
+  }
+
+  /** Lets go whoever is held; everything stays as it is. */
+  #cancel(run: Run, change: ViewChange, why: string): Order[] {
+    run.change = undefined;
+    const refusal = refuse('NOT_NOW', `nothing was changed: ${why}`).toMessage();
+    return [
+      ...toWorkers(run, { view: run.view }),
+      { to: 'caller', connection: change.call, order: { run: run.id, refusal } },
+    ];
   }
 
   /** Ends everything, as the keeper does when it is stopped. */
@@ -302,7 +402,23 @@ export class Coordinator {
       const missing = run.workers.filter(({ rank }) => !run.evaluation.has(rank));
       return `waits at step ${run.evaluationStep} for the evaluation of ${missing.map(({ rank, label }) => `worker ${rank} (${label})`).join(', ')}`;
     }
+    if (run.change) {
+      const missing = new Set(run.change.missing());
+      const names = [
+        ...run.workers.map((worker) => ({ ...worker, name: `worker ${worker.rank} (${worker.label})` })),
+        ...run.servers.map((server) => ({ ...server, name: `server ${server.id} (${server.address})` })),
+      ].flatMap(({ connection, name }) => (missing.has(connection) ? [name] : []));
+      return `waits for the answer of ${names.join(', ')} to view ${run.change.proposed.number}`;
+    }
     const last = Math.min(...run.workers.map(({ step }) => step));
+    const { number = 0, fromStep = 0 } = run.view ?? {};
+    const before = run.workers.filter(({ view, step }) => view < number && step + 1 < fromStep);
+    // Whoever is in the exchange of the last step under the old view waits for all to be there.
+    if (
+      before.length > 0 &&
+      run.workers.some(({ step, phase }) => step + 1 === fromStep && phase === 'exchange')
+    )
+      return `waits at step ${fromStep}, from which view ${number} holds, for ${before.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
     const late = run.workers.filter(({ step }) => step === last);
     if (late.length === run.workers.length) return '';
     // Within a round of `local` each goes its own way: who waits is ahead, and in the exchange.
@@ -349,6 +465,7 @@ export class Coordinator {
         servers: infos,
       }),
       ...(run.spec.tables && { rowPlacement: placeRows(infos) }),
+      ...rulesToWire(run.spec),
     };
     const prepare = { run: run.id, spec: toWire(run.spec), view: run.view };
     return run.servers.map(({ connection }) => ({ to: 'server', connection, order: { prepare } }));
@@ -395,13 +512,22 @@ export class Coordinator {
       bytesPushed: run.workers.reduce((sum, worker) => sum + worker.bytesPushed, 0),
       bytesPulled: run.workers.reduce((sum, worker) => sum + worker.bytesPulled, 0),
     };
+    const { change } = run;
+    const refusal = refuse('NOT_NOW', `nothing was changed: the run has ended (${reason})`).toMessage();
     return [
-      ...run.workers.map(({ connection }): Order => ({ to: 'worker', connection, order: { ended } })),
+      ...toWorkers(run, { ended }),
+      ...(change
+        ? [{ to: 'caller', connection: change.call, order: { run: run.id, refusal } } as const]
+        : []),
       ...run.servers.map(
         ({ connection }): Order => ({ to: 'server', connection, order: { end: { run: run.id, reason } } }),
       ),
     ];
   }
+}
+
+function toWorkers(run: Run, order: WorkerOrder): Order[] {
+  return run.workers.map(({ connection }) => ({ to: 'worker', connection, order }));
 }
 
 /** A run that has all its workers may still wait for a server. */

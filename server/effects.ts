@@ -28,5 +28,7 @@ export type Effect =
   | { kind: 'norms'; norms: BlockNorms }
   /** Every worker has done `step` here: all blocks hold, at least, what belongs to it. */
   | { kind: 'closed'; step: number }
+  /** The next view is in force from here on. */
+  | { kind: 'view'; number: number }
   /** Every block has its initial values. */
   | { kind: 'initialized' };

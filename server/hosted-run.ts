@@ -10,7 +10,7 @@ import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/Pu
 import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { isClocked, type RunSpec } from '../shared/run-spec.js';
+import { isClocked, type RunSpec, specUnder } from '../shared/run-spec.js';
 import { ClockedWaits } from './clocked-waits.js';
 import type { BlockNorms } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
@@ -34,8 +34,11 @@ export class HostedRun {
   readonly #writers = new Writers();
   readonly #readers: Readers;
   #waitingSince: number;
+  #view: View__Output;
+  /** Decided, and not yet in force. */
+  #nextView: View__Output | undefined;
   /** ssp, asp: who waits for whom; under bsp all wait for the same. */
-  readonly #waits: ClockedWaits | undefined;
+  #waits: ClockedWaits | undefined;
   #lastHeaderAt = 0;
   /** There where the optimizer waits for norms that other servers have. */
   #normsOut: NormsOut | undefined;
@@ -44,8 +47,8 @@ export class HostedRun {
 
   constructor(
     readonly id: string,
-    readonly spec: RunSpec,
-    readonly view: View__Output,
+    spec: RunSpec,
+    view: View__Output,
     readonly layout: BlockLayout,
     owned: readonly number[],
     readonly metrics: ServerMetrics,
@@ -54,9 +57,28 @@ export class HostedRun {
   ) {
     this.#gathers = normRounds(spec.optimizer).length > 0;
     this.shard = new Shard(spec, layout, owned, metrics.probe);
-    this.#readers = new Readers({ run: id, spec, layout, shard: this.shard, metrics, now });
+    this.#readers = new Readers({ run: id, layout, shard: this.shard, metrics, now });
+    this.#view = view;
     if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
+  }
+
+  /** As it stands under the view in force. */
+  get spec(): RunSpec {
+    return this.shard.spec;
+  }
+
+  /** The view in force. */
+  get view(): View__Output {
+    return this.#view;
+  }
+
+  /** Changes to a view as soon as all steps before its own are closed. Throws Refused. */
+  change(view: View__Output): void {
+    const { number, fromStep } = view;
+    const effects = this.shard.change({ number, fromStep, spec: specUnder(this.spec, view) });
+    this.#nextView = view;
+    for (const effect of effects) this.#carryOut(effect);
   }
 
   /** A worker's stream of contributions; one that it had before is replaced. */
@@ -105,7 +127,7 @@ export class HostedRun {
       const waited = this.now() - this.#lastHeaderAt;
       const first = this.shard.missingHeaders === this.spec.workers;
       this.#lastHeaderAt = this.now();
-      effects = this.shard.header(rank, header.step, header);
+      effects = this.shard.header(rank, header.step, header, header.view);
       if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
         this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
@@ -214,6 +236,11 @@ export class HostedRun {
         return this.#readers.outcome(effect.outcome, effect.worker);
       case 'norms':
         return this.#normsOut?.send(effect.norms);
+      case 'view':
+        this.#view = this.#nextView as View__Output;
+        this.#waits = isClocked(this.spec) ? new ClockedWaits(this.shard, this.now) : undefined;
+        this.#readers.changed();
+        return this.metrics.viewEntered(this);
       case 'closed':
       case 'initialized':
         this.#waitingSince = this.now();

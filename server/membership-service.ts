@@ -2,6 +2,8 @@
 // the life of its participant.
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
+import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
+import type { ChangeRequest__Output } from '../shared/rpc/generated/gradloom/v1/ChangeRequest.js';
 import type { MembershipHandlers } from '../shared/rpc/generated/gradloom/v1/Membership.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport__Output } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
@@ -9,7 +11,7 @@ import type { StatusReply } from '../shared/rpc/generated/gradloom/v1/StatusRepl
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import { fromWire, toWire } from '../shared/run-spec.js';
+import { fromWire, rulesToWire, toWire } from '../shared/run-spec.js';
 import type { Coordinator, Order } from './coordinator.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
@@ -19,6 +21,8 @@ export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
   readonly #workers = new Map<number, WorkCall>();
+  /** Calls of `Change` that wait for their answer. */
+  readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply>>();
 
   constructor(
     /** Undefined on a server that is not the keeper: it refuses, and says where the keeper is. */
@@ -44,7 +48,8 @@ export class MembershipService {
             if (report.prepared) return coordinator.serverPrepared(connection, report.run);
             if (report.refused)
               return coordinator.serverRefused(connection, report.run, report.refused.sentence);
-            throw refuse('MALFORMED', 'expected prepared or refused, got an empty report');
+            if (report.taken) return coordinator.serverTaken(connection, report.run, report.taken.number);
+            throw refuse('MALFORMED', 'expected prepared, taken or refused, got an empty report');
           },
           (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? [],
         );
@@ -67,7 +72,15 @@ export class MembershipService {
             if (report.evaluation)
               return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
             if (report.done) return coordinator.workerDone(connection, report.done);
-            throw refuse('MALFORMED', 'expected progress, evaluation or done, got an empty report');
+            if (report.held) return coordinator.workerHeld(connection, report.held);
+            if (report.entered) {
+              coordinator.workerEntered(connection, report.entered.number);
+              return [];
+            }
+            throw refuse(
+              'MALFORMED',
+              'expected progress, evaluation, done, held or entered, got an empty report',
+            );
           },
           (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],
         );
@@ -76,20 +89,28 @@ export class MembershipService {
         call: grpc.ServerUnaryCall<{ run: string }, object>,
         callback: grpc.sendUnaryData<object>,
       ) => {
-        const running = [...(this.coordinator?.runs.values() ?? [])].filter((run) => run.state === 'running');
-        const { run: id } = call.request;
-        const found = id
-          ? running.find((run) => run.id === id)
-          : running.length === 1
-            ? running[0]
-            : undefined;
-        if (found) return callback(null, { run: found.id, spec: toWire(found.spec), view: found.view });
-        const have = running.length > 0 ? running.map((run) => `'${run.id}'`).join(', ') : 'none';
-        const refusal = refuse(
-          'UNKNOWN_RUN',
-          `expected the id of a running run, got '${id.slice(0, 80)}'; running: ${have}`,
-        );
-        return callback(null, { refusal: refusal.toMessage() });
+        try {
+          const found = this.#keeper().running(call.request.run);
+          return callback(null, { run: found.id, spec: toWire(found.spec), view: found.view });
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error;
+          return callback(null, { refusal: error.toMessage() });
+        }
+      },
+      Change: (
+        { request }: grpc.ServerUnaryCall<ChangeRequest__Output, ChangeReply>,
+        callback: grpc.sendUnaryData<ChangeReply>,
+      ) => {
+        const call = this.#nextConnection++;
+        try {
+          this.#callers.set(call, callback);
+          this.dispatch(this.#keeper().changeRequested(call, request));
+        } catch (error) {
+          this.#callers.delete(call);
+          if (!(error instanceof Refused)) throw error;
+          this.onRefused(error.label);
+          callback(null, { run: request.run, refusal: error.toMessage() });
+        }
       },
       Status: (_call: unknown, callback: grpc.sendUnaryData<StatusReply>) => callback(null, this.status()),
     } as unknown as MembershipHandlers;
@@ -118,6 +139,9 @@ export class MembershipService {
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),
+        view: run.view?.number ?? 0,
+        fromStep: run.view?.fromStep ?? 0,
+        ...rulesToWire(run.spec),
       })),
     };
   }
@@ -125,7 +149,14 @@ export class MembershipService {
   /** Carries out orders; one whose stream has gone is dropped, since its leave has been or will be told. */
   dispatch(orders: readonly Order[]): void {
     for (const order of orders) {
-      if (order.to === 'server') this.#servers.get(order.connection)?.write(order.order);
+      if (order.to === 'caller') {
+        this.#callers.get(order.connection)?.(null, order.order);
+        this.#callers.delete(order.connection);
+        const { run, view, refusal } = order.order;
+        this.log(
+          `run ${run}: ${view ? `view ${view.number} from step ${view.fromStep}` : refusal?.sentence}`,
+        );
+      } else if (order.to === 'server') this.#servers.get(order.connection)?.write(order.order);
       else this.#workers.get(order.connection)?.write(order.order);
     }
   }

@@ -1,13 +1,13 @@
 // A server's own membership: its stream to the keeper (the keeper has one to itself, so that there is one way).
 // Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh.
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../shared/errors.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
-import { MembershipStub, PROTOCOL_VERSION } from '../shared/rpc/proto.js';
+import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
-import { channelOptions } from '../shared/rpc/transport.js';
+import { connectMembership, type MembershipStreams } from '../shared/rpc/transport.js';
 import { fromWire, type RunSpec } from '../shared/run-spec.js';
 
 export interface MeshOptions {
@@ -16,9 +16,13 @@ export interface MeshOptions {
   label: string;
   memoryBytes: number;
   peerDeadlineMs: number;
+  /** How to reach the keeper other than over the network. */
+  streams?: MembershipStreams;
   /** Makes the shard of a run. May throw an expected error. */
   prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): void;
   end(run: string, reason: string): void;
+  /** Changes the view of a run at its step. Throws Refused. */
+  change(run: string, view: View__Output): void;
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -30,11 +34,7 @@ export interface Mesh {
 
 /** Joins the mesh; resolves when the keeper has answered. Throws Refused or RunError. */
 export function joinMesh(options: MeshOptions): Promise<Mesh> {
-  const client = new MembershipStub(
-    options.keeperAddress,
-    grpc.credentials.createInsecure(),
-    channelOptions(options.peerDeadlineMs),
-  );
+  const client = options.streams ?? connectMembership(options.keeperAddress, options.peerDeadlineMs);
   const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
   let serverId = -1;
   let leaving = false;
@@ -51,6 +51,16 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       );
       if (joined) options.lost(error);
       else reject(error);
+    };
+    /** Does what was ordered for a run and reports it, or why it cannot be done. */
+    const answer = (run: string, work: () => ServerReport) => {
+      try {
+        call.write({ run, ...work() });
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
+        call.write({ run, refused: { code, sentence: sentence(error) } });
+      }
     };
     call.on('data', (order: ServerOrder__Output) => {
       if (order.welcome) {
@@ -70,21 +80,19 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         client.close();
         reject(new Refused(code, sentence, `the keeper at ${options.keeperAddress}`));
       } else if (order.prepare) {
-        const { run } = order.prepare;
-        try {
-          if (!order.prepare.view) throw new RunError('the order to prepare has no view');
-          options.prepare(run, fromWire(order.prepare.spec), order.prepare.view, serverId);
-          call.write({ run, prepared: {} });
-        } catch (error) {
-          if (!(error instanceof RunError)) throw error;
-          call.write({
-            run,
-            refused: {
-              code: error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY,
-              sentence: sentence(error),
-            },
-          });
-        }
+        const { run, spec, view } = order.prepare;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to prepare has no view');
+          options.prepare(run, fromWire(spec), view, serverId);
+          return { prepared: {} };
+        });
+      } else if (order.change) {
+        const { run, view } = order.change;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to change has no view');
+          options.change(run, view);
+          return { taken: { number: view.number } };
+        });
       } else if (order.end) {
         options.end(order.end.run, order.end.reason);
       }

@@ -36,12 +36,23 @@ export interface ServerMetrics {
   /** Ranks that are waited for now, of all ranks. */
   waiting(workers: number, ranks: readonly number[]): void;
   runs(runs: ReadonlyMap<string, RunFigures>): void;
+  /** A run has another view, whose rules and bound hold from now on. */
+  viewEntered(run: RunFigures): void;
 }
 
 export function reportTo(metrics: Instruments): ServerMetrics {
   let ended = 0;
   let known = new Set<string>();
   let knownTables = new Set<string>();
+  const describe = ({ id, spec }: RunFigures) => {
+    metrics.runInfo.set(1, {
+      run: id,
+      training_job: spec.job,
+      codec: spec.codec,
+      consistency: spec.consistency,
+    });
+    metrics.stalenessBound.set(stalenessOf(spec), { run: id });
+  };
   return {
     probe: {
       now: () => performance.now(),
@@ -87,6 +98,12 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       for (let rank = 0; rank < workers; rank++)
         metrics.waitingForWorker.set(ranks.includes(rank) ? 1 : 0, { rank: String(rank) });
     },
+    viewEntered(run) {
+      metrics.runInfo.forget({ run: run.id });
+      metrics.readStalenessMax.set(0, { run: run.id });
+      metrics.viewNumber.set(run.view.number);
+      describe(run);
+    },
     runs(runs) {
       for (const id of known) {
         if (runs.has(id)) continue;
@@ -99,15 +116,7 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       const hosted = [...runs.values()];
       for (const { id } of hosted) if (!known.has(id)) metrics.readStalenessMax.set(0, { run: id });
       known = new Set(runs.keys());
-      for (const { id, spec } of hosted) {
-        metrics.runInfo.set(1, {
-          run: id,
-          training_job: spec.job,
-          codec: spec.codec,
-          consistency: spec.consistency,
-        });
-        metrics.stalenessBound.set(stalenessOf(spec), { run: id });
-      }
+      for (const run of hosted) describe(run);
       const training = hosted.filter(({ shard }) => shard.initialized).length;
       metrics.runs.set(training, { state: 'training' });
       metrics.runs.set(hosted.length - training, { state: 'waiting' });

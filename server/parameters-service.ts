@@ -32,11 +32,6 @@ function runOf(
       'UNKNOWN_RUN',
       `expected a run that is held here, got '${hello.run.slice(0, 80)}'; it has ended or never began`,
     );
-  if (hello.view !== run.view.number)
-    throw refuse(
-      'STALE_VIEW',
-      `expected view ${run.view.number}, got ${hello.view}; ask the keeper for the current one`,
-    );
   if (!hello.schemaHash.equals(schemaHash(run.spec.tensors)))
     throw refuse(
       'SCHEMA',
@@ -51,6 +46,13 @@ export function checkHello(
   hello: Hello__Output | undefined | null,
 ): HostedRun {
   const run = runOf(runs, hello);
+  const { number } = run.view;
+  // Whoever only reads needs the placement alone, which is that of every view so far.
+  if (hello && (hello.observer ? hello.view < 1 || hello.view > number : hello.view !== number))
+    throw refuse(
+      'STALE_VIEW',
+      `expected view ${number}, got ${hello.view}; ask the keeper for the current one`,
+    );
   if (hello && !hello.observer && hello.worker >= run.spec.workers)
     throw refuse('UNKNOWN_WORKER', `expected a rank below ${run.spec.workers}, got ${hello.worker}`);
   return run;
@@ -180,6 +182,11 @@ export function parametersHandlers(
             if (run && norms) return run.norms(server, norms);
             if (run) throw refuse('MALFORMED', 'expected norms, got an empty message');
             const hosted = runOf(runs, hello);
+            if (hello?.view !== 1)
+              throw refuse(
+                'STALE_VIEW',
+                `expected the view that placed the blocks, 1, got ${hello?.view}; run the same gradloom on every node`,
+              );
             server = hello?.server ?? -1;
             if (server >= hosted.view.servers.length)
               throw refuse(

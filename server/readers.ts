@@ -10,7 +10,7 @@ import { type Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
 import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import { isClocked, type RunSpec } from '../shared/run-spec.js';
+import { isClocked } from '../shared/run-spec.js';
 import type { PullCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 import type { Shard } from './shard.js';
@@ -46,7 +46,6 @@ export interface Reader {
 
 export interface ReadersOptions {
   run: string;
-  spec: RunSpec;
   layout: BlockLayout;
   shard: Shard;
   metrics: ServerMetrics;
@@ -56,7 +55,6 @@ export interface ReadersOptions {
 
 export class Readers {
   readonly #run: string;
-  readonly #spec: RunSpec;
   readonly #layout: BlockLayout;
   readonly #shard: Shard;
   readonly #metrics: ServerMetrics;
@@ -70,9 +68,8 @@ export class Readers {
   /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
   #stalest = 0;
 
-  constructor({ run, spec, layout, shard, metrics, now }: ReadersOptions) {
+  constructor({ run, layout, shard, metrics, now }: ReadersOptions) {
     this.#run = run;
-    this.#spec = spec;
     this.#layout = layout;
     this.#shard = shard;
     this.#metrics = metrics;
@@ -113,16 +110,17 @@ export class Readers {
   }
 
   subscribe(reader: Reader, codec: number): void {
-    const expected = codecs[this.#spec.codec];
+    const { spec } = this.#shard;
+    const expected = codecs[spec.codec];
     if (codec !== expected.id)
       throw refuse(
         'RUN_SPEC',
         `expected a subscription in the run's codec ${expected.name} (${expected.id}), got number ${codec}`,
       );
-    if (reader.rank === undefined && (expected.lossy || isClocked(this.#spec)))
+    if (reader.rank === undefined && (expected.lossy || isClocked(spec)))
       throw refuse(
         'UNKNOWN_WORKER',
-        `expected a worker of the view, got an observer that subscribes; under ${isClocked(this.#spec) ? this.#spec.consistency : `codec ${expected.name}`} observers only fetch`,
+        `expected a worker of the view, got an observer that subscribes; under ${isClocked(spec) ? spec.consistency : `codec ${expected.name}`} observers only fetch`,
       );
     if (expected.lossy && this.#shard.step > 0)
       throw refuse(
@@ -183,6 +181,18 @@ export class Readers {
     for (const reader of this.#readers)
       if (reader.subscribed && (worker === undefined || worker === reader.rank))
         this.tell(reader, { outcome: { ...outcome, notFinite: [...outcome.notFinite] } });
+  }
+
+  /** Another view is in force, with a bound of its own. */
+  changed(): void {
+    this.#stalest = 0;
+    if (!isClocked(this.#shard.spec)) return;
+    for (const reader of [...this.#readers])
+      if (reader.subscribed && reader.rank === undefined)
+        this.#refuse(
+          reader,
+          refuse('NOT_NOW', 'the run has left bsp, where observers may subscribe; fetch instead'),
+        );
   }
 
   /** A step has closed: fetches that waited for it are answered. */
@@ -310,7 +320,7 @@ export class Readers {
   #answer(reader: Reader, { block }: Queued, step: number): Framed {
     reader.queued.delete(block);
     const { payload, ...fields } = this.#shard.encodeUpdate(block);
-    const staleness = Math.max(0, step - (fields.clockMin ?? step));
+    const staleness = Math.max(0, step - fields.clockMin);
     this.#stalest = Math.max(this.#stalest, staleness);
     this.#metrics.read(this.#run, reader.rank ?? 0, staleness, this.#stalest);
     return frameBulk(FIELD.block, { block, fetched: false, ...fields, step }, payload, this.#frames);

@@ -16,6 +16,7 @@ import {
   parametersService,
   rowsService,
 } from '../shared/rpc/proto.js';
+import { refuse } from '../shared/rpc/refusal.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
 import { layoutOf } from '../shared/run-spec.js';
 import { Coordinator } from './coordinator.js';
@@ -126,6 +127,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           );
         log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
         metrics.runs(runs);
+      },
+      change(id, view) {
+        const run = runs.get(id);
+        if (!run) throw refuse('UNKNOWN_RUN', `expected a run that is held here, got '${id.slice(0, 80)}'`);
+        run.change(view);
       },
       end: closeRun,
       lost(error) {

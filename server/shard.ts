@@ -22,7 +22,7 @@ import {
 } from '../shared/run-spec.js';
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
-import type { Consistency } from './consistency/consistency.js';
+import type { Consistency, ShardWork } from './consistency/consistency.js';
 import type { BlockNorms, Effect } from './effects.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import type { Header } from './step-headers.js';
@@ -46,6 +46,14 @@ interface BlockState {
   version: number;
 }
 
+/** A view that is to come into force. */
+export interface NextView {
+  readonly number: number;
+  readonly fromStep: number;
+  /** The run's, with the rules of the view. */
+  readonly spec: RunSpec;
+}
+
 /** Takes the times of the phases of a block; the core itself has no clock. */
 export interface PhaseProbe {
   now(): number;
@@ -59,9 +67,9 @@ export interface Encoded {
   /** Steps that every worker has done of which the block holds the updates. */
   step: number;
   version: number;
-  /** ssp, asp: steps of the worker that is furthest behind, and ahead, of which the block holds the updates. */
-  clockMin?: number;
-  clockMax?: number;
+  /** Steps of the worker that is furthest behind, and ahead, of which the block holds the updates; bsp: both `step`. */
+  clockMin: number;
+  clockMax: number;
   codec: number;
   scale: number;
   checksum: number;
@@ -69,11 +77,16 @@ export interface Encoded {
 }
 
 export class Shard {
-  readonly #spec: RunSpec;
+  /** As it stands under the view in force. */
+  #spec: RunSpec;
+  #view = 1;
+  /** The view that comes into force with its step. */
+  #next: (NextView & { readonly consistency: Consistency }) | undefined;
+  readonly #work: ShardWork;
   readonly #kernels: Kernels;
   readonly #map: ShardMemoryMap;
   readonly #blocks = new Map<number, BlockState>();
-  readonly #consistency: Consistency;
+  #consistency: Consistency;
   /** There where the optimizer waits for norms of the whole gradient. */
   readonly #norms: StepNorms | undefined;
   #uninitialized: number;
@@ -109,7 +122,7 @@ export class Shard {
         spec.optimizer,
         layout.blocks.filter(({ kind }) => kind === 'trainable'),
       );
-    const work = {
+    this.#work = {
       workers: spec.workers,
       blocks,
       receive: this.#receive.bind(this),
@@ -119,10 +132,63 @@ export class Shard {
       norms: this.#norms,
       measure: this.#measure.bind(this),
     };
-    this.#consistency = isClocked(spec)
-      ? new Clocked(work, { staleness: stalenessOf(spec), globalBatch: spec.globalBatch })
-      : new Bsp(work);
+    this.#consistency = this.#consistencyFrom(spec, 0);
     this.#uninitialized = blocks.length;
+  }
+
+  /** The spec of the run as it stands under the view in force. */
+  get spec(): RunSpec {
+    return this.#spec;
+  }
+
+  /**
+   * Changes to other rules as soon as all steps before `fromStep` are closed here: then nothing is under way, since
+   * nobody may begin that step under the old view. Throws Refused.
+   */
+  change(next: NextView): Effect[] {
+    if (next.number <= Math.max(this.#view, this.#next?.number ?? 0))
+      throw refuse('STALE_VIEW', `expected a view after ${this.#view}, got ${next.number}`);
+    if (this.#next || next.fromStep < this.step)
+      throw refuse(
+        'NOT_NOW',
+        `expected a view from step ${this.#next?.fromStep ?? this.step} on, got one from step ${next.fromStep}; ask everybody to hold first`,
+      );
+    this.#next = { ...next, consistency: this.#consistencyFrom(next.spec, next.fromStep) };
+    return this.#settled([]);
+  }
+
+  /** Whether the next view comes into force with what has just been done. */
+  #settled(effects: Effect[]): Effect[] {
+    if (!this.#next || this.step < this.#next.fromStep) return effects;
+    const { number, spec, consistency } = this.#next;
+    this.#spec = spec;
+    this.#view = number;
+    this.#consistency = consistency;
+    this.#next = undefined;
+    effects.push({ kind: 'view', number });
+    return effects;
+  }
+
+  #consistencyFrom(spec: RunSpec, step: number): Consistency {
+    const { globalBatch } = spec;
+    return isClocked(spec)
+      ? new Clocked(this.#work, { staleness: stalenessOf(spec), globalBatch }, step)
+      : new Bsp(this.#work, step);
+  }
+
+  /**
+   * Whose the step of a worker is: a step belongs to one view. A shard without blocks may hear of the next one first:
+   * nobody waits for it at the boundary. Throws Refused for any other view: who says it is fenced off.
+   */
+  #consistencyAt(worker: number, step: number, view: number): Consistency {
+    const next = this.#next && step >= this.#next.fromStep ? this.#next : undefined;
+    const expected = next?.number ?? this.#view;
+    if (view === expected || step < this.step)
+      return (next ?? { consistency: this.#consistency }).consistency;
+    throw refuse(
+      'STALE_VIEW',
+      `worker ${worker}: expected step ${step} under view ${expected}, got it under view ${view}; ask the keeper for the current one`,
+    );
   }
 
   /** Steps that every worker has done here: under bsp the index of the open step. */
@@ -190,11 +256,14 @@ export class Shard {
     return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
   }
 
-  /** What a worker says of its step before its contributions. Throws Refused. */
-  header(worker: number, step: number, header: Header): Effect[] {
+  /**
+   * What a worker says of its step before its contributions. Throws Refused.
+   * @param view under which it takes the step, and sends the contributions that follow
+   */
+  header(worker: number, step: number, header: Header, view = this.#view): Effect[] {
     if (!this.initialized)
       throw refuse('STEP', `worker ${worker} sent a header before every block had its initial values`);
-    return this.#consistency.header(worker, step, header);
+    return this.#settled(this.#consistencyAt(worker, step, view).header(worker, step, header));
   }
 
   /**
@@ -208,14 +277,14 @@ export class Shard {
         'UNKNOWN_BLOCK',
         `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`,
       );
-    return this.#consistency.contribution(worker, bulk);
+    return this.#settled(this.#consistency.contribution(worker, bulk));
   }
 
   /** Norms of another server's blocks. Throws Refused; then nothing has changed. */
   norms(norms: BlockNorms): Effect[] {
     if (!this.#consistency.normsOfOthers)
       throw refuse('NOT_NOW', 'expected no norms in a run without an optimizer that waits for them');
-    return this.#consistency.normsOfOthers(norms);
+    return this.#settled(this.#consistency.normsOfOthers(norms));
   }
 
   /** Blocks of other servers whose norms the open step waits for. */
@@ -277,7 +346,8 @@ export class Shard {
     return {
       step: min,
       version: state.version,
-      ...(isClocked(this.#spec) ? { clockMin: min, clockMax: max } : {}),
+      clockMin: min,
+      clockMax: max,
       codec: codec.id,
       scale,
       checksum: this.#kernels.xxh64(this.#map.outgoing, codec.payloadBytes(elements)),

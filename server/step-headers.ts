@@ -40,9 +40,11 @@ export function checkHeader(worker: number, header: Header): void {
 export class StepHeaders {
   readonly #headers: (Header | undefined)[];
   #missing: number;
-  #step = 0;
+  #step: number;
 
-  constructor(workers: number) {
+  /** @param step the first that is open */
+  constructor(workers: number, step = 0) {
+    this.#step = step;
     this.#headers = new Array(workers).fill(undefined);
     this.#missing = workers;
   }

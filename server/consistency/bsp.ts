@@ -46,9 +46,10 @@ export class Bsp implements Consistency {
   /** The round of norms that is gathered. */
   #round = 0;
 
-  constructor(work: ShardWork) {
+  /** @param step the first that is open */
+  constructor(work: ShardWork, step = 0) {
     this.#work = work;
-    this.#headers = new StepHeaders(work.workers);
+    this.#headers = new StepHeaders(work.workers, step);
     this.#blocks = new Map(
       work.blocks.map(({ index, kind }) => [
         index,

@@ -40,10 +40,11 @@ export class Clocked implements Consistency {
   readonly #blocks: ReadonlyMap<number, ClockedBlock>;
   readonly heldBytes = 0;
 
-  constructor(work: ShardWork, options: ClockedOptions) {
+  /** @param step that every worker does next */
+  constructor(work: ShardWork, options: ClockedOptions, step = 0) {
     this.#work = work;
     this.#options = options;
-    this.#clocks = new Array(work.workers).fill(0);
+    this.#clocks = new Array(work.workers).fill(step);
     this.#headers = new Array(work.workers).fill(undefined);
     this.#missing = new Array(work.workers).fill(0);
     this.#withheld = new Array(work.workers).fill(0);

@@ -14,7 +14,7 @@ import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutco
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
-import { codecsOf, isClocked, type RunSpec, stalenessOf, workerMomentum } from '../run-spec.js';
+import { codecsOf, isClocked, type RunSpec, specUnder, stalenessOf, workerMomentum } from '../run-spec.js';
 import { type Age, ageOf, type Pending, startPending } from './pending.js';
 import { Residuals } from './residuals.js';
 import { ServerLink } from './server-link.js';
@@ -42,6 +42,8 @@ export interface ExchangeOptions {
   peerDeadlineMs: number;
   /** Streams to a server that is reached other than over the network: a node's own shard. */
   streamsTo?(address: string): ParametersStreams | undefined;
+  /** From the step that is next another view holds; told at the end of the step before, with every block at hand. */
+  onView?(view: View__Output, spec: RunSpec): void;
   /** Somebody has been waited for: told by a server every second. */
   onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
 }
@@ -69,6 +71,8 @@ export interface StepResult {
   elementsPulled: number;
   /** As of `fetch`: how old, and how far apart, the new blocks are. */
   read: Age;
+  /** Whether each worker had a clock of its own. */
+  clocked: boolean;
 }
 
 export class Exchange {
@@ -80,6 +84,13 @@ export class Exchange {
   #acknowledged: (() => void) | undefined;
   #failure: RunError | undefined;
   #step = 0;
+  /** As it stands under the view in force. */
+  #spec: RunSpec;
+  #view: number;
+  /** The view that is decided and not yet in force. */
+  #next: View__Output | undefined;
+  /** There while a view is being made. */
+  #held: { readonly decided: Promise<void>; readonly release: () => void } | undefined;
   /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
   /** How each block travels in training: its contributions, and its new values. */
@@ -91,7 +102,10 @@ export class Exchange {
 
   private constructor(options: ExchangeOptions) {
     this.#options = options;
-    const { spec, layout, memory } = options;
+    const { layout, memory, view } = options;
+    const spec = specUnder(options.spec, view);
+    this.#spec = spec;
+    this.#view = view.number;
     this.#codecs = codecsOf(spec, layout.blocks);
     this.#updateCodecs = codecsOf(spec, layout.blocks, 'down');
     this.#residuals = new Residuals(
@@ -146,6 +160,30 @@ export class Exchange {
   /** Steps decided so far, as this client has seen. */
   get step(): number {
     return this.#step;
+  }
+
+  /** The run's spec as it stands under the view in force. */
+  get spec(): RunSpec {
+    return this.#spec;
+  }
+
+  /** Goes no further than to the end of the step under way before a view is told; returns the step that is next. */
+  hold(): number {
+    if (!this.#held) {
+      let release = () => {};
+      const decided = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      this.#held = { decided, release };
+    }
+    return this.#step + 1;
+  }
+
+  /** What was held goes on: up to the step of this view under the old one. */
+  change(view: View__Output): void {
+    if (view.number > this.#view) this.#next = view;
+    this.#held?.release();
+    this.#held = undefined;
   }
 
   /** Payload bytes sent and not released by the servers. */
@@ -231,7 +269,7 @@ export class Exchange {
     const started = performance.now();
     const exchanged = layout.blocks.filter((block) => block.kind !== 'frozen');
     const pending = this.#expect(this.#step + 1, false, memory.parameters, undefined, exchanged);
-    for (const link of this.#links) link.header({ step: this.#step, ...header });
+    for (const link of this.#links) link.header({ step: this.#step, view: this.#view, ...header });
     const pushed = header.allFinite
       ? await this.#sendAll(
           exchanged,
@@ -247,6 +285,8 @@ export class Exchange {
     this.#residuals.settle(!pending.outcome?.skipped);
     this.#step++;
     this.#absmax.length = 0;
+    const clocked = isClocked(this.#spec);
+    const read = (await this.#enterView()) ?? ageOf(pending.stepsSeen, this.#step);
     const seconds = (performance.now() - started) / 1000;
     return {
       outcome: pending.outcome as StepOutcome__Output,
@@ -257,7 +297,8 @@ export class Exchange {
       bytesPulled: pending.bytes,
       elementsPushed: pushed.elements,
       elementsPulled: pending.elements,
-      read: ageOf(pending.stepsSeen, this.#step),
+      read,
+      clocked,
     };
   }
 
@@ -283,12 +324,32 @@ export class Exchange {
 
   /** Ends all streams; an exchange under way fails. */
   close(): void {
+    this.#held?.release();
     for (const link of this.#links) link.close();
     this.#fail(new RunError('the exchange was closed'));
   }
 
   #check(): void {
     if (this.#failure) throw this.#failure;
+  }
+
+  /**
+   * At the end of a step: waits while a view is being made, and changes to it at its step. What was read under clocks
+   * of their own is then read again, when every worker has come so far; so all begin with the same values.
+   */
+  async #enterView(): Promise<Age | undefined> {
+    await this.#held?.decided;
+    this.#check();
+    const view = this.#next;
+    if (view?.fromStep !== this.#step) return undefined;
+    const read = isClocked(this.#spec)
+      ? await this.fetch(this.#step, undefined, this.#options.memory.parameters)
+      : undefined;
+    this.#next = undefined;
+    this.#view = view.number;
+    this.#spec = specUnder(this.#spec, view);
+    this.#options.onView?.(view, this.#spec);
+    return read;
   }
 
   #expect(
@@ -369,7 +430,7 @@ export class Exchange {
         if (!pending || pending.fetched || outcome.step + 1 !== pending.step) return;
         pending.outcome = outcome;
         pending.undecided.delete(index);
-        if (outcome.skipped && !isClocked(this.#options.spec)) this.#skipped(pending, index);
+        if (outcome.skipped && !isClocked(this.#spec)) this.#skipped(pending, index);
         this.#settle(pending);
       },
       waiting: (waiting: { step: number; workers: number[]; seconds: number; servers: number[] }) =>
@@ -399,6 +460,7 @@ export class Exchange {
     // Whoever waits for room on another server's link has nothing more to wait for.
     for (const link of this.#links) link.close();
     this.#acknowledged?.();
+    this.#held?.release();
     const pending = this.#pending;
     this.#pending = undefined;
     pending?.reject(error);
@@ -411,7 +473,7 @@ export class Exchange {
   }
 
   #receive(index: number, bulk: Bulk): undefined {
-    const { layout, spec, view, memory } = this.#options;
+    const { layout, view, memory } = this.#options;
     const from = `server ${view.servers[index].id} (${view.servers[index].address})`;
     const pending = this.#pending;
     const block = layout.blocks[bulk.block];
@@ -425,11 +487,11 @@ export class Exchange {
           `${from} sent block ${bulk.block} of step ${bulk.step}, step ${pending.step} was expected`,
         ),
       );
-    const clocked = isClocked(spec);
-    if (clocked && !pending.fetched && bulk.step - bulk.clockMin > stalenessOf(spec))
+    const staleness = stalenessOf(this.#spec);
+    if (!pending.fetched && bulk.step - bulk.clockMin > staleness)
       return this.#fail(
         new RunError(
-          `${from} sent block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${spec.staleness} was agreed`,
+          `${from} sent block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${staleness} was agreed`,
         ),
       );
     const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecs[block.index];
@@ -446,7 +508,7 @@ export class Exchange {
       pending.elements += block.elements;
     }
     pending.updates = Math.max(pending.updates, bulk.version);
-    for (const seen of clocked ? [bulk.clockMin, bulk.clockMax] : [bulk.step]) pending.stepsSeen.add(seen);
+    for (const seen of [bulk.clockMin, bulk.clockMax]) pending.stepsSeen.add(seen);
     pending.missing.delete(bulk.block);
     this.#settle(pending);
   }

@@ -1,7 +1,8 @@
 // A worker's membership of a run: its stream to the keeper, from joining to the end. Used by the worker binary
 // and the SDK alike.
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
+import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeReply.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
 import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
@@ -10,10 +11,10 @@ import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport } from '../rpc/generated/gradloom/v1/WorkerReport.js';
 import type { WorkerWelcome__Output } from '../rpc/generated/gradloom/v1/WorkerWelcome.js';
-import { MembershipStub, PROTOCOL_VERSION } from '../rpc/proto.js';
+import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { Refused } from '../rpc/refusal.js';
-import { channelOptions } from '../rpc/transport.js';
-import { type RunSpec, toWire } from '../run-spec.js';
+import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
+import { type Rules, type RunSpec, rulesToWire, toWire } from '../run-spec.js';
 
 export interface JoinOptions {
   /** HOST:PORT of the keeper. */
@@ -24,8 +25,17 @@ export interface JoinOptions {
   /** Host and process, for people. */
   label: string;
   peerDeadlineMs: number;
+  /** How to reach the keeper other than over the network. */
+  streams?: MembershipStreams;
   /** Told at joining and whenever somebody else joins or leaves before the start. */
   onWelcome(welcome: WorkerWelcome__Output): void;
+  /**
+   * A view is about to be made: go no further than to the end of the step under way until it is told.
+   * Resolves to the step that is next. Left out: cannot be held, so nobody can change the run; the keeper names it.
+   */
+  onHold?(): Promise<number>;
+  /** Decided: from its step on this view holds. The one that holds already: what was held goes on. */
+  onView?(view: View__Output): void;
   /** The run has failed, or the keeper is gone: after the start, once. */
   onLost(error: RunError): void;
 }
@@ -45,16 +55,15 @@ export interface Membership {
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
   /** Says that this worker is done, and what it moved; resolves to the sums of all workers when the run has ended. */
   done(bytes: Bytes): Promise<Bytes>;
+  /** Says that this worker has done all steps before a view's, and goes on under it. */
+  entered(number: number): void;
   /** Leaves at once. */
   leave(): void;
 }
 
-const connect = (address: string, peerDeadlineMs: number) =>
-  new MembershipStub(address, grpc.credentials.createInsecure(), channelOptions(peerDeadlineMs));
-
 /** Joins a run; resolves when it starts. Throws Refused, or RunError where the keeper cannot be reached. */
 export function joinRun(options: JoinOptions): Promise<Membership> {
-  const client = connect(options.address, options.peerDeadlineMs);
+  const client = options.streams ?? connectMembership(options.address, options.peerDeadlineMs);
   const call = client.Work() as unknown as grpc.ClientDuplexStream<WorkerReport, WorkerOrder__Output>;
   const keeper = `the keeper at ${options.address}`;
   let welcome: WorkerWelcome__Output | undefined;
@@ -99,6 +108,7 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
           ended = { resolve: resolveEnd, reject: rejectEnd };
           call.write({ done: bytes });
         }),
+      entered: (number) => void (over || call.write({ entered: { number } })),
       leave() {
         if (over) return;
         over = true;
@@ -115,6 +125,15 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.start?.view && welcome) {
         started = true;
         resolve(membership(order.start.view, welcome));
+      } else if (order.hold) {
+        const { number } = order.hold;
+        // Whoever does not come so far as to hold has failed, and says so there.
+        options.onHold?.().then(
+          (step) => void (over || call.write({ held: { number, step } })),
+          () => undefined,
+        );
+      } else if (order.view) {
+        options.onView?.(order.view);
       } else if (order.evaluation) {
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
@@ -149,12 +168,12 @@ function unary<T>(
   address: string,
   deadlineMs: number,
   ask: (
-    client: InstanceType<typeof MembershipStub>,
+    client: ReturnType<typeof connectMembership>,
     deadline: Date,
     done: (error: grpc.ServiceError | null, reply?: T) => void,
   ) => void,
 ): Promise<T> {
-  const client = connect(address, deadlineMs);
+  const client = connectMembership(address, deadlineMs);
   return new Promise<T>((resolve, reject) => {
     ask(client, new Date(Date.now() + deadlineMs), (error, reply) => {
       client.close();
@@ -167,6 +186,25 @@ function unary<T>(
       else resolve(reply);
     });
   });
+}
+
+/** Changes the rules of a running run (empty: the only one); resolves when it is decided from which step. */
+export async function changeRules(
+  address: string,
+  request: { run: string; rules: Rules },
+  deadlineMs: number,
+): Promise<{ run: string; view: View__Output }> {
+  const { run, rules } = request;
+  const reply = await unary<ChangeReply__Output>(address, deadlineMs, (client, deadline, done) =>
+    client.Change({ run, ...rulesToWire(rules) }, { deadline }, done),
+  );
+  if (reply.refusal || !reply.view)
+    throw new Refused(
+      reply.refusal?.code ?? 0,
+      reply.refusal?.sentence ?? 'it answered without a view',
+      `the keeper at ${address}`,
+    );
+  return { run: reply.run, view: reply.view };
 }
 
 /** What goes on in a mesh. Throws RunError where the keeper cannot be reached. */

@@ -164,6 +164,10 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     return MeshClient.open(reply.run, undefined, spec, reply.view, peerDeadlineMs);
   }
   const spec = compile(options, options.tensors);
+  let isOpen = (_client: MeshClient): void => undefined;
+  const opened = new Promise<MeshClient>((resolve) => {
+    isOpen = resolve;
+  });
   const membership = await joinRun({
     address,
     run: options.run ?? '',
@@ -171,11 +175,14 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     label: `${hostname()}:${process.pid}`,
     peerDeadlineMs,
     onWelcome: () => undefined,
+    onHold: async () => (await opened).hold(),
+    onView: (view) => client?.change(view),
     onLost: (error) => client?.lose(error),
   });
   let client: MeshClient | undefined;
   try {
     client = await MeshClient.open(membership.run, membership, spec, membership.view, peerDeadlineMs);
+    isOpen(client);
     if (membership.rank === 0) await client.initialize(options.tensors);
     return client;
   } catch (error) {
@@ -301,6 +308,7 @@ class MeshClient implements Client {
       memory: { kernels: client.#kernels, ...client.#addresses },
       peerDeadlineMs,
       onWaiting: () => undefined,
+      onView: ({ number }) => membership?.entered(number),
     });
     if (spec.tables) {
       const options = { run, rank: membership?.rank, spec, view, peerDeadlineMs, onWaiting: () => undefined };
@@ -330,6 +338,16 @@ class MeshClient implements Client {
     for (const [index, { values }] of tensors.entries())
       this.#view(this.#addresses.parameters, index).set(values);
     await this.#open.initialize();
+  }
+
+  /** See Exchange. */
+  hold(): number {
+    return this.#open.hold();
+  }
+
+  /** See Exchange. */
+  change(view: Membership['view']): void {
+    this.#open.change(view);
   }
 
   lose(error: Error): void {
@@ -403,7 +421,7 @@ class MeshClient implements Client {
     const blocks = this.#layout.blocks.filter(({ tensor }) => wanted.has(this.spec.tensors[tensor].name));
     return this.#enqueue(async () => {
       const { step, skew } = await this.#open.fetch(
-        Math.max(0, this.#open.step - stalenessOf(this.spec)),
+        Math.max(0, this.#open.step - stalenessOf(this.#open.spec)),
         codec,
         // Not to the parameters: under a lossy codec they must stay what the servers take this worker to hold.
         this.#addresses.gradients,

@@ -212,6 +212,32 @@ export const STATUS = define({
   examples: [{ line: 'gradloom status --join 127.0.0.1:50051', does: 'asks the server at that address' }],
 });
 
+export const SET = define({
+  name: 'gradloom set',
+  summary: 'Changes a running run, at a step boundary: gradloom set consistency bsp|ssp|asp.',
+  setting: 'consistency',
+  options: {
+    consistency: required(consistency),
+    staleness,
+    join: required(join),
+    run,
+    peerDeadlineMs,
+    json,
+    config,
+  },
+  examples: [
+    {
+      line: 'gradloom set consistency ssp --staleness 3 --join 127.0.0.1:50051',
+      does: 'from the next step on no worker is held up by one that is at most 3 steps behind',
+    },
+    {
+      line: 'gradloom set consistency bsp --join 127.0.0.1:50051 --run cifar10-a',
+      does: 'all workers of that run do every step together again',
+    },
+  ],
+  check: checkStaleness,
+});
+
 export const SERVER = define({
   name: 'gradloom-server',
   summary: 'Holds a part of the model and runs the optimizer on it.',
@@ -330,10 +356,11 @@ export const WORKER = define({
 export const GRADLOOM = {
   name: 'gradloom',
   summary: 'Trains TensorFlow.js models on many machines.',
-  commands: { up: UP, status: STATUS },
-} satisfies ProgramDefinition<{ up: typeof UP; status: typeof STATUS }>;
+  commands: { up: UP, status: STATUS, set: SET },
+} satisfies ProgramDefinition<{ up: typeof UP; status: typeof STATUS; set: typeof SET }>;
 
 export type UpOptions = Compiled<typeof UP.options>;
+export type SetOptions = Compiled<typeof SET.options>;
 export type StatusOptions = Compiled<typeof STATUS.options>;
 export type ServerOptions = Compiled<typeof SERVER.options>;
 export type WorkerOptions = Compiled<typeof WORKER.options>;

@@ -25,6 +25,8 @@ export interface CommandDefinition<P extends Picked = Picked> {
   readonly name: string;
   readonly summary: string;
   readonly options: P;
+  /** An option that may also be given as two words in front, `consistency bsp`: what the command is about. */
+  readonly setting?: keyof P & string;
   /** Command lines that work, each with what it does; shown under --help. */
   readonly examples: readonly { readonly line: string; readonly does: string }[];
   /**
@@ -71,7 +73,7 @@ export async function parseOptions<P extends Picked>(
   argv: readonly string[],
   environment: Environment,
 ): Promise<Run<P> | Print> {
-  const flags = readFlags(definition, argv);
+  const flags = readFlags(definition, settingAsFlag(definition, argv));
   if ('kind' in flags) return flags;
 
   const keys = Object.keys(definition.options) as (keyof P & string)[];
@@ -130,6 +132,14 @@ export async function parseOptions<P extends Picked>(
     sources: sources as Run<P>['sources'],
     warnings: nearMisses(environment),
   };
+}
+
+function settingAsFlag<P extends Picked>(
+  { setting, options }: CommandDefinition<P>,
+  argv: readonly string[],
+): readonly string[] {
+  if (setting === undefined || argv[0] !== options[setting].flag) return argv;
+  return [`--${argv[0]}`, ...argv.slice(1)];
 }
 
 /** The environment without our variables, for a child that gets all its options as flags. */

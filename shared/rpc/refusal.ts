@@ -1,7 +1,7 @@
 // A refusal: what a peer asked for cannot be done, with a code for programs and a sentence for people.
 // It is an answer, not a crash: the node that refuses lives on.
 import { EXIT, RunError } from '../errors.js';
-import { RefusalCode } from './generated/gradloom/v1/RefusalCode.js';
+import { RefusalCode, type RefusalCode__Output } from './generated/gradloom/v1/RefusalCode.js';
 
 export { RefusalCode };
 
@@ -10,7 +10,7 @@ type Short<T> = T extends `REFUSAL_CODE_${infer Name}` ? Name : never;
 export type RefusalCodeName = Exclude<Short<keyof typeof RefusalCode>, 'UNSPECIFIED'>;
 
 export interface RefusalMessage {
-  code: number;
+  code: RefusalCode__Output;
   sentence: string;
 }
 
@@ -48,7 +48,7 @@ export class Refused extends RunError {
   }
 
   toMessage(): RefusalMessage {
-    return { code: this.code, sentence: this.sentence };
+    return { code: this.code as RefusalCode__Output, sentence: this.sentence };
   }
 }
 

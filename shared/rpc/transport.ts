@@ -4,10 +4,11 @@
 import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
 import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
+import type { MembershipClient } from './generated/gradloom/v1/Membership.js';
 import type { RowsClient } from './generated/gradloom/v1/Rows.js';
 import { openConnectionWindows, openStreamWindows, passFrames } from './grpc-internals.js';
 import type { ParametersStreams } from './in-process.js';
-import { ParametersStub, RowsStub } from './proto.js';
+import { MembershipStub, ParametersStub, RowsStub } from './proto.js';
 
 // What grpc-js would print on stderr reaches us as errors, which are told once; who looks into grpc-js itself
 // sets its own variable.
@@ -53,6 +54,14 @@ export function connectParameters(address: string, peerDeadlineMs: number): Para
     grpc.credentials.createInsecure(),
     channelOptions(peerDeadlineMs),
   ) as unknown as ParametersStreams;
+}
+
+/** What opens the streams of a participant to the keeper: a channel, or a simulated one. */
+export type MembershipStreams = Pick<MembershipClient, 'Serve' | 'Work' | 'close'>;
+
+/** A connection of its own to the Membership service of the keeper. */
+export function connectMembership(address: string, peerDeadlineMs: number): MembershipClient {
+  return new MembershipStub(address, grpc.credentials.createInsecure(), channelOptions(peerDeadlineMs));
 }
 
 /** A connection of its own to the Rows service of a server. */

@@ -26,7 +26,7 @@ export interface Prometheus {
 }
 
 const BINARY = 'prometheus';
-const READY_MS = 30_000;
+const READY_MS = 120_000;
 /** Between two of the questions of `until`. */
 const ASK_AGAIN_MS = 100;
 
@@ -141,7 +141,7 @@ function client(url: string): Pick<Prometheus, 'query' | 'queryRange' | 'until'>
     query,
     queryRange: (expression, start, end, step) =>
       ask('query_range', { query: expression, start: `${start}`, end: `${end}`, step: `${step}` }),
-    async until(expression, holds, deadlineMs = 20_000) {
+    async until(expression, holds, deadlineMs = 60_000) {
       const started = Date.now();
       for (;;) {
         const series = await query(expression);

@@ -470,6 +470,51 @@ test('within a round of local nobody is held up by one who has taken fewer steps
   t.is(keeper.waiting(run), 'waits at step 6 for worker 1 (worker-1), in compute for 1.0 s');
 });
 
+test('a change of view is decided at the latest step that is next for a worker, and told when every server has it', (t) => {
+  const keeper = keeperIn('running');
+  const [run] = keeper.runs.values();
+  const asked = { run: '', consistency: 2, staleness: 3 };
+  t.deepEqual(told(keeper.changeRequested(7, asked)), ['worker 0 hold', 'worker 1 hold']);
+  refused(t, 'not_now', /while view 2 is on its way/, () => keeper.changeRequested(8, asked));
+  t.deepEqual(keeper.workerHeld(1, { number: 2, step: 7 }), []);
+  t.regex(keeper.waiting(run), /^waits for the answer of worker 0 \(worker-0\) to view 2$/);
+  t.deepEqual(told(keeper.workerHeld(0, { number: 2, step: 8 })), ['server 100 change', 'server 101 change']);
+  t.deepEqual(keeper.serverTaken(100, 'test-1', 2), []);
+  t.regex(keeper.waiting(run), /^waits for the answer of server 1 \(10.0.0.1:7000\) to view 2$/);
+  const [, , { order }] = keeper.serverTaken(101, 'test-1', 2);
+  t.like(order, { run: 'test-1', view: { number: 2, fromStep: 8, consistency: 2, staleness: 3 } });
+  t.like(run.spec, { consistency: 'ssp', staleness: 3 });
+  refused(t, 'not_now', /before worker 0 has reached step 8, from which view 2 holds/, () =>
+    keeper.changeRequested(8, asked),
+  );
+  keeper.workerEntered(0, 2);
+  keeper.workerEntered(1, 2);
+  t.is(keeper.changeRequested(8, asked).length, 2);
+});
+
+test('a change of view that comes too late, or whose run ends, changes nothing and is answered', (t) => {
+  const asked = { run: '', consistency: 3, staleness: 0 };
+  const late = keeperIn('running');
+  late.changeRequested(7, asked);
+  late.workerHeld(0, { number: 2, step: 10 });
+  const orders = late.workerHeld(1, { number: 2, step: 9 });
+  t.deepEqual(told(orders), ['worker 0 view', 'worker 1 view', 'caller 7 run']);
+  t.like(orders[0].order, { view: { number: 1 } });
+  t.like(orders[2].order, {
+    refusal: { sentence: 'nothing was changed: the run has only 10 steps, which are all under way' },
+  });
+  const done = keeperIn('running');
+  done.changeRequested(7, asked);
+  t.deepEqual(told(done.workerDone(0, { bytesPushed: 0, bytesPulled: 0 })), [
+    'worker 0 view',
+    'worker 1 view',
+    'caller 7 run',
+  ]);
+  const ended = keeperIn('running');
+  ended.changeRequested(7, asked);
+  t.true(told(ended.workerLeft(1, 'it left')).includes('caller 7 run'));
+});
+
 test('a keeper that is stopped ends every run with the reason', (t) => {
   const keeper = keeperIn('running');
   t.deepEqual(reasons(keeper.shutDown('stopped by SIGTERM')).slice(0, 2), [

@@ -80,7 +80,7 @@ test('over gRPC the worker is told by code and sentence, and the refusal is coun
   const { blocks } = layoutOf(spec);
   for (const { index, elements } of blocks)
     stream.send({ initial: bulkOf(0, index, 'fp32', new Float32Array(elements)) });
-  stream.send({ header: { step: 0, ...finiteHeader } });
+  stream.send({ header: { view: 1, step: 0, ...finiteHeader } });
   stream.send({ contribution: bulkOf(0, 0, 'fp32', gradient(blocks[0].elements, 12)) });
   const { label, sentence } = await stream.refusal();
   t.is(label, 'gradient_limit');

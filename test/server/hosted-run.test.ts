@@ -64,6 +64,8 @@ function hostedRun(runSpec = spec) {
     workers: [],
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
+    consistency: 1 as const,
+    staleness: 0,
   };
   const instruments = createMetrics('server');
   const run = new HostedRun(
@@ -84,7 +86,7 @@ function hostedRun(runSpec = spec) {
     return { call, reader };
   };
   const train = (step: number, rank = 0) => {
-    run.push(rank, { header: { step, ...headerOf(step, rank) } } as never);
+    run.push(rank, { header: { view: 1, step, ...headerOf(step, rank) } } as never);
     for (const { index } of exchanged)
       run.push(rank, { contribution: contributionOf(runSpec, step, rank, index) } as never);
   };
@@ -139,7 +141,7 @@ test('a subscriber that never reads is refused in the end, and the others are no
   const deaf = subscribe();
   const skip = { ...headerOf(0, 0), allFinite: false };
   for (let step = 0; step <= UNREAD_MAX; step++) {
-    run.push(0, { header: { step, ...skip } } as never);
+    run.push(0, { header: { view: 1, step, ...skip } } as never);
     run.announceWaiting();
     steady.call.flush();
   }

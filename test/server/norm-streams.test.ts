@@ -42,6 +42,8 @@ function waitingRun() {
     workers: [],
     placement: layout.blocks.map(({ index }) => (index === foreign ? 1 : 0)),
     rowPlacement: [],
+    consistency: 1 as const,
+    staleness: 0,
   };
   const owned = layout.blocks.map(({ index }) => index).filter((index) => index !== foreign);
   const metrics = reportTo(createMetrics('server'));
@@ -61,7 +63,7 @@ function waitingRun() {
     run.shard.initial(0, bulkOf(0, index, 'fp32', normals(layout.blocks[index].elements, index)));
   run.attachWriter(0, call as unknown as PushCall);
   run.subscribe(run.attachReader(call as unknown as PullCall, 0), 2);
-  run.push(0, { header: { step: 0, ...headerOf(0, 0) } } as never);
+  run.push(0, { header: { view: 1, step: 0, ...headerOf(0, 0) } } as never);
   for (const index of owned)
     if (layout.blocks[index].kind !== 'frozen')
       run.push(0, { contribution: contributionOf(spec, 0, 0, index) } as never);

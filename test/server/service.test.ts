@@ -68,7 +68,7 @@ function begin(stream: RawStream): void {
   stream.send(helloOf('held', single));
   for (const { index, elements } of layoutOf(single).blocks)
     stream.send(wireOf('initial', bulkOf(0, index, 'fp32', normals(elements, index))));
-  stream.send({ header: { step: 0, ...finiteHeader } });
+  stream.send({ header: { view: 1, step: 0, ...finiteHeader } });
 }
 
 const goodContribution = contributionOf(single, 0, 0, 0);
@@ -85,7 +85,7 @@ const refusals: [
     'Push',
     'malformed',
     /expected hello/,
-    (s) => s.send({ header: { step: 0 } }),
+    (s) => s.send({ header: { view: 1, step: 0 } }),
   ],
   [
     'a pull that does not begin with hello',
@@ -164,7 +164,7 @@ const refusals: [
     /before every block had its initial values/,
     (s) => {
       s.send(helloOf('held', single));
-      s.send({ header: { step: 0, ...finiteHeader } });
+      s.send({ header: { view: 1, step: 0, ...finiteHeader } });
     },
   ],
   [
@@ -242,7 +242,7 @@ const refusals: [
       s.send(helloOf('held', single));
       for (const { index, elements } of layoutOf(single).blocks)
         s.send(wireOf('initial', bulkOf(0, index, 'fp32', normals(elements, index))));
-      s.send({ header: { step: 0, ...finiteHeader, lossScale: 3 } });
+      s.send({ header: { view: 1, step: 0, ...finiteHeader, lossScale: 3 } });
     },
   ],
   [

@@ -70,6 +70,11 @@ export class Display {
           `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
             `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples${event.accumulate > 1 ? `, in ${event.accumulate} micro-batches on each worker` : ''}`,
         );
+      case 'view':
+        return this.#once(
+          `view ${event.number}`,
+          `view ${event.number}  from step ${event.fromStep} on ${event.consistency}${event.staleness === undefined ? '' : `, staleness ${event.staleness}`}`,
+        );
       case 'waiting':
         if (event.seconds < WAITING_SHOWN_SECONDS) return;
         this.#waiting = `waits at step ${event.step} for ${event.workers.join(', ')} for ${event.seconds.toFixed(0)} s`;

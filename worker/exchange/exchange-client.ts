@@ -25,6 +25,7 @@ import {
   type Stepped,
   type ThreadData,
   type ToThread,
+  type ViewFigures,
 } from './messages.js';
 
 const SCRATCH_BYTES = BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES;
@@ -44,6 +45,8 @@ export interface ExchangeClientOptions {
   onServing?(address: string): void;
   onReady(metrics: string): void;
   onWelcome(welcome: WorkerWelcome__Output): void;
+  /** Another view holds from the step that is next. */
+  onView?(view: ViewFigures): void;
   onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
 }
 
@@ -258,6 +261,8 @@ export class ExchangeClient {
         return options.onWelcome(message.welcome);
       case 'waiting':
         return options.onWaiting(message);
+      case 'view':
+        return options.onView?.(message);
       case 'started':
         this.#started?.resolve(message);
         this.#started = undefined;

@@ -15,7 +15,7 @@ import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
-import { isClocked, layoutOf } from '../../shared/run-spec.js';
+import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
 import { TablesFile } from '../results/tables-file.js';
@@ -58,6 +58,10 @@ let exchange: Exchange | undefined;
 let rows: RowsClient | undefined;
 /** Payload and numbers of rows that training has moved since the last step. */
 const rowsMoved = { sent: 0, received: 0, elementsSent: 0 };
+let opened = (_exchange: Exchange): void => undefined;
+const open = new Promise<Exchange>((resolve) => {
+  opened = resolve;
+});
 let failed = false;
 let finished = false;
 let own: OwnServer | undefined;
@@ -155,6 +159,7 @@ async function exchangeRound(
     bytesPushed: result.bytesPushed + moved.sent,
     bytesPulled: result.bytesPulled + moved.received,
     elementsPushed: result.elementsPushed + moved.elementsSent,
+    clocked: result.clocked,
   };
 }
 
@@ -194,6 +199,11 @@ async function readTables(client: RowsClient, file: string | undefined): Promise
     throw error;
   }
   return { digests };
+}
+
+function describe(run: string, consistency: RunSpec['consistency']): void {
+  metrics.runInfo.forget({ run });
+  metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency });
 }
 
 function count(direction: 'sent' | 'received', bytes: number, elements: number): void {
@@ -289,6 +299,8 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     label: data.label,
     peerDeadlineMs: data.peerDeadlineMs,
     onWelcome: (welcome) => say({ kind: 'welcome', welcome }),
+    onHold: async () => (await open).hold(),
+    onView: (view) => exchange?.change(view),
     onLost: fail,
   });
   const { run, rank, view } = membership;
@@ -307,6 +319,13 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     },
     peerDeadlineMs: data.peerDeadlineMs,
     streamsTo: own?.streamsTo,
+    onView(view, { consistency, staleness }) {
+      describe(run, consistency);
+      metrics.viewNumber.set(view.number);
+      membership?.entered(view.number);
+      const { number, fromStep } = view;
+      say({ kind: 'view', number, fromStep: rounds.firstStep(fromStep), consistency, staleness });
+    },
     onWaiting(waiting) {
       if (!local) return say({ kind: 'waiting', ...waiting });
       // Servers wait while the workers take their own steps; this one waits from its exchange on.
@@ -326,7 +345,8 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
       onMoved: countRows,
     });
-  metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
+  opened(exchange);
+  describe(run, spec.consistency);
   metrics.viewNumber.set(view.number);
   metrics.viewMembers.set(view.servers.length, { member: 'server' });
   metrics.viewMembers.set(view.workers.length, { member: 'worker' });

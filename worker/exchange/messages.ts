@@ -98,6 +98,8 @@ export interface Exchanged {
   bytesPushed: number;
   bytesPulled: number;
   elementsPushed: number;
+  /** Whether each worker had a clock of its own: what is said here is then of this one alone. */
+  clocked: boolean;
 }
 
 /** The updated rows of all tables. */
@@ -111,12 +113,22 @@ export interface Pulled {
   updates: number;
 }
 
+/** A view that holds from a step on. */
+export interface ViewFigures {
+  number: number;
+  fromStep: number;
+  consistency: RunSpec['consistency'];
+  /** Only with ssp. */
+  staleness?: number;
+}
+
 export type FromThread =
   | { kind: 'serving'; address: string }
   | { kind: 'ready'; metrics: string }
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
   | { kind: 'started'; run: string; rank: number; servers: number; workers: number }
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  | ({ kind: 'view' } & ViewFigures)
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
   | {

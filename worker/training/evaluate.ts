@@ -144,8 +144,9 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
       const now = await exchange.fetch(0, 'fp32', parameters, layout.blocks.slice(0, 1));
       const wanted = Math.max(next, now.step + now.skew + ahead);
       const started = performance.now();
+      const { spec: inForce } = await describe(options.join, run, options.peerDeadlineMs);
       const { step: round, skew } = await exchange.fetch(wanted, 'fp32', parameters);
-      if (skew > 0 && !isClocked(spec) && ahead < EVALUATION_AHEAD_MAX) {
+      if (skew > 0 && !isClocked(fromWire(inForce)) && ahead < EVALUATION_AHEAD_MAX) {
         // Some server was past it when it was asked.
         ahead *= 2;
         continue;

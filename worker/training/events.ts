@@ -42,6 +42,15 @@ export type TrainEvent =
       accumulate: number;
       parameters: number;
     }
+  /** From the step `fromStep` on (counted from 0) another view of the run holds. */
+  | {
+      event: 'view';
+      number: number;
+      fromStep: number;
+      consistency: string;
+      /** Only with ssp. */
+      staleness?: number;
+    }
   | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   /** Under `local`: a step of this worker on its own parameters; the round's end says `step` for all workers. */
   | {

@@ -129,6 +129,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
         const isToldByRank0 =
           event.event === 'step' ||
           event.event === 'epoch' ||
+          event.event === 'view' ||
           (event.event === 'local-step' && !event.skipped);
         if (!options.json || !isToldByRank0) onEvent(event);
         return;
@@ -238,7 +239,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       seed: options.seed,
       servers: result.servers,
       workers: result.workers,
-      consistency: options.consistency,
+      consistency: result.consistency,
       codec: options.codec,
       epochs,
       steps: result.steps,

@@ -10,7 +10,6 @@ import { UserError } from '../../shared/errors.js';
 import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
 import {
   type ConsistencyName,
-  isClocked,
   type OptimizerSpec,
   outerOptimizer,
   type RunSpec,
@@ -100,6 +99,8 @@ export interface TrainResult {
    * in rounds that were applied.
    */
   steps: number;
+  /** In force at the end. */
+  consistency: ConsistencyName;
   /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
   accuracy: number;
@@ -155,6 +156,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const compute = new Compute(model, tensors, options.loss, rows);
   const { accumulate = 1 } = options;
   const accumulation = new Accumulation(compute, tensors, accumulate);
+  let inForce = spec.consistency;
   const { client, started } = await ExchangeClient.start(
     {
       spec,
@@ -168,6 +170,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       onReady: (metrics) => onEvent({ event: 'ready', role: 'worker', metrics }),
       onWelcome: ({ run, rank, workersJoined, workersExpected, servers }) =>
         onEvent({ event: 'joined', run, rank, workersJoined, workersExpected, servers }),
+      onView: ({ number, fromStep, consistency, staleness }) => {
+        inForce = consistency;
+        onEvent({ event: 'view', number, fromStep, consistency, staleness });
+      },
       onWaiting: (waiting) => onEvent({ event: 'waiting', ...waiting }),
     },
     signal,
@@ -200,7 +206,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       number
     >;
     const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
-    const clocked = isClocked(spec);
+    /** What came of steps that all workers took together; else each update is one worker's, with its share. */
+    const common = { steps: 0, samples: 0 };
+    let clocked = false;
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
@@ -271,13 +279,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         totals.pushed += round.bytesPushed;
         totals.pulled += round.bytesPulled;
         totals.elementsPushed += round.elementsPushed;
-        if (!clocked) totals.steps += round.steps;
+        clocked ||= round.clocked;
+        if (!round.clocked) common.steps += round.steps;
+        if (!round.clocked && !round.skipped) common.samples += round.samples;
         if (!round.skipped) totals.samples += round.samples;
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
         onEvent({
           event: 'step',
           ...at,
-          ...(clocked ? { worker: rank } : {}),
+          ...(round.clocked ? { worker: rank } : {}),
           samples: round.samples,
           loss: round.loss,
           accuracy: round.accuracy,
@@ -300,7 +310,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const isLast = epoch === epochs;
       if (data.hasTest || isLast) {
         const { updates } = await client.pullMasters(step);
-        if (clocked) totals.steps = updates;
+        totals.steps = clocked ? updates : common.steps;
         assignTensors(tensors, (index) => client.masters(index));
       }
       const share = await evaluateShare(compute, data, rank, workers, {
@@ -339,7 +349,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       servers,
       workers,
       steps: totals.steps,
-      samples: clocked ? Math.round((totals.steps * globalBatch) / workers) : totals.samples,
+      samples: common.samples + Math.round(((totals.steps - common.steps) * globalBatch) / workers),
+      consistency: inForce,
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,

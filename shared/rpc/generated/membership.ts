@@ -1,12 +1,16 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { ChangeReply as _gradloom_v1_ChangeReply, ChangeReply__Output as _gradloom_v1_ChangeReply__Output } from './gradloom/v1/ChangeReply.js';
+import type { ChangeRequest as _gradloom_v1_ChangeRequest, ChangeRequest__Output as _gradloom_v1_ChangeRequest__Output } from './gradloom/v1/ChangeRequest.js';
+import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from './gradloom/v1/ChangeView.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from './gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from './gradloom/v1/DescribeRequest.js';
 import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from './gradloom/v1/EndRun.js';
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from './gradloom/v1/EndedRun.js';
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from './gradloom/v1/Evaluation.js';
 import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Output as _gradloom_v1_EvaluationPart__Output } from './gradloom/v1/EvaluationPart.js';
+import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_HoldRun__Output } from './gradloom/v1/HoldRun.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
 import type { MembershipClient as _gradloom_v1_MembershipClient, MembershipDefinition as _gradloom_v1_MembershipDefinition } from './gradloom/v1/Membership.js';
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
@@ -31,6 +35,9 @@ import type { StatusReply as _gradloom_v1_StatusReply, StatusReply__Output as _g
 import type { StatusRequest as _gradloom_v1_StatusRequest, StatusRequest__Output as _gradloom_v1_StatusRequest__Output } from './gradloom/v1/StatusRequest.js';
 import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
+import type { ViewEntered as _gradloom_v1_ViewEntered, ViewEntered__Output as _gradloom_v1_ViewEntered__Output } from './gradloom/v1/ViewEntered.js';
+import type { ViewHeld as _gradloom_v1_ViewHeld, ViewHeld__Output as _gradloom_v1_ViewHeld__Output } from './gradloom/v1/ViewHeld.js';
+import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from './gradloom/v1/ViewTaken.js';
 import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _gradloom_v1_WorkerHello__Output } from './gradloom/v1/WorkerHello.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
 import type { WorkerOrder as _gradloom_v1_WorkerOrder, WorkerOrder__Output as _gradloom_v1_WorkerOrder__Output } from './gradloom/v1/WorkerOrder.js';
@@ -46,6 +53,9 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   gradloom: {
     v1: {
+      ChangeReply: MessageTypeDefinition<_gradloom_v1_ChangeReply, _gradloom_v1_ChangeReply__Output>
+      ChangeRequest: MessageTypeDefinition<_gradloom_v1_ChangeRequest, _gradloom_v1_ChangeRequest__Output>
+      ChangeView: MessageTypeDefinition<_gradloom_v1_ChangeView, _gradloom_v1_ChangeView__Output>
       Codec: EnumTypeDefinition
       Consistency: EnumTypeDefinition
       DescribeReply: MessageTypeDefinition<_gradloom_v1_DescribeReply, _gradloom_v1_DescribeReply__Output>
@@ -54,6 +64,7 @@ export interface ProtoGrpcType {
       EndedRun: MessageTypeDefinition<_gradloom_v1_EndedRun, _gradloom_v1_EndedRun__Output>
       Evaluation: MessageTypeDefinition<_gradloom_v1_Evaluation, _gradloom_v1_Evaluation__Output>
       EvaluationPart: MessageTypeDefinition<_gradloom_v1_EvaluationPart, _gradloom_v1_EvaluationPart__Output>
+      HoldRun: MessageTypeDefinition<_gradloom_v1_HoldRun, _gradloom_v1_HoldRun__Output>
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
       Membership: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_MembershipClient> & { service: _gradloom_v1_MembershipDefinition }
       Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
@@ -83,6 +94,9 @@ export interface ProtoGrpcType {
       Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
       TensorKind: EnumTypeDefinition
       View: MessageTypeDefinition<_gradloom_v1_View, _gradloom_v1_View__Output>
+      ViewEntered: MessageTypeDefinition<_gradloom_v1_ViewEntered, _gradloom_v1_ViewEntered__Output>
+      ViewHeld: MessageTypeDefinition<_gradloom_v1_ViewHeld, _gradloom_v1_ViewHeld__Output>
+      ViewTaken: MessageTypeDefinition<_gradloom_v1_ViewTaken, _gradloom_v1_ViewTaken__Output>
       WorkerHello: MessageTypeDefinition<_gradloom_v1_WorkerHello, _gradloom_v1_WorkerHello__Output>
       WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
       WorkerOrder: MessageTypeDefinition<_gradloom_v1_WorkerOrder, _gradloom_v1_WorkerOrder__Output>

@@ -638,10 +638,10 @@ test('a program finds its command and refuses what is none', async (t) => {
   if (result.kind !== 'run' || result.command !== 'up') return t.fail();
   t.is(result.options.epochs, 2);
   await t.throwsAsync(parseProgram(GRADLOOM, [], {}), {
-    message: 'gradloom: expected a command (up, status), got none; see "gradloom --help"',
+    message: 'gradloom: expected a command (up, status, set), got none; see "gradloom --help"',
   });
   await t.throwsAsync(parseProgram(GRADLOOM, ['satus'], {}), {
-    message: 'gradloom: expected a command (up, status), got "satus"; did you mean "gradloom status"?',
+    message: 'gradloom: expected a command (up, status, set), got "satus"; did you mean "gradloom status"?',
   });
   const help = await parseProgram(GRADLOOM, ['--help'], {});
   t.true(help.kind === 'print' && help.text.includes('gradloom up'));

@@ -45,6 +45,8 @@ async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
     workers: [{ rank: 0, label: 'w' }],
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
+    consistency: 1 as const,
+    staleness: 0,
   };
   const metrics = reportTo(createMetrics('server'));
   const owned = layout.blocks.map(({ index }) => index);

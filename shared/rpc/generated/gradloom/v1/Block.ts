@@ -26,7 +26,7 @@ export interface Block {
    */
   'fetched'?: (boolean);
   /**
-   * Under ssp and asp: steps of the worker that is furthest behind, and ahead, whose updates are in the block.
+   * Steps of the worker that is furthest behind, and ahead, whose updates are in the block; under bsp both are `step`.
    */
   'clockMin'?: (number | string | Long);
   'clockMax'?: (number | string | Long);
@@ -56,7 +56,7 @@ export interface Block__Output {
    */
   'fetched': (boolean);
   /**
-   * Under ssp and asp: steps of the worker that is furthest behind, and ahead, whose updates are in the block.
+   * Steps of the worker that is furthest behind, and ahead, whose updates are in the block; under bsp both are `step`.
    */
   'clockMin': (number);
   'clockMax': (number);

@@ -2,6 +2,8 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { ChangeReply as _gradloom_v1_ChangeReply, ChangeReply__Output as _gradloom_v1_ChangeReply__Output } from '../../gradloom/v1/ChangeReply.js';
+import type { ChangeRequest as _gradloom_v1_ChangeRequest, ChangeRequest__Output as _gradloom_v1_ChangeRequest__Output } from '../../gradloom/v1/ChangeRequest.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from '../../gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from '../../gradloom/v1/DescribeRequest.js';
 import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _gradloom_v1_ServerOrder__Output } from '../../gradloom/v1/ServerOrder.js';
@@ -12,6 +14,21 @@ import type { WorkerOrder as _gradloom_v1_WorkerOrder, WorkerOrder__Output as _g
 import type { WorkerReport as _gradloom_v1_WorkerReport, WorkerReport__Output as _gradloom_v1_WorkerReport__Output } from '../../gradloom/v1/WorkerReport.js';
 
 export interface MembershipClient extends grpc.Client {
+  /**
+   * Changes a running run at a step boundary; answered when it is decided from which step on.
+   */
+  Change(argument: _gradloom_v1_ChangeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  Change(argument: _gradloom_v1_ChangeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  Change(argument: _gradloom_v1_ChangeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  Change(argument: _gradloom_v1_ChangeRequest, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  /**
+   * Changes a running run at a step boundary; answered when it is decided from which step on.
+   */
+  change(argument: _gradloom_v1_ChangeRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  change(argument: _gradloom_v1_ChangeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  change(argument: _gradloom_v1_ChangeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  change(argument: _gradloom_v1_ChangeRequest, callback: grpc.requestCallback<_gradloom_v1_ChangeReply__Output>): grpc.ClientUnaryCall;
+  
   /**
    * The spec and the view of a running run, for those who only read its parameters.
    */
@@ -68,6 +85,11 @@ export interface MembershipClient extends grpc.Client {
 
 export interface MembershipHandlers extends grpc.UntypedServiceImplementation {
   /**
+   * Changes a running run at a step boundary; answered when it is decided from which step on.
+   */
+  Change: grpc.handleUnaryCall<_gradloom_v1_ChangeRequest__Output, _gradloom_v1_ChangeReply>;
+  
+  /**
    * The spec and the view of a running run, for those who only read its parameters.
    */
   Describe: grpc.handleUnaryCall<_gradloom_v1_DescribeRequest__Output, _gradloom_v1_DescribeReply>;
@@ -90,6 +112,7 @@ export interface MembershipHandlers extends grpc.UntypedServiceImplementation {
 }
 
 export interface MembershipDefinition extends grpc.ServiceDefinition {
+  Change: MethodDefinition<_gradloom_v1_ChangeRequest, _gradloom_v1_ChangeReply, _gradloom_v1_ChangeRequest__Output, _gradloom_v1_ChangeReply__Output>
   Describe: MethodDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeReply, _gradloom_v1_DescribeRequest__Output, _gradloom_v1_DescribeReply__Output>
   Serve: MethodDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerOrder, _gradloom_v1_ServerReport__Output, _gradloom_v1_ServerOrder__Output>
   Status: MethodDefinition<_gradloom_v1_StatusRequest, _gradloom_v1_StatusReply, _gradloom_v1_StatusRequest__Output, _gradloom_v1_StatusReply__Output>

@@ -22,7 +22,7 @@ export const RefusalCode = {
    */
   REFUSAL_CODE_UNKNOWN_RUN: 4,
   /**
-   * The view is not the current one.
+   * The view is not the current one: whoever says this acts on what does not hold any more.
    */
   REFUSAL_CODE_STALE_VIEW: 5,
   /**
@@ -110,7 +110,7 @@ export type RefusalCode =
   | 'REFUSAL_CODE_UNKNOWN_RUN'
   | 4
   /**
-   * The view is not the current one.
+   * The view is not the current one: whoever says this acts on what does not hold any more.
    */
   | 'REFUSAL_CODE_STALE_VIEW'
   | 5

@@ -1,6 +1,7 @@
 // Original file: proto/gradloom/v1/membership.proto
 
 import type { WorkerStatus as _gradloom_v1_WorkerStatus, WorkerStatus__Output as _gradloom_v1_WorkerStatus__Output } from '../../gradloom/v1/WorkerStatus.js';
+import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface RunStatus {
@@ -18,6 +19,13 @@ export interface RunStatus {
    * One sentence where somebody is waited for, else empty.
    */
   'waiting'?: (string);
+  /**
+   * Of the last view that was decided.
+   */
+  'view'?: (number);
+  'fromStep'?: (number | string | Long);
+  'consistency'?: (_gradloom_v1_Consistency);
+  'staleness'?: (number);
 }
 
 export interface RunStatus__Output {
@@ -35,4 +43,11 @@ export interface RunStatus__Output {
    * One sentence where somebody is waited for, else empty.
    */
   'waiting': (string);
+  /**
+   * Of the last view that was decided.
+   */
+  'view': (number);
+  'fromStep': (number);
+  'consistency': (_gradloom_v1_Consistency__Output);
+  'staleness': (number);
 }

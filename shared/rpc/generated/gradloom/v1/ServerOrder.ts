@@ -4,13 +4,15 @@ import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output
 import type { PrepareRun as _gradloom_v1_PrepareRun, PrepareRun__Output as _gradloom_v1_PrepareRun__Output } from '../../gradloom/v1/PrepareRun.js';
 import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from '../../gradloom/v1/EndRun.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from '../../gradloom/v1/ChangeView.js';
 
 export interface ServerOrder {
   'welcome'?: (_gradloom_v1_ServerWelcome | null);
   'prepare'?: (_gradloom_v1_PrepareRun | null);
   'end'?: (_gradloom_v1_EndRun | null);
   'refusal'?: (_gradloom_v1_Refusal | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal";
+  'change'?: (_gradloom_v1_ChangeView | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change";
 }
 
 export interface ServerOrder__Output {
@@ -18,5 +20,6 @@ export interface ServerOrder__Output {
   'prepare'?: (_gradloom_v1_PrepareRun__Output | null);
   'end'?: (_gradloom_v1_EndRun__Output | null);
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal";
+  'change'?: (_gradloom_v1_ChangeView__Output | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change";
 }

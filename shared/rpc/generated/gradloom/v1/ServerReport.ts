@@ -4,6 +4,7 @@ import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _g
 import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _gradloom_v1_RunPrepared__Output } from '../../gradloom/v1/RunPrepared.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from '../../gradloom/v1/ServerProgress.js';
+import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from '../../gradloom/v1/ViewTaken.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -11,10 +12,11 @@ export interface ServerReport {
   'refused'?: (_gradloom_v1_Refusal | null);
   'progress'?: (_gradloom_v1_ServerProgress | null);
   /**
-   * Which run `prepared`, `refused` and `progress` speak of.
+   * Which run `prepared`, `refused`, `progress` and `taken` speak of.
    */
   'run'?: (string);
-  'report'?: "hello"|"prepared"|"refused"|"progress";
+  'taken'?: (_gradloom_v1_ViewTaken | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken";
 }
 
 export interface ServerReport__Output {
@@ -23,8 +25,9 @@ export interface ServerReport__Output {
   'refused'?: (_gradloom_v1_Refusal__Output | null);
   'progress'?: (_gradloom_v1_ServerProgress__Output | null);
   /**
-   * Which run `prepared`, `refused` and `progress` speak of.
+   * Which run `prepared`, `refused`, `progress` and `taken` speak of.
    */
   'run': (string);
-  'report'?: "hello"|"prepared"|"refused"|"progress";
+  'taken'?: (_gradloom_v1_ViewTaken__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken";
 }

@@ -22,6 +22,10 @@ export interface StepHeader {
    */
   'lossSum'?: (number | string);
   'correct'?: (number | string);
+  /**
+   * The view under which the step is taken, and with it the contributions that follow on this stream.
+   */
+  'view'?: (number);
 }
 
 /**
@@ -44,4 +48,8 @@ export interface StepHeader__Output {
    */
   'lossSum': (number);
   'correct': (number);
+  /**
+   * The view under which the step is taken, and with it the contributions that follow on this stream.
+   */
+  'view': (number);
 }

@@ -2,6 +2,7 @@
 
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from '../../gradloom/v1/ServerInfo.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from '../../gradloom/v1/WorkerInfo.js';
+import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -21,6 +22,11 @@ export interface View {
    * r mod (number of partitions). Empty where the run has no tables.
    */
   'rowPlacement'?: (number)[];
+  /**
+   * The consistency in force from `from_step` on, and with CONSISTENCY_SSP its bound, as in RunSpec.
+   */
+  'consistency'?: (_gradloom_v1_Consistency);
+  'staleness'?: (number);
 }
 
 /**
@@ -40,4 +46,9 @@ export interface View__Output {
    * r mod (number of partitions). Empty where the run has no tables.
    */
   'rowPlacement': (number)[];
+  /**
+   * The consistency in force from `from_step` on, and with CONSISTENCY_SSP its bound, as in RunSpec.
+   */
+  'consistency': (_gradloom_v1_Consistency__Output);
+  'staleness': (number);
 }

@@ -5,6 +5,8 @@ import type { StartRun as _gradloom_v1_StartRun, StartRun__Output as _gradloom_v
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from '../../gradloom/v1/Evaluation.js';
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from '../../gradloom/v1/EndedRun.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
+import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_HoldRun__Output } from '../../gradloom/v1/HoldRun.js';
+import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
 
 export interface WorkerOrder {
   'welcome'?: (_gradloom_v1_WorkerWelcome | null);
@@ -12,7 +14,12 @@ export interface WorkerOrder {
   'evaluation'?: (_gradloom_v1_Evaluation | null);
   'ended'?: (_gradloom_v1_EndedRun | null);
   'refusal'?: (_gradloom_v1_Refusal | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal";
+  'hold'?: (_gradloom_v1_HoldRun | null);
+  /**
+   * Decided: what was held goes on, up to the view's step under the old rules. The old view: nothing changes.
+   */
+  'view'?: (_gradloom_v1_View | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view";
 }
 
 export interface WorkerOrder__Output {
@@ -21,5 +28,10 @@ export interface WorkerOrder__Output {
   'evaluation'?: (_gradloom_v1_Evaluation__Output | null);
   'ended'?: (_gradloom_v1_EndedRun__Output | null);
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal";
+  'hold'?: (_gradloom_v1_HoldRun__Output | null);
+  /**
+   * Decided: what was held goes on, up to the view's step under the old rules. The old view: nothing changes.
+   */
+  'view'?: (_gradloom_v1_View__Output | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view";
 }

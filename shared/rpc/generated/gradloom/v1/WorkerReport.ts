@@ -4,13 +4,17 @@ import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _g
 import type { WorkerProgress as _gradloom_v1_WorkerProgress, WorkerProgress__Output as _gradloom_v1_WorkerProgress__Output } from '../../gradloom/v1/WorkerProgress.js';
 import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Output as _gradloom_v1_EvaluationPart__Output } from '../../gradloom/v1/EvaluationPart.js';
 import type { RunDone as _gradloom_v1_RunDone, RunDone__Output as _gradloom_v1_RunDone__Output } from '../../gradloom/v1/RunDone.js';
+import type { ViewHeld as _gradloom_v1_ViewHeld, ViewHeld__Output as _gradloom_v1_ViewHeld__Output } from '../../gradloom/v1/ViewHeld.js';
+import type { ViewEntered as _gradloom_v1_ViewEntered, ViewEntered__Output as _gradloom_v1_ViewEntered__Output } from '../../gradloom/v1/ViewEntered.js';
 
 export interface WorkerReport {
   'hello'?: (_gradloom_v1_WorkerHello | null);
   'progress'?: (_gradloom_v1_WorkerProgress | null);
   'evaluation'?: (_gradloom_v1_EvaluationPart | null);
   'done'?: (_gradloom_v1_RunDone | null);
-  'report'?: "hello"|"progress"|"evaluation"|"done";
+  'held'?: (_gradloom_v1_ViewHeld | null);
+  'entered'?: (_gradloom_v1_ViewEntered | null);
+  'report'?: "hello"|"progress"|"evaluation"|"done"|"held"|"entered";
 }
 
 export interface WorkerReport__Output {
@@ -18,5 +22,7 @@ export interface WorkerReport__Output {
   'progress'?: (_gradloom_v1_WorkerProgress__Output | null);
   'evaluation'?: (_gradloom_v1_EvaluationPart__Output | null);
   'done'?: (_gradloom_v1_RunDone__Output | null);
-  'report'?: "hello"|"progress"|"evaluation"|"done";
+  'held'?: (_gradloom_v1_ViewHeld__Output | null);
+  'entered'?: (_gradloom_v1_ViewEntered__Output | null);
+  'report'?: "hello"|"progress"|"evaluation"|"done"|"held"|"entered";
 }

@@ -1,0 +1,43 @@
+// Simulated clusters, one a seed: the real coordinator, servers and clients over a simulated network and clock, with
+// processes stopped and killed and connections cut. `npm run simulate` runs more seeds.
+import test from 'ava';
+import { BUGS } from './cluster/bugs.js';
+import { simulate } from './cluster/simulate.js';
+
+const SEEDS = 500;
+const BUG_SEEDS_MAX = 1000;
+
+test(`nothing is lost, applied twice or left waiting in ${SEEDS} simulated clusters`, async (t) => {
+  const injected = new Map<string, number>();
+  let done = 0;
+  let changes = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const simulated = await simulate(seed);
+    t.deepEqual(simulated.violations, [], `seed ${seed}\n${simulated.trace.join('\n')}`);
+    for (const [kind, count] of Object.entries(simulated.injected))
+      injected.set(kind, (injected.get(kind) ?? 0) + count);
+    done += simulated.done;
+    changes += simulated.changes;
+  }
+  t.log(
+    `faults: ${[...injected].map(([kind, count]) => `${count} × ${kind}`).join(', ')}; ${changes} changes of view; ${done} workers done`,
+  );
+  t.deepEqual([...injected.keys()].sort(), ['cut', 'kill-server', 'kill-worker', 'long-pause', 'pause']);
+  t.true(done > SEEDS);
+  t.true(changes > 50);
+});
+
+test('a seed replays exactly', async (t) => {
+  for (const seed of [3, 14, 159]) t.deepEqual(await simulate(seed), await simulate(seed));
+});
+
+for (const [name, bug] of Object.entries(BUGS))
+  test(`the checkers find it when ${name}`, async (t) => {
+    for (let seed = 1; seed <= BUG_SEEDS_MAX; seed++) {
+      const { violations } = await simulate(seed, bug);
+      if (violations.length === 0) continue;
+      t.log(`seed ${seed}: ${violations[0]}`);
+      return t.pass();
+    }
+    return t.fail(`not found within ${BUG_SEEDS_MAX} seeds`);
+  });

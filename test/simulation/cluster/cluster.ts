@@ -1,0 +1,325 @@
+// A cluster in one process and one thread: the real coordinator, shards, streams' handlers and clients, over a
+// simulated network and clock. Only gRPC's sockets, LMDB and TensorFlow.js are left out: a worker's gradient is a small
+// number that (worker, step, tensor) decides, so that what the parameters must be is known without any of the code.
+import { Coordinator } from '../../../server/coordinator.js';
+import { HostedRun } from '../../../server/hosted-run.js';
+import { MembershipService } from '../../../server/membership-service.js';
+import { joinMesh } from '../../../server/mesh.js';
+import type { ServerMetrics } from '../../../server/metrics.js';
+import { parametersHandlers } from '../../../server/parameters-service.js';
+import { blockOffset } from '../../../shared/blocks/blocks.js';
+import { Exchange } from '../../../shared/client/exchange.js';
+import { joinRun } from '../../../shared/client/membership.js';
+import { isExpected, sentence } from '../../../shared/errors.js';
+import { Arena } from '../../../shared/kernels/arena.js';
+import { loadKernels } from '../../../shared/kernels/load.js';
+import { BLOCK_PAYLOAD_MAX_BYTES } from '../../../shared/limits.js';
+import { keyedRandom } from '../../../shared/random.js';
+import type { ChangeReply } from '../../../shared/rpc/generated/gradloom/v1/ChangeReply.js';
+import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
+import { membershipService, parametersService } from '../../../shared/rpc/proto.js';
+import type { MembershipStreams } from '../../../shared/rpc/transport.js';
+import { CONSISTENCY_IDS, layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import type { Bug } from './bugs.js';
+import { type Delays, SimulatedNetwork } from './network.js';
+import { Scheduler } from './scheduler.js';
+
+export const LEARNING_RATE = 2 ** -6;
+const TENSORS = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, shape: [3], kind: 'trainable' as const }));
+export const PEER_DEADLINE_MS = 20_000;
+const MEAN_COMPUTE_MS = 20;
+const HEARTBEAT_MS = 250;
+
+/** What a worker's gradient of a tensor is at a step, in all elements: whole, and never 0, so that none goes unseen. */
+export function gradientOf(worker: number, step: number, tensor: number): number {
+  const magnitude = 1 + keyedRandom(7, 'gradient', worker, step, tensor).below(8);
+  return keyedRandom(7, 'sign', worker, step, tensor).below(2) === 0 ? magnitude : -magnitude;
+}
+
+/** Samples of a worker's part of a step. */
+export const samplesOf = (worker: number): number => 1 + (worker % 3);
+
+/** What was seen of a worker, for the checkers. */
+export interface WorkerHistory {
+  readonly name: string;
+  rank: number;
+  /** After so many steps: the first element of each tensor, and a code of all bits. */
+  readonly reads: Map<number, { values: number[]; bits: string; skew: number }>;
+  /** The consistency under which it did each step. */
+  readonly rules: Map<number, RunSpec['consistency']>;
+  /** How it ended: undefined where it has not. */
+  end?: { failed: boolean; reason: string };
+}
+
+export interface ClusterOptions {
+  readonly seed: number;
+  readonly servers: number;
+  readonly workers: number;
+  readonly steps: number;
+  readonly codec: RunSpec['codec'];
+  readonly consistency: RunSpec['consistency'];
+  readonly staleness?: number;
+  readonly delays: Delays;
+  /** What is wrong with this cluster, on purpose. */
+  readonly bug?: Bug;
+}
+
+const noMetrics: ServerMetrics = {
+  probe: { now: () => 0, phase: () => undefined },
+  moved: () => undefined,
+  rows: () => undefined,
+  tables: () => undefined,
+  contribution: () => undefined,
+  refused: () => undefined,
+  held: () => undefined,
+  blockApplied: () => undefined,
+  step: () => undefined,
+  waitedFor: () => undefined,
+  read: () => undefined,
+  waiting: () => undefined,
+  runs: () => undefined,
+  viewEntered: () => undefined,
+};
+
+export class Cluster {
+  readonly scheduler = new Scheduler();
+  readonly network: SimulatedNetwork;
+  readonly spec: RunSpec;
+  readonly workers: WorkerHistory[] = [];
+  /** Runs that each server holds now. */
+  readonly hosted = new Map<string, Map<string, HostedRun>>();
+  /** Views that somebody has asked for and got. */
+  changes = 0;
+  /** What happened, for people. */
+  readonly trace: string[] = [];
+  readonly coordinator = new Coordinator();
+  /** First element of each block as its server held it when the run was done. */
+  readonly finals = new Map<number, number>();
+  readonly #layout;
+  #change:
+    | ((call: { request: object }, answer: (error: null, reply: ChangeReply) => void) => void)
+    | undefined;
+
+  constructor(readonly options: ClusterOptions) {
+    const { seed, delays, workers, steps } = options;
+    this.network = new SimulatedNetwork(this.scheduler, keyedRandom(seed, 'network'), delays);
+    this.spec = {
+      job: 'simulation',
+      tensors: TENSORS,
+      optimizer: optimizerSpec('sgd', LEARNING_RATE),
+      consistency: options.consistency,
+      ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
+      codec: options.codec,
+      workers,
+      globalBatch: Array.from({ length: workers }, (_, worker) => samplesOf(worker)).reduce((a, b) => a + b),
+      epochs: 1,
+      stepsPerEpoch: steps,
+      seed: 1,
+      dataFingerprint: 'none',
+    };
+    this.#layout = layoutOf(this.spec);
+    options.bug?.coordinator?.(this.coordinator);
+  }
+
+  get serverNames(): string[] {
+    return Array.from({ length: this.options.servers }, (_, server) => `server-${server}`);
+  }
+
+  get workerNames(): string[] {
+    return Array.from({ length: this.options.workers }, (_, worker) => `worker-${worker}`);
+  }
+
+  note(text: string): void {
+    this.trace.push(`${this.scheduler.nowMs.toFixed(1).padStart(8)} ${text}`);
+  }
+
+  /** Starts all nodes; servers first, as a launcher does. */
+  start(): void {
+    for (const [index, name] of this.serverNames.entries())
+      this.scheduler.after(index, name, () => this.#startServer(name, index === 0));
+    for (const [index, name] of this.workerNames.entries()) {
+      const history: WorkerHistory = { name, rank: -1, reads: new Map(), rules: new Map() };
+      this.workers.push(history);
+      this.scheduler.after(200 + index, name, () => void this.#work(history));
+    }
+  }
+
+  /** Servers that live and still hold the run. */
+  get holders(): string[] {
+    return [...this.hosted].flatMap(([name, runs]) =>
+      runs.size > 0 && !this.scheduler.isCrashed(name) ? [name] : [],
+    );
+  }
+
+  /** Whether every worker that lives has come to an end, and no server holds the run any more. */
+  get isOver(): boolean {
+    return (
+      this.workers.every(({ name, end }) => end || this.scheduler.isCrashed(name)) &&
+      this.holders.length === 0
+    );
+  }
+
+  /** A node dies, as by kill -9. */
+  crash(node: string): void {
+    this.note(`${node} is killed`);
+    this.network.crash(node);
+  }
+
+  /** Somebody asks the keeper for another consistency. */
+  change(consistency: 'bsp' | 'ssp' | 'asp', staleness: number): void {
+    const request = { run: '', consistency: CONSISTENCY_IDS[consistency], staleness };
+    this.note(`${consistency} is asked for`);
+    this.#change?.({ request }, (_error, { refusal, view }) => {
+      this.note(refusal?.sentence ?? `view ${view?.number} holds from step ${view?.fromStep}`);
+      if (view) this.changes++;
+    });
+  }
+
+  #startServer(name: string, isKeeper: boolean): void {
+    const runs = new Map<string, HostedRun>();
+    this.hosted.set(name, runs);
+    const log = (message: string) => this.note(`${name}: ${message}`);
+    const now = () => this.scheduler.nowMs;
+    this.network.listen(name, parametersHandlers(runs, noMetrics, log) as never);
+    if (isKeeper) {
+      const service = new MembershipService(this.coordinator, '', log, () => undefined);
+      const handlers = service.handlers();
+      this.network.listen(name, handlers as never);
+      this.#change = handlers.Change as never;
+    }
+    const end = (id: string, reason: string) => {
+      const run = runs.get(id);
+      if (run && reason === 'done')
+        for (const block of run.shard.blockIndices)
+          this.finals.set(block, new Float32Array(run.shard.encode(block, 'fp32').payload.slice().buffer)[0]);
+      run?.close();
+      if (runs.delete(id)) log(`run ${id} ended: ${reason}`);
+    };
+    joinMesh({
+      keeperAddress: this.serverNames[0],
+      address: name,
+      label: name,
+      memoryBytes: 2 ** 26,
+      peerDeadlineMs: PEER_DEADLINE_MS,
+      streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
+      prepare: (id, spec, view, serverId) => {
+        const index = view.servers.findIndex((server) => server.id === serverId);
+        const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
+        const run = new HostedRun(id, spec, view, layoutOf(spec), owned, noMetrics, now);
+        this.options.bug?.hosted?.(run, index);
+        runs.set(id, run);
+      },
+      change: (id, view) => runs.get(id)?.change(view),
+      end,
+      lost: (error) => {
+        for (const id of [...runs.keys()]) end(id, error.message);
+        this.crash(name);
+      },
+    }).catch((error: Error) => {
+      log(sentence(error));
+      this.crash(name);
+    });
+  }
+
+  #sleep(node: string, ms: number): Promise<void> {
+    return new Promise((resolve) => this.scheduler.after(ms, node, resolve));
+  }
+
+  async #work(history: WorkerHistory): Promise<void> {
+    const { name } = history;
+    const finish = (failed: boolean, reason: string) => {
+      if (history.end) return;
+      history.end = { failed, reason };
+      this.note(`${name} ended: ${reason}`);
+      // The process is gone, and with it its connections.
+      this.network.crash(name);
+    };
+    try {
+      await this.#train(history, (error) => finish(true, sentence(error)));
+      finish(false, 'done');
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      finish(true, sentence(error));
+    }
+  }
+
+  async #train(history: WorkerHistory, onLost: (error: Error) => void): Promise<void> {
+    const { name } = history;
+    const { spec } = this;
+    const layout = this.#layout;
+    let open: (exchange: Exchange) => void = () => undefined;
+    const opened = new Promise<Exchange>((resolve) => {
+      open = resolve;
+    });
+    const membership = await joinRun({
+      address: this.serverNames[0],
+      run: '',
+      spec,
+      label: name,
+      peerDeadlineMs: PEER_DEADLINE_MS,
+      streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
+      onWelcome: () => undefined,
+      onHold: async () => (await opened).hold(),
+      onView: (view) => void opened.then((exchange) => exchange.change(view)),
+      onLost,
+    });
+    const { rank, run, view } = membership;
+    history.rank = rank;
+    this.note(`${name} has rank ${rank}`);
+    const modelBytes = 4 * layout.elementsPadded;
+    const kernels = loadKernels({ bytes: 2 * modelBytes + BLOCK_PAYLOAD_MAX_BYTES + 8192 });
+    const arena = new Arena(kernels);
+    const gradients = arena.alloc(modelBytes);
+    const parameters = arena.alloc(modelBytes);
+    const exchange: Exchange = await Exchange.open({
+      run,
+      rank,
+      spec,
+      layout,
+      view,
+      memory: { kernels, gradients, parameters, scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES + 64) },
+      peerDeadlineMs: PEER_DEADLINE_MS,
+      streamsTo: (address) =>
+        this.network.connect<ParametersStreams>(name, address, parametersService as never),
+      onView: ({ number }) => membership.entered(number),
+      onWaiting: () => undefined,
+    });
+    open(exchange);
+    const read = (skew: number) => {
+      const values = layout.blocks.map((block) =>
+        kernels.f32(parameters + 4 * blockOffset(layout, block), 3),
+      );
+      const bits = Buffer.concat(values.map((array) => Buffer.from(new Uint8Array(array.slice().buffer))));
+      history.reads.set(exchange.step, {
+        values: values.map(([first]) => first),
+        bits: bits.toString('hex'),
+        skew,
+      });
+    };
+    if (rank === 0) await exchange.initialize();
+    const { skew } = await exchange.fetch(0, undefined, parameters);
+    read(skew);
+    const random = keyedRandom(this.options.seed, 'compute', rank);
+    const beat = () => {
+      membership.progress({ step: exchange.step, phase: 'compute', secondsInPhase: 0 });
+      this.scheduler.after(HEARTBEAT_MS, name, beat);
+    };
+    beat();
+    for (let step = 0; step < spec.stepsPerEpoch; step++) {
+      await this.#sleep(name, -MEAN_COMPUTE_MS * Math.log(1 - random.float()));
+      for (const block of layout.blocks)
+        kernels.f32(gradients + 4 * blockOffset(layout, block), 3).fill(gradientOf(rank, step, block.tensor));
+      history.rules.set(step, exchange.spec.consistency);
+      const stepped = await exchange.pushPull({
+        samples: samplesOf(rank),
+        allFinite: exchange.measure(),
+        lossScale: 1,
+        lossSum: 0,
+        correct: 0,
+      });
+      read(stepped.read.skew);
+    }
+    exchange.close();
+    await membership.done({ bytesPushed: 0, bytesPulled: 0 });
+  }
+}

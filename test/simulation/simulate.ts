@@ -1,0 +1,42 @@
+// `npm run simulate -- --seeds N [--seed S]`: simulated clusters, one a seed, from S on. The last line on stdout is a JSON
+// object with the counts. A seed that violates something is told with its trace, and replays exactly with
+// `--seeds 1 --seed THAT`.
+import { parseArgs } from 'node:util';
+import { EXIT } from '../../shared/errors.js';
+import { simulate } from './cluster/simulate.js';
+
+const PROGRESS_MS = 2_000;
+const REPORTED_MAX = 5;
+
+const { values } = parseArgs({
+  options: { seeds: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } },
+});
+const [seeds, first] = [Number(values.seeds), Number(values.seed)];
+if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(first) || first < 0) {
+  process.stderr.write(
+    `simulate: expected --seeds of at least 1 and --seed of at least 0, got ${values.seeds} and ${values.seed}\n`,
+  );
+  process.exit(EXIT.mistake);
+}
+const faults: Record<string, number> = {};
+const violating: number[] = [];
+let changes = 0;
+let lastMs = Date.now();
+for (let seed = first; seed < first + seeds; seed++) {
+  const { injected, violations, trace, changes: decided } = await simulate(seed);
+  changes += decided;
+  for (const [kind, count] of Object.entries(injected)) faults[kind] = (faults[kind] ?? 0) + count;
+  if (violations.length > 0) {
+    violating.push(seed);
+    if (violating.length <= REPORTED_MAX)
+      process.stderr.write(`seed ${seed}:\n  ${[...trace, ...violations].join('\n  ')}\n`);
+  }
+  if (process.stderr.isTTY && Date.now() - lastMs > PROGRESS_MS) {
+    lastMs = Date.now();
+    process.stderr.write(`${seed - first + 1} of ${seeds} seeds, ${violating.length} with violations\n`);
+  }
+}
+process.stdout.write(
+  `${JSON.stringify({ seeds, faults, changes, violations: violating.length, violating: violating.slice(0, 100) })}\n`,
+);
+process.exit(violating.length > 0 ? EXIT.failed : EXIT.done);
