@@ -4,7 +4,6 @@
 // message at a time, in memory of this module's own.
 
 import type { DirectCodecName } from '../codec/codec.js';
-import { fp16Scale } from '../codec/fp16.js';
 import { codecs } from '../codec/registry.js';
 import type { Kernels } from '../kernels/kernels.js';
 import { loadKernels } from '../kernels/load.js';
@@ -14,10 +13,6 @@ import { STAGE_SPARE_BYTES, stagePayload } from '../rpc/frame.js';
 /** In the order in which they are told to users. */
 export const ROW_CODECS = ['fp32', 'fp16', 'bf16'] as const satisfies readonly DirectCodecName[];
 export type RowCodecName = (typeof ROW_CODECS)[number];
-
-/** fp16: exponents of the scale of a row, the range of `fp16Scale`. */
-const EXPONENT_MIN = -112;
-const EXPONENT_MAX = 126;
 
 let kernels: Kernels | undefined;
 let values = 0;
@@ -52,17 +47,7 @@ export function encodeRows(codec: RowCodecName, rows: Float32Array, width: numbe
   wasm.f32(values, rows.length).set(rows);
   const bytes = rowsPayloadBytes(codec, count, width);
   if (codec === 'bf16') wasm.packBf16(values, rows.length, encoded);
-  else {
-    const exponents = new Int8Array(wasm.memory.buffer, encoded + 2 * rows.length, count);
-    for (let row = 0; row < count; row++) {
-      const from = row * width;
-      let most = 0;
-      for (let k = from; k < from + width; k++) most = Math.max(most, Math.abs(rows[k]));
-      const scale = fp16Scale(most);
-      exponents[row] = Math.log2(scale);
-      wasm.packF16(values + 4 * from, width, scale, encoded + 2 * from);
-    }
-  }
+  else wasm.packRowsF16(values, count, width, encoded, encoded + 2 * rows.length);
   const payload = Buffer.allocUnsafeSlow(bytes);
   payload.set(wasm.u8(encoded, bytes));
   return payload;
@@ -85,13 +70,12 @@ export function decodeRows(
   const wasm = memory();
   const from = stagePayload(wasm, payload, encoded);
   if (codec === 'bf16') wasm.unpackBf16(from, out.length, 1, values);
-  else
-    for (let row = 0, at = 0; at < out.length; row++, at += width) {
-      const exponent = (payload[2 * out.length + row] << 24) >> 24;
-      if (exponent < EXPONENT_MIN || exponent > EXPONENT_MAX)
-        return `expected exponents of scales from ${EXPONENT_MIN} to ${EXPONENT_MAX}, got ${exponent}`;
-      wasm.unpackF16(from + 2 * at, width, 2 ** -exponent, values + 4 * at);
-    }
+  else {
+    const rows = out.length / width;
+    const done = wasm.unpackRowsF16(from, from + 2 * out.length, rows, width, values);
+    if (done < rows)
+      return `expected exponents of scales from -112 to 126, got ${(payload[2 * out.length + done] << 24) >> 24}`;
+  }
   out.set(wasm.f32(values, out.length));
   return undefined;
 }

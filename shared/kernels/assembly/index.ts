@@ -12,6 +12,7 @@ export { adam, momentum, sgd } from './optimize';
 export { prepareGradient } from './prepare';
 export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
 export { absmaxOfSumBits, addI8, packI8, packRandomI8, sumF32, unpackI8 } from './int8';
+export { packRowsF16, unpackRowsF16 } from './rows';
 export { addSign, packSign, unpackSign } from './sign';
 export { addTopK, faultTopK, packTopK, zeroTopK } from './topk';
 
