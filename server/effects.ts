@@ -9,6 +9,12 @@ export interface BlockNorms {
   readonly squares: readonly number[];
 }
 
+/** With backup workers: whose contributions a step takes, ranks in order. */
+export interface Cut {
+  readonly step: number;
+  readonly contributors: readonly number[];
+}
+
 export type Effect =
   /** The update of `block` at `step` includes the worker's contribution, or the step was skipped. */
   | { kind: 'ack'; worker: number; step: number; block: number }
@@ -16,8 +22,10 @@ export type Effect =
   | { kind: 'release'; worker: number; bytes: number }
   /** The contribution was here before; nothing changed. */
   | { kind: 'duplicate' }
-  /** bsp: the block has new values, for every subscriber. */
-  | { kind: 'updated'; block: number }
+  /** With backup workers: a contribution whose step takes others was dropped; nothing changed. */
+  | { kind: 'late' }
+  /** bsp: the block has new values, for every subscriber, or of the workers for these. */
+  | { kind: 'updated'; block: number; workers?: readonly number[] }
   /** ssp, asp: a worker's contribution was applied to the block. */
   | { kind: 'applied'; block: number }
   /** ssp, asp: the worker may have the block's values, as they stand, with which it enters clock `step`. */
@@ -26,6 +34,8 @@ export type Effect =
   | { kind: 'outcome'; outcome: Outcome; worker?: number }
   /** Squared norms of own blocks in a round of the open step, for all other servers. */
   | { kind: 'norms'; norms: BlockNorms }
+  /** Whose contributions the open step takes, for all other servers. */
+  | { kind: 'cut'; cut: Cut }
   /** Every worker has done `step` here: all blocks hold, at least, what belongs to it. */
   | { kind: 'closed'; step: number }
   /** The next view is in force from here on. */

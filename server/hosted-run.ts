@@ -12,7 +12,7 @@ import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec, specUnder } from '../shared/run-spec.js';
 import { ClockedWaits } from './clocked-waits.js';
-import type { BlockNorms } from './effects.js';
+import type { BlockNorms, Cut } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Reader, Readers } from './readers.js';
 import { type Effect, Shard } from './shard.js';
@@ -21,13 +21,16 @@ import { Writers } from './writers.js';
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
 export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed>;
 
-/** How a run tells its norms to the other servers (norm-streams.ts). */
-export interface NormsOut {
-  send(norms: BlockNorms): void;
+/** How a run tells the other servers what all must agree on within a step (agree-streams.ts). */
+export interface AgreeOut {
+  send(message: { norms: BlockNorms } | { cut: Cut }): void;
   /** Why a server is out of reach; undefined as far as it is known to be there. */
   lost(server: number): string | undefined;
   close(): void;
 }
+
+/** Index in the view of the server that decides, with backup workers, whose contributions a step takes. */
+const LEADER = 0;
 
 export class HostedRun {
   readonly shard: Shard;
@@ -40,8 +43,8 @@ export class HostedRun {
   /** ssp, asp: who waits for whom; under bsp all wait for the same. */
   #waits: ClockedWaits | undefined;
   #lastHeaderAt = 0;
-  /** There where the optimizer waits for norms that other servers have. */
-  #normsOut: NormsOut | undefined;
+  /** There where a step waits for what other servers have or decide. */
+  #agreeOut: AgreeOut | undefined;
   /** Whether blocks are applied together, once the norms of all are known. */
   readonly #gathers: boolean;
 
@@ -54,9 +57,11 @@ export class HostedRun {
     readonly metrics: ServerMetrics,
     /** Monotonic time in milliseconds. */
     readonly now: () => number,
+    /** This server's index in the view. */
+    index = 0,
   ) {
     this.#gathers = normRounds(spec.optimizer).length > 0;
-    this.shard = new Shard(spec, layout, owned, metrics.probe);
+    this.shard = new Shard(spec, layout, owned, metrics.probe, index === LEADER);
     this.#readers = new Readers({ run: id, layout, shard: this.shard, metrics, now });
     this.#view = view;
     if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
@@ -122,7 +127,10 @@ export class HostedRun {
       for (const block of this.#gathers ? this.#readers.promised : [contribution.block])
         this.#readers.copy(block);
       effects = this.shard.contribution(rank, contribution);
-      this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
+      const [first] = effects;
+      this.metrics.contribution(
+        first?.kind === 'duplicate' || first?.kind === 'late' ? first.kind : 'accepted',
+      );
     } else if (header) {
       const waited = this.now() - this.#lastHeaderAt;
       const first = this.shard.missingHeaders === this.spec.workers;
@@ -142,9 +150,24 @@ export class HostedRun {
     if (waitedMs > 0) this.metrics.waitedFor(rank, waitedMs / 1000);
   }
 
-  /** How to reach the other servers, where the optimizer waits for their norms. */
-  exchangeNorms(out: NormsOut): void {
-    this.#normsOut = out;
+  /** How to reach the other servers, where they must agree on something within a step. */
+  agreeOver(out: AgreeOut): void {
+    this.#agreeOut = out;
+  }
+
+  /** Whose contributions the open step takes, as the server of that index in the view says. Throws Refused. */
+  cut(server: number, cut: Cut): void {
+    if (server !== LEADER)
+      throw refuse(
+        'NOT_NOW',
+        `expected the contributors of step ${cut.step} from server ${this.view.servers[LEADER].id}, the first of the view, got them from server ${this.view.servers[server].id}`,
+      );
+    for (const block of this.#readers.promised) this.#readers.copy(block);
+    const effects = this.shard.cut(cut);
+    for (const { kind } of effects) if (kind === 'late') this.metrics.contribution('late');
+    this.metrics.held(this.shard.heldBytes);
+    for (const effect of effects) this.#carryOut(effect);
+    this.serverLost();
   }
 
   /** Norms of another server's blocks, itself named by its index in the view. Throws Refused. */
@@ -160,8 +183,9 @@ export class HostedRun {
     this.serverLost();
   }
 
-  /** Servers whose norms the open step waits for, as indices into the view's. */
+  /** Servers whose norms or decision the open step waits for, as indices into the view's. */
   serversWaitedFor(): number[] {
+    if (this.shard.awaitsCut) return [LEADER];
     const owners = this.shard.missingNorms().map((block) => this.view.placement[block]);
     return [...new Set(owners)].sort((a, b) => a - b);
   }
@@ -169,12 +193,12 @@ export class HostedRun {
   /** Ends the streams of all workers with a sentence where a server that is waited for is out of reach. */
   serverLost(): void {
     for (const index of this.serversWaitedFor()) {
-      const reason = this.#normsOut?.lost(index);
+      const reason = this.#agreeOut?.lost(index);
       if (reason === undefined) continue;
       const { id, address } = this.view.servers[index];
       const error = refuse(
         'NOT_NOW',
-        `it waits for the norms of server ${id} (${address}) of step ${this.shard.step}, which is out of reach: ${reason}`,
+        `it waits for ${this.shard.awaitsCut ? 'the contributors' : 'the norms'} of step ${this.shard.step} from server ${id} (${address}), which is out of reach: ${reason}`,
       );
       this.metrics.refused(error.label);
       this.#writers.end(error.toMessage());
@@ -213,7 +237,7 @@ export class HostedRun {
 
   /** Ends all streams; the shard's memory goes with this object. */
   close(): void {
-    this.#normsOut?.close();
+    this.#agreeOut?.close();
     this.#writers.end();
     this.#readers.end();
   }
@@ -226,16 +250,18 @@ export class HostedRun {
         return this.#writers.release(effect.worker, effect.bytes);
       case 'updated':
         this.metrics.blockApplied();
-        return this.#readers.updated(effect.block);
+        return this.#readers.updated(effect.block, effect.workers);
       case 'applied':
         return this.metrics.blockApplied();
       case 'answer':
         return this.#readers.letGo(effect.worker, effect.block, effect.step);
       case 'outcome':
-        this.metrics.step(this.id, effect.outcome);
+        this.metrics.step(this.id, effect.outcome, this.spec.workers);
         return this.#readers.outcome(effect.outcome, effect.worker);
       case 'norms':
-        return this.#normsOut?.send(effect.norms);
+        return this.#agreeOut?.send({ norms: effect.norms });
+      case 'cut':
+        return this.#agreeOut?.send({ cut: effect.cut });
       case 'view':
         this.#view = this.#nextView as View__Output;
         this.#waits = isClocked(this.spec) ? new ClockedWaits(this.shard, this.now) : undefined;

@@ -25,11 +25,12 @@ export interface ServerMetrics {
   rows(direction: 'sent' | 'received', table: string, rows: number, payloadBytes: number): void;
   /** What the tables of all runs hold now, by name. */
   tables(resident: ReadonlyMap<string, { rows: number; bytes: number }>): void;
-  contribution(result: 'accepted' | 'duplicate'): void;
+  contribution(result: 'accepted' | 'duplicate' | 'late'): void;
   refused(code: string): void;
   held(bytes: number): void;
   blockApplied(): void;
-  step(run: string, outcome: Outcome): void;
+  /** @param workers of the run */
+  step(run: string, outcome: Outcome, workers: number): void;
   waitedFor(rank: number, seconds: number): void;
   /** ssp, asp: a worker read a block that lacked so many of some worker's updates; the most that any read lacked. */
   read(run: string, rank: number, staleness: number, stalest: number): void;
@@ -85,7 +86,9 @@ export function reportTo(metrics: Instruments): ServerMetrics {
     refused: (code) => metrics.refusals.add(1, { code }),
     held: (bytes) => metrics.inFlightBytes.set(bytes),
     blockApplied: () => metrics.blocksApplied.add(1),
-    step(run, outcome) {
+    step(run, outcome, workers) {
+      for (let rank = 0; rank < workers && outcome.contributors.length > 0; rank++)
+        metrics.lateContributions.add(outcome.contributors.includes(rank) ? 0 : 1, { rank: String(rank) });
       metrics.steps.add(1, { outcome: outcome.skipped ? 'skipped' : 'applied' });
       if (!outcome.skipped) metrics.loss.set(outcome.loss, { run, split: 'train' });
     },

@@ -1,23 +1,23 @@
 // The gRPC face of the shards: opens Push and Pull streams, checks that their first message fits the run, and
-// hands the rest to it; so with Norms streams of other servers. A refusal is written to the stream and ends it; the server lives on.
+// hands the rest to it; so with Agree streams of other servers. A refusal is written to the stream and ends it; the server lives on.
 import type * as grpc from '@grpc/grpc-js';
 import { schemaHash } from '../shared/blocks/manifest.js';
 import { sentence } from '../shared/errors.js';
+import type { AgreeHello__Output } from '../shared/rpc/generated/gradloom/v1/AgreeHello.js';
+import type { AgreeMessage__Output } from '../shared/rpc/generated/gradloom/v1/AgreeMessage.js';
+import type { AgreeReply } from '../shared/rpc/generated/gradloom/v1/AgreeReply.js';
 import type { Hello__Output } from '../shared/rpc/generated/gradloom/v1/Hello.js';
-import type { NormsHello__Output } from '../shared/rpc/generated/gradloom/v1/NormsHello.js';
-import type { NormsMessage__Output } from '../shared/rpc/generated/gradloom/v1/NormsMessage.js';
-import type { NormsReply } from '../shared/rpc/generated/gradloom/v1/NormsReply.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import type { HostedRun, PullCall, PushCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 
-type NormsCall = grpc.ServerDuplexStream<NormsMessage__Output, NormsReply>;
+type AgreeCall = grpc.ServerDuplexStream<AgreeMessage__Output, AgreeReply>;
 
 function runOf(
   runs: ReadonlyMap<string, HostedRun>,
-  hello: Hello__Output | NormsHello__Output | undefined | null,
+  hello: Hello__Output | AgreeHello__Output | undefined | null,
 ): HostedRun {
   if (!hello)
     throw refuse('MALFORMED', 'expected hello as the first message of the stream, got something else');
@@ -165,22 +165,23 @@ export function parametersHandlers(
         log(`pull stream of ${call.getPeer()} broke: ${sentence(error)}`);
       });
     },
-    Norms(call: NormsCall) {
+    Agree(call: AgreeCall) {
       let run: HostedRun | undefined;
       let server = -1;
       let refused = false;
-      call.on('data', ({ hello, norms }) => {
+      call.on('data', ({ hello, norms, cut }) => {
         if (refused) return;
         guarded(
           call as Endable,
           metrics,
           (error) => {
             refused = true;
-            report('norms', call.getPeer())(error);
+            report('agreement', call.getPeer())(error);
           },
           () => {
             if (run && norms) return run.norms(server, norms);
-            if (run) throw refuse('MALFORMED', 'expected norms, got an empty message');
+            if (run && cut) return run.cut(server, cut);
+            if (run) throw refuse('MALFORMED', 'expected norms or contributors, got an empty message');
             const hosted = runOf(runs, hello);
             if (hello?.view !== 1)
               throw refuse(
@@ -198,7 +199,7 @@ export function parametersHandlers(
         );
       });
       call.on('end', () => call.end());
-      call.on('error', (error) => log(`norms stream of ${call.getPeer()} broke: ${sentence(error)}`));
+      call.on('error', (error) => log(`agree stream of ${call.getPeer()} broke: ${sentence(error)}`));
     },
   } as ParametersHandlers;
 }

@@ -20,7 +20,7 @@ interface Queued {
   readonly block: number;
   /** The codec that a fetch asked for; undefined: of the subscription. */
   readonly fetched?: DirectCodecName;
-  /** What was fetched, encoded before the block changed. */
+  /** What was fetched, or with backup workers subscribed to, encoded before the block changed. */
   kept?: Framed;
   /** ssp, asp: the clock that the worker enters with it. */
   step?: number;
@@ -157,11 +157,16 @@ export class Readers {
     this.#answerFetches(reader);
   }
 
-  /** A block has new values, which every subscriber wants. */
-  updated(block: number): void {
+  /**
+   * A block has new values, which every subscriber wants, or (with backup workers) those workers whose contributions
+   * they hold: the others fetch the newest when they have seen that they were late.
+   */
+  updated(block: number, workers?: readonly number[]): void {
     this.#encoded.delete(block);
-    for (const reader of this.#readers)
-      if (reader.subscribed && !reader.queued.has(block)) this.#queue(reader, { block });
+    for (const reader of this.#readers) {
+      const wanted = !workers || reader.rank === undefined || workers.includes(reader.rank);
+      if (reader.subscribed && wanted && !reader.queued.has(block)) this.#queue(reader, { block });
+    }
     for (const reader of this.#readers) this.#send(reader);
   }
 
@@ -180,7 +185,13 @@ export class Readers {
   outcome(outcome: Outcome, worker: number | undefined): void {
     for (const reader of this.#readers)
       if (reader.subscribed && (worker === undefined || worker === reader.rank))
-        this.tell(reader, { outcome: { ...outcome, notFinite: [...outcome.notFinite] } });
+        this.tell(reader, {
+          outcome: {
+            ...outcome,
+            notFinite: [...outcome.notFinite],
+            contributors: [...outcome.contributors],
+          },
+        });
   }
 
   /** Another view is in force, with a bound of its own. */
@@ -247,13 +258,43 @@ export class Readers {
     this.#send(reader);
   }
 
-  /** Blocks that somebody has fetched and has still to be sent. */
+  /** Blocks that somebody has still to be sent as they stand now. */
   get promised(): number[] {
-    return [...this.#promised.keys()];
+    if (!this.#keepsSteps) return [...this.#promised.keys()];
+    const subscribed = [...this.#readers].flatMap(({ queued }) => [...queued.keys()]);
+    return [...new Set([...this.#promised.keys(), ...subscribed])];
+  }
+
+  /** With backup workers steps go on while some worker still reads the blocks of one that took its contributions. */
+  get #keepsSteps(): boolean {
+    return (this.#shard.spec.backupWorkers ?? 0) > 0;
+  }
+
+  /** Encodes a block of the subscription for the workers to whom it has not been sent: they get this very step's. */
+  #keepStep(block: number): void {
+    const behind = [...this.#readers].filter(({ rank, queued }) => rank !== undefined && queued.has(block));
+    if (behind.length === 0) return;
+    let kept = this.#encoded.get(block);
+    try {
+      if (!kept) {
+        kept = this.#encode(block);
+        kept.share(behind.length - 1);
+      }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      for (const reader of behind) this.#refuse(reader, error);
+      return;
+    }
+    for (const { queued } of behind) {
+      (queued.get(block) as Queued).kept = kept;
+      queued.delete(block);
+    }
+    this.#forgetUnawaited(block);
   }
 
   /** A block is about to change: whoever fetched it before gets it as it is now, so that readers never stop training. */
   copy(block: number): void {
+    if (this.#keepsSteps) this.#keepStep(block);
     if (!this.#promised.has(block)) return;
     for (const reader of this.#readers)
       for (const queued of reader.queue) {
@@ -283,7 +324,7 @@ export class Readers {
         message = next.fetched
           ? (next.kept ?? this.#encode(next.block, next.fetched))
           : next.step === undefined
-            ? this.#shared(reader, next.block)
+            ? (next.kept ?? this.#shared(reader, next.block))
             : this.#answer(reader, next, next.step);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;

@@ -12,19 +12,19 @@ import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Par
 import {
   membershipService,
   PROTOCOL_VERSION,
-  packageDefinition,
   parametersService,
+  reflectedDefinition,
   rowsService,
 } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
 import { layoutOf } from '../shared/run-spec.js';
+import { AgreeStreams } from './agree-streams.js';
 import { Coordinator } from './coordinator.js';
 import { HostedRun } from './hosted-run.js';
 import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
 import type { ServerMetrics } from './metrics.js';
-import { NormStreams } from './norm-streams.js';
 import { parametersHandlers } from './parameters-service.js';
 import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
@@ -75,7 +75,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])),
   );
   health.addToServer(grpcServer);
-  new ReflectionService(packageDefinition).addToServer(grpcServer);
+  new ReflectionService(reflectedDefinition).addToServer(grpcServer);
 
   const port = await bind(grpcServer, options.listen);
   const address = options.advertise ?? `${host}:${port}`;
@@ -102,14 +102,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           const partitions = view.rowPlacement.flatMap((owner, part) => (owner === index ? [part] : []));
           rows.set(id, new HostedRows(spec, partitions, metrics, () => performance.now()));
         }
-        const run = new HostedRun(id, spec, view, layoutOf(spec), owned, metrics, () => performance.now());
+        const run = new HostedRun(
+          id,
+          spec,
+          view,
+          layoutOf(spec),
+          owned,
+          metrics,
+          () => performance.now(),
+          index,
+        );
         runs.set(id, run);
         const others = view.servers.flatMap((server, at) =>
           at === index ? [] : [[at, server.address] as const],
         );
-        if (normRounds(spec.optimizer).length > 0 && others.length > 0)
-          run.exchangeNorms(
-            new NormStreams({
+        const agrees = normRounds(spec.optimizer).length > 0 || (spec.backupWorkers ?? 0) > 0;
+        if (agrees && others.length > 0)
+          run.agreeOver(
+            new AgreeStreams({
               hello: {
                 protocolVersion: PROTOCOL_VERSION,
                 run: id,
@@ -120,7 +130,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
               addresses: new Map(others),
               peerDeadlineMs: options.peerDeadlineMs,
               onLost(server, reason) {
-                log(`run ${id}: server ${view.servers[server].id} takes no norms: ${reason}`);
+                log(`run ${id}: server ${view.servers[server].id} is out of reach: ${reason}`);
                 run.serverLost();
               },
             }),

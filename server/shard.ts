@@ -14,7 +14,7 @@ import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import {
   blockOptimizer,
-  codecsOf,
+  codecsByStep,
   isClocked,
   type OptimizerSpec,
   type RunSpec,
@@ -23,7 +23,7 @@ import {
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency, ShardWork } from './consistency/consistency.js';
-import type { BlockNorms, Effect } from './effects.js';
+import type { BlockNorms, Cut, Effect } from './effects.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 import type { Header } from './step-headers.js';
 
@@ -31,11 +31,9 @@ export type { Effect } from './effects.js';
 
 interface BlockState {
   readonly block: Block;
+  /** Among the blocks of this shard. */
+  readonly position: number;
   readonly memory: BlockMemory;
-  /** Of contributions. */
-  readonly codec: Codec;
-  /** Of new values. */
-  readonly updateCodec: Codec;
   readonly optimizer: OptimizerSpec;
   /** What the optimizer does differently on this block's tensor. */
   readonly rule: TensorRule;
@@ -87,29 +85,35 @@ export class Shard {
   readonly #map: ShardMemoryMap;
   readonly #blocks = new Map<number, BlockState>();
   #consistency: Consistency;
+  /** Of contributions, and of new values, by step: what is asked is the position of a block. */
+  readonly #codecs: (step: number) => readonly Codec[];
+  readonly #updateCodecs: (step: number) => readonly Codec[];
   /** There where the optimizer waits for norms of the whole gradient. */
   readonly #norms: StepNorms | undefined;
   #uninitialized: number;
 
-  /** @param owned indices of the blocks that this server owns */
+  /**
+   * @param owned indices of the blocks that this server owns
+   * @param leads whether it is the first of the view, which decides with backup workers whom a step takes
+   */
   constructor(
     spec: RunSpec,
     layout: BlockLayout,
     owned: readonly number[],
     readonly probe: PhaseProbe = NO_PROBE,
+    leads = true,
   ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
     this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec) });
     this.#map = mapShard(blocks, spec.optimizer, spec.codec, this.#kernels.firstFreeByte);
-    const blockCodecs = codecsOf(spec, blocks);
-    const updateCodecs = codecsOf(spec, blocks, 'down');
+    this.#codecs = codecsByStep(spec, blocks, 'up');
+    this.#updateCodecs = codecsByStep(spec, blocks, 'down');
     for (const [position, block] of blocks.entries()) {
       this.#blocks.set(block.index, {
         block,
+        position,
         memory: this.#map.blocks.get(block.index) as BlockMemory,
-        codec: blockCodecs[position],
-        updateCodec: updateCodecs[position],
         optimizer: blockOptimizer(spec.optimizer, spec.codec, block),
         rule: ruleOf(spec.optimizer, spec.tensors[block.tensor].name),
         initialized: false,
@@ -124,6 +128,8 @@ export class Shard {
       );
     this.#work = {
       workers: spec.workers,
+      backupWorkers: spec.backupWorkers ?? 0,
+      leads,
       blocks,
       receive: this.#receive.bind(this),
       restage: (payload: Buffer) => stagePayload(this.#kernels, payload, this.#map.incoming),
@@ -246,7 +252,7 @@ export class Shard {
     if (state.initialized) return ack;
     codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
     // Every worker begins with these very values: what is sent from now on are differences to them.
-    if (state.updateCodec.lossy)
+    if (this.#updateCodecOf(state).lossy)
       codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.held);
     const slotValues = initialSlots(state.optimizer);
     for (const [index, slot] of state.memory.slots.entries())
@@ -287,6 +293,21 @@ export class Shard {
     return this.#settled(this.#consistency.normsOfOthers(norms));
   }
 
+  /** Whose contributions the open step takes, from the server that decides. Throws Refused; then nothing has changed. */
+  cut(cut: Cut): Effect[] {
+    if (!this.#consistency.cut)
+      throw refuse(
+        'NOT_NOW',
+        'expected no contributors of a step in a run where each worker has its own clock',
+      );
+    return this.#settled(this.#consistency.cut(cut));
+  }
+
+  /** Whether the open step waits for nothing but to be told whose contributions it takes. */
+  get awaitsCut(): boolean {
+    return this.#consistency.awaitsCut ?? false;
+  }
+
   /** Blocks of other servers whose norms the open step waits for. */
   missingNorms(): number[] {
     return this.#consistency.missingNorms?.() ?? [];
@@ -304,7 +325,7 @@ export class Shard {
    */
   encodeUpdate(block: number): Encoded {
     const state = this.#state(block);
-    return this.#encoded(state, state.updateCodec);
+    return this.#encoded(state, this.#updateCodecOf(state));
   }
 
   #encodeDifference({ block, memory }: BlockState, codec: LossyCodec): number {
@@ -357,7 +378,17 @@ export class Shard {
 
   /** The codec in which a block travels to subscribers. */
   codecOf(block: number): Codec {
-    return this.#state(block).updateCodec;
+    return this.#updateCodecOf(this.#state(block));
+  }
+
+  /** Of contributions to the open step. */
+  #codecOf({ position }: BlockState): Codec {
+    return this.#codecs(this.step)[position];
+  }
+
+  /** Of the values that the last step left. */
+  #updateCodecOf({ block, position }: BlockState): Codec {
+    return this.#updateCodecs(this.#consistency.clocksOf(block.index).min - 1)[position];
   }
 
   #state(block: number): BlockState {
@@ -397,7 +428,7 @@ export class Shard {
   #receive(bulk: Bulk, worker: number, lossScale: number): number {
     const state = this.#state(bulk.block);
     const started = this.probe.now();
-    const address = this.#stage(bulk, state, state.codec);
+    const address = this.#stage(bulk, state, this.#codecOf(state));
     if (this.#spec.gradientLimit !== undefined && state.block.kind === 'trainable')
       this.#checkMagnitude(this.#spec.gradientLimit, bulk, state, address, worker, lossScale);
     this.probe.phase('decode', started);
@@ -408,13 +439,14 @@ export class Shard {
   #checkMagnitude(
     limit: number,
     bulk: Bulk,
-    { block, codec }: BlockState,
+    state: BlockState,
     address: number,
     worker: number,
     lossScale: number,
   ): void {
     const { outgoing } = this.#map;
-    codec.decode(this.#kernels, address, block.elements, bulk.scale, outgoing);
+    const { block } = state;
+    this.#codecOf(state).decode(this.#kernels, address, block.elements, bulk.scale, outgoing);
     const magnitude = this.#kernels.absmax(outgoing, block.elements) / lossScale;
     if (magnitude <= limit) return;
     throw refuse(
@@ -425,8 +457,10 @@ export class Shard {
 
   #sum(block: number, address: number, scale: number, weight: number, first: boolean): void {
     const started = this.probe.now();
-    const { codec, block: of, memory } = this.#state(block);
-    codec.accumulate(this.#kernels, address, of.elements, scale, weight, memory.accumulator, first);
+    const state = this.#state(block);
+    const { elements } = state.block;
+    const { accumulator } = state.memory;
+    this.#codecOf(state).accumulate(this.#kernels, address, elements, scale, weight, accumulator, first);
     this.probe.phase('aggregate', started);
   }
 

@@ -1,6 +1,6 @@
 // The headers of the open step and the verdict on it: applied, or skipped everywhere because some worker's
-// gradients are not finite. Every server sees the same headers, so every server takes the same verdict
-// without asking another. Pure.
+// gradients are not finite. Every server sees the same headers of the workers that the step takes, so every server
+// takes the same verdict without asking another. Pure.
 import { refuse } from '../shared/rpc/refusal.js';
 
 export interface Header {
@@ -12,7 +12,7 @@ export interface Header {
   readonly correct: number;
 }
 
-export interface Outcome {
+export interface Verdict {
   readonly step: number;
   readonly skipped: boolean;
   readonly samples: number;
@@ -21,6 +21,11 @@ export interface Outcome {
   readonly accuracy: number;
   /** Ranks whose gradients were not finite. */
   readonly notFinite: readonly number[];
+}
+
+export interface Outcome extends Verdict {
+  /** With backup workers: the ranks that the step takes, in order; else empty. */
+  readonly contributors: readonly number[];
 }
 
 const isPowerOfTwo = (value: number) =>
@@ -39,14 +44,12 @@ export function checkHeader(worker: number, header: Header): void {
 
 export class StepHeaders {
   readonly #headers: (Header | undefined)[];
-  #missing: number;
   #step: number;
 
   /** @param step the first that is open */
   constructor(workers: number, step = 0) {
     this.#step = step;
     this.#headers = new Array(workers).fill(undefined);
-    this.#missing = workers;
   }
 
   get step(): number {
@@ -62,21 +65,20 @@ export class StepHeaders {
     return this.#headers.flatMap((header, rank) => (header ? [] : [rank]));
   }
 
-  /** Takes a header; the verdict, if it was the last one missing. Repeated ones change nothing. Throws Refused. */
-  add(worker: number, step: number, header: Header): Outcome | undefined {
+  /** Takes a header, and says whether it is new. Repeated and old ones change nothing. Throws Refused. */
+  add(worker: number, step: number, header: Header): boolean {
     if (worker >= this.#headers.length)
       throw refuse('UNKNOWN_WORKER', `expected a rank below ${this.#headers.length}, got ${worker}`);
-    if (step < this.#step) return undefined;
+    if (step < this.#step) return false;
     if (step > this.#step)
       throw refuse(
         'STEP',
         `worker ${worker}: expected the header of step ${this.#step}, got step ${step}; wait for the step's outcome`,
       );
     checkHeader(worker, header);
-    if (this.#headers[worker]) return undefined;
+    if (this.#headers[worker]) return false;
     this.#headers[worker] = header;
-    this.#missing--;
-    return this.#missing === 0 ? this.#verdict() : undefined;
+    return true;
   }
 
   /**
@@ -93,21 +95,18 @@ export class StepHeaders {
     return (this.#headers[worker] as Header).lossScale;
   }
 
-  totalSamples(): number {
-    return this.#headers.reduce((sum, header) => sum + (header?.samples ?? 0), 0);
-  }
-
   next(): void {
     this.#headers.fill(undefined);
-    this.#missing = this.#headers.length;
     this.#step++;
   }
 
-  #verdict(): Outcome {
-    const headers = this.#headers as Header[];
-    const samples = this.totalSamples();
-    const notFinite = headers.flatMap((header, rank) => (header.allFinite ? [] : [rank]));
+  /** The verdict on a step that takes these ranks' contributions, by default all; undefined while a header of theirs is missing. */
+  verdict(members: readonly number[] = [...this.#headers.keys()]): Verdict | undefined {
+    if (!members.every((rank) => this.#headers[rank])) return undefined;
+    const headers = members.map((rank) => this.#headers[rank] as Header);
     const sum = (of: (header: Header) => number) => headers.reduce((total, header) => total + of(header), 0);
+    const samples = sum((header) => header.samples);
+    const notFinite = members.filter((_, at) => !headers[at].allFinite);
     return {
       step: this.#step,
       skipped: notFinite.length > 0,

@@ -8,11 +8,15 @@ import {
   type TensorKind,
   type TensorSpec,
 } from './blocks/manifest.js';
-import { codecFault } from './codec/allowed-pairs.js';
+import { backupCodecFault, codecFault } from './codec/allowed-pairs.js';
 import { CODEC_IDS, type Codec, type CodecName } from './codec/codec.js';
+import { type CodecOptions, codecOptionsFault, codecOptionsOfRun } from './codec/codec-options.js';
 import { codecs } from './codec/registry.js';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX, topk } from './codec/topk.js';
+import { type TopKOptions, topkPercentAt } from './codec/topk-warm-up.js';
 import {
+  BATCH_MAX_SAMPLES,
+  EPOCHS_MAX,
   LOCAL_STEPS_MAX,
   LOSSY_BLOCK_ELEMENTS_MIN,
   NAME_CHARACTERS_MAX,
@@ -46,9 +50,13 @@ export interface RunSpec {
   readonly consistency: ConsistencyName;
   /** ssp: steps that a read may lack of any worker's updates. Only there. */
   readonly staleness?: number;
+  /** bsp: workers that a step goes on without, the last ones; by default none. */
+  readonly backupWorkers?: number;
   readonly codec: CodecName;
   /** Codec topk alone: percentage of a block's elements that travel; TOPK_PERCENT_DEFAULT where it is not given. */
   readonly topKPercent?: number;
+  /** Codec topk alone: steps in which the percentage falls to its own; none where it is not given. */
+  readonly topKWarmupSteps?: number;
   /** Codec int8 alone: contributions are rounded by chance; else, and with it left out, to nearest. */
   readonly stochasticRounding?: boolean;
   /** Largest magnitude of an element of a contribution that servers take; without it they take any. */
@@ -126,20 +134,47 @@ export function blockCodec(codec: CodecName, block: Pick<Block, 'kind' | 'elemen
 }
 
 /**
- * The codec of each block, in canonical order, for one way. Top-k sends as much down as all workers together have sent
+ * The codec of each block, in the order given, for one way, by the step of the run. Top-k sends as much down as all workers together have sent
  * up: then what they sent comes back whole in the next step, instead of a second wait on the way down.
  */
+export function codecsByStep(
+  spec: Pick<RunSpec, 'codec' | 'workers'> & TopKOptions,
+  blocks: readonly Pick<Block, 'kind' | 'elements'>[],
+  way: 'up' | 'down',
+): (step: number) => readonly Codec[] {
+  const withOwn = (own: Codec) =>
+    blocks.map((block) => {
+      const name = blockCodec(spec.codec, block);
+      return name === spec.codec ? own : codecs[name];
+    });
+  if (spec.codec !== 'topk') {
+    const constant = withOwn(codecs[spec.codec]);
+    return () => constant;
+  }
+  // The percentage only falls, stage by stage: the one of the last call is kept.
+  let percent = Number.NaN;
+  let current: readonly Codec[] = [];
+  return (step) => {
+    const wanted = Math.min(
+      topkPercentAt(spec, step) * (way === 'down' ? spec.workers : 1),
+      TOPK_PERCENT_MAX,
+    );
+    if (wanted !== percent) {
+      percent = wanted;
+      current = withOwn(topk(percent));
+    }
+    return current;
+  };
+}
+
+/** The same at one step, by default when the warm-up of top-k is over. */
 export function codecsOf(
-  spec: Pick<RunSpec, 'codec' | 'topKPercent' | 'workers'>,
+  spec: Pick<RunSpec, 'codec' | 'workers'> & TopKOptions,
   blocks: readonly Pick<Block, 'kind' | 'elements'>[],
   way: 'up' | 'down' = 'up',
-): Codec[] {
-  const percent = (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) * (way === 'down' ? spec.workers : 1);
-  const own = spec.codec === 'topk' ? topk(Math.min(percent, TOPK_PERCENT_MAX)) : codecs[spec.codec];
-  return blocks.map((block) => {
-    const name = blockCodec(spec.codec, block);
-    return name === spec.codec ? own : codecs[name];
-  });
+  step = Number.POSITIVE_INFINITY,
+): readonly Codec[] {
+  return codecsByStep(spec, blocks, way)(step);
 }
 
 /** How workers wait for each other: what a change of view may change. */
@@ -176,6 +211,11 @@ export function specWithRules(spec: RunSpec, rules: { consistency?: number; stal
     throw refuse(
       'RUN_SPEC',
       `expected a running run to stay ${spec.consistency === 'local' ? 'local' : 'out of local'}, got ${spec.consistency} to ${name}: the state of the optimizer would have to move between servers and workers; start another run`,
+    );
+  if (spec.backupWorkers)
+    throw refuse(
+      'RUN_SPEC',
+      `expected a run without backup workers, got ${spec.backupWorkers}: no step is common to all workers from which other rules could hold; start another run`,
     );
   if (name === 'local')
     throw refuse(
@@ -221,6 +261,19 @@ export function consistencyFault(consistency: string, staleness: number | undefi
   return `staleness: expected a whole number from 0 to ${STALENESS_MAX} with ssp, got ${staleness ?? 'none'}`;
 }
 
+/** What is wrong with a number of backup workers beside the rest of a run; undefined: nothing. */
+export function backupWorkersFault(
+  backupWorkers: number | undefined,
+  { workers, consistency, codec }: Pick<RunSpec, 'workers' | 'consistency' | 'codec'>,
+): string | undefined {
+  if (backupWorkers === undefined || backupWorkers === 0) return undefined;
+  if (!Number.isInteger(backupWorkers) || backupWorkers < 0 || backupWorkers >= workers)
+    return `expected fewer backup workers than the ${workers} workers, got ${backupWorkers}; a step takes the contributions of the others`;
+  if (consistency !== 'bsp')
+    return `expected consistency bsp with backup workers, got ${consistency}; take it, or leave them out`;
+  return backupCodecFault(codec);
+}
+
 /** What is wrong with a limit of gradients; undefined: nothing, as of one that is not there. */
 export function gradientLimitFault(limit: number | undefined): string | undefined {
   return limit === undefined || (limit > 0 && Number.isFinite(limit))
@@ -257,11 +310,13 @@ export function toWire(spec: RunSpec): WireSpec {
     seed: spec.seed,
     dataFingerprint: spec.dataFingerprint,
     staleness: spec.staleness ?? 0,
+    backupWorkers: spec.backupWorkers ?? 0,
     ...(spec.local && {
       localSteps: spec.local.steps,
       innerOptimizer: optimizerToWire(spec.local.optimizer),
     }),
     ...(spec.codec === 'topk' ? { topKPercent: spec.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
+    topKWarmupSteps: spec.topKWarmupSteps ?? 0,
     ...(spec.stochasticRounding ? { stochasticRounding: true } : {}),
     ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
     gradientLimit: spec.gradientLimit ?? 0,
@@ -336,14 +391,13 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   const local = localFromWire(consistency, wire, tensors);
   const pair = codecFault(codec, optimizer, consistency);
   if (pair) throw refuse('CODEC_PAIR', pair);
-  const { topKPercent } = wire;
-  if (codec === 'topk' && !(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
-    throw refuse(
-      'RUN_SPEC',
-      `expected a top-k percentage above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
-    );
-  if (wire.stochasticRounding && codec !== 'int8')
-    throw refuse('RUN_SPEC', `expected stochastic rounding with codec int8 alone, got ${codec}`);
+  const ofCodec: CodecOptions = {
+    ...(codec === 'topk' ? { topKPercent: wire.topKPercent } : {}),
+    ...(wire.topKWarmupSteps === 0 ? {} : { topKWarmupSteps: wire.topKWarmupSteps }),
+    ...(wire.stochasticRounding ? { rounding: 'stochastic' } : {}),
+  };
+  const misfit = codecOptionsFault(codec, ofCodec);
+  if (misfit) throw refuse('RUN_SPEC', misfit);
   const tables = tablesFromWire(wire.tables, consistency);
   if (tables.length > 0 && optimizer.clipNorm !== undefined)
     throw refuse(
@@ -354,12 +408,26 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
   if (wire.gradientLimit !== 0 && limit) throw refuse('RUN_SPEC', limit);
   if (wire.workers < 1 || wire.workers > WORKERS_MAX)
     throw refuse('RUN_SPEC', `expected 1 to ${WORKERS_MAX} workers, got ${wire.workers}`);
+  // 0: a client that is no job's has neither.
+  if (wire.globalBatch > BATCH_MAX_SAMPLES || wire.epochs > EPOCHS_MAX)
+    throw refuse(
+      'RUN_SPEC',
+      `expected a batch of at most ${BATCH_MAX_SAMPLES} samples and at most ${EPOCHS_MAX} epochs, got ${wire.globalBatch} and ${wire.epochs}`,
+    );
+  const backups = backupWorkersFault(wire.backupWorkers, { workers: wire.workers, consistency, codec });
+  if (backups) throw refuse('RUN_SPEC', backups);
+  if (wire.backupWorkers > 0 && tables.length > 0)
+    throw refuse(
+      'RUN_SPEC',
+      `expected no backup workers with tables, whose rows wait for all workers, got ${wire.backupWorkers}; leave them out`,
+    );
   return {
     job: wire.job,
     tensors,
     optimizer,
     consistency,
     ...(consistency === 'ssp' ? { staleness: wire.staleness } : {}),
+    ...(wire.backupWorkers > 0 ? { backupWorkers: wire.backupWorkers } : {}),
     codec,
     workers: wire.workers,
     globalBatch: wire.globalBatch,
@@ -368,8 +436,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     seed: wire.seed,
     dataFingerprint: wire.dataFingerprint,
     ...(local && { local }),
-    ...(codec === 'topk' ? { topKPercent } : {}),
-    ...(wire.stochasticRounding ? { stochasticRounding: true } : {}),
+    ...codecOptionsOfRun(codec, ofCodec),
     ...(tables.length > 0 && { tables }),
     ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
   };
@@ -393,8 +460,10 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
     staleness: spec.staleness ?? 0,
+    'number of backup workers': spec.backupWorkers ?? 0,
     codec: spec.codec,
     'top-k percentage': spec.codec === 'topk' ? (spec.topKPercent ?? TOPK_PERCENT_DEFAULT) : undefined,
+    'top-k warm-up steps': spec.topKWarmupSteps ?? 0,
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
     'gradient limit': spec.gradientLimit,
     workers: spec.workers,

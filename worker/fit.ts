@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { codecFault } from '../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../shared/codec/codec.js';
+import { type CodecOptions, codecOptionsFault } from '../shared/codec/codec-options.js';
 import { formatAddress, parseAddress } from '../shared/config/address.js';
 import { UserError } from '../shared/errors.js';
 import {
@@ -15,6 +16,7 @@ import {
 } from '../shared/limits.js';
 import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
 import {
+  backupWorkersFault,
   type ConsistencyName,
   consistencyFault,
   gradientLimitFault,
@@ -41,7 +43,7 @@ export interface FitDataset {
   forEachAsync(visit: (batch: FitTensors) => void): Promise<void>;
 }
 
-export interface FitOptions {
+export interface FitOptions extends CodecOptions {
   /** HOST:PORT of the first server. */
   join: string;
   epochs?: number;
@@ -52,8 +54,6 @@ export interface FitOptions {
   /** Evaluated after each epoch, divided over the workers. */
   validationData?: FitTensors;
   codec?: CodecName;
-  /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
-  topKPercent?: number;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
   gradientLimit?: number;
   /** Micro-batches in which this worker computes its part of a batch, to save memory; by default one. */
@@ -67,6 +67,8 @@ export interface FitOptions {
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
   staleness?: number;
+  /** With bsp: workers that a step goes on without, the last ones; what they have for it is dropped. Default 0. */
+  backupWorkers?: number;
   localSteps?: number;
   /** With `local`: SGD with Nesterov momentum, which the servers run on the differences. Default 0.7. */
   outerLearningRate?: number;
@@ -259,6 +261,14 @@ export async function fit(
   if (bound) throw new UserError(`fit: ${bound}`);
   const pair = codecFault(options.codec ?? 'fp16', optimizer, consistency);
   if (pair) throw new UserError(`fit: ${pair}`);
+  const ofCodec = codecOptionsFault(options.codec ?? 'fp16', options);
+  if (ofCodec) throw new UserError(`fit: ${ofCodec}`);
+  const backups = backupWorkersFault(options.backupWorkers, {
+    workers,
+    consistency,
+    codec: options.codec ?? 'fp16',
+  });
+  if (backups) throw new UserError(`fit: ${backups}`);
   const loss = model.loss as Loss;
   if (typeof loss !== 'string' && typeof loss !== 'function')
     throw new UserError(
@@ -292,10 +302,13 @@ export async function fit(
       workers,
       codec: options.codec ?? 'fp16',
       topKPercent: options.topKPercent,
+      topKWarmupSteps: options.topKWarmupSteps,
+      rounding: options.rounding,
       gradientLimit: options.gradientLimit,
       accumulate,
       consistency,
       staleness: options.staleness,
+      backupWorkers: options.backupWorkers,
       local: localOf(options),
       seed,
       join: formatAddress(parseAddress(options.join)),

@@ -2,15 +2,18 @@
 // of ranks; a contribution that comes before its turn is held as it came. Verdicts are taken on the headers of
 // all workers, before any block is applied; each block is applied as soon as its sum is complete. Where the optimizer
 // waits for norms of the whole gradient, trainable blocks are applied together, when those of all servers are here.
+// With backup workers "all" are those that step-cut.ts names, and until it does everything is held; what the others
+// send for the step is dropped whole, neither applied nor acknowledged.
 
 import { PUSH_CREDIT_BYTES } from '../../shared/limits.js';
 import { NUMBERS_PER_BLOCK } from '../../shared/optimizer/norms.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { recycle } from '../../shared/rpc/receive.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import type { BlockNorms, Effect } from '../effects.js';
+import type { BlockNorms, Cut, Effect } from '../effects.js';
 import { type Header, StepHeaders } from '../step-headers.js';
 import type { Clocks, Consistency, ShardWork } from './consistency.js';
+import { StepCut } from './step-cut.js';
 
 interface Held {
   readonly worker: number;
@@ -24,7 +27,7 @@ interface OpenBlock {
   readonly kind: 'trainable' | 'state' | 'frozen';
   /** Whether the open step has been applied to it. */
   applied: boolean;
-  /** Rank whose contribution is summed next. */
+  /** Which of the step's contributors, in the order of ranks, is summed next. */
   turn: number;
   /** Whose contribution of the open step is here, summed or held. */
   readonly arrived: Set<number>;
@@ -34,6 +37,10 @@ interface OpenBlock {
 export class Bsp implements Consistency {
   readonly #work: ShardWork;
   readonly #headers: StepHeaders;
+  /** Whose contributions the open step takes. */
+  readonly #cut: StepCut;
+  /** Samples of the open step, once there is a verdict on it. */
+  #samples: number | undefined;
   readonly #blocks: ReadonlyMap<number, OpenBlock>;
   /** Payload bytes held, per worker. */
   readonly #heldBytes: number[];
@@ -50,6 +57,7 @@ export class Bsp implements Consistency {
   constructor(work: ShardWork, step = 0) {
     this.#work = work;
     this.#headers = new StepHeaders(work.workers, step);
+    this.#cut = new StepCut(work);
     this.#blocks = new Map(
       work.blocks.map(({ index, kind }) => [
         index,
@@ -77,10 +85,12 @@ export class Bsp implements Consistency {
 
   /** Ranks that the open step still waits for: those that lack a header, or a contribution to some block. */
   waitingFor(): number[] {
-    const missing = new Set(this.#headers.missing());
+    const { members } = this.#cut;
+    if (!members) return this.#cut.isAwaited ? [] : this.#headers.missing();
+    const missing = new Set(members.filter((rank) => !this.#headers.has(rank)));
     for (const { kind, applied, arrived } of this.#blocks.values()) {
       if (kind === 'frozen' || applied) continue;
-      for (let rank = 0; rank < this.#work.workers; rank++) if (!arrived.has(rank)) missing.add(rank);
+      for (const rank of members) if (!arrived.has(rank)) missing.add(rank);
     }
     return [...missing].sort((a, b) => a - b);
   }
@@ -100,12 +110,28 @@ export class Bsp implements Consistency {
   }
 
   header(worker: number, step: number, header: Header): Effect[] {
-    const outcome = this.#headers.add(worker, step, header);
-    if (!outcome) return [];
-    const effects: Effect[] = [{ kind: 'outcome', outcome }];
-    if (outcome.skipped) this.#skip(effects);
-    else if (this.#open === 0) this.#close(effects);
+    if (!this.#headers.add(worker, step, header)) return [];
+    const cut = this.#cut.header(worker, step);
+    const effects: Effect[] = cut ? [{ kind: 'cut', cut }] : [];
+    this.#decide(effects);
+    // Only those who had sent their headers are in it, so nobody is dropped; but what they sent was held until now.
+    if (cut) this.#sumHeld(effects);
     return effects;
+  }
+
+  cut(cut: Cut): Effect[] {
+    if (cut.step > this.step)
+      throw refuse('STEP', `expected the contributors of step ${this.step}, got those of step ${cut.step}`);
+    if (cut.step < this.step || !this.#cut.take(cut)) return [];
+    const effects: Effect[] = [];
+    this.#dropLate(cut.contributors, effects);
+    this.#decide(effects);
+    this.#sumHeld(effects);
+    return effects;
+  }
+
+  get awaitsCut(): boolean {
+    return this.#cut.isAwaited;
   }
 
   contribution(worker: number, bulk: Bulk): Effect[] {
@@ -113,20 +139,23 @@ export class Bsp implements Consistency {
     const bytes = bulk.payload.byteLength;
     const { step } = bulk;
     const release: Effect = { kind: 'release', worker, bytes };
-    if (step < this.step)
+    if (step < this.step && this.#cut.took(worker, step))
       return [{ kind: 'duplicate' }, { kind: 'ack', worker, step, block: bulk.block }, release];
+    if (step < this.step) return this.#late(bulk, release);
     if (step > this.step || !this.#headers.has(worker))
       throw refuse(
         'STEP',
         `worker ${worker}: expected the header of step ${this.step} before block ${bulk.block} of step ${step}; send a header first`,
       );
+    const { members } = this.#cut;
+    if (members && !members.includes(worker)) return this.#late(bulk, release);
     if (state.arrived.has(worker))
       return [
         { kind: 'duplicate' },
         ...(state.applied ? [{ kind: 'ack', worker, step, block: bulk.block } as const] : []),
         release,
       ];
-    const early = state.turn !== worker;
+    const early = members?.[state.turn] !== worker;
     if (early && this.#heldBytes[worker] + bytes > PUSH_CREDIT_BYTES)
       throw refuse(
         'CREDIT',
@@ -143,7 +172,13 @@ export class Bsp implements Consistency {
     const effects: Effect[] = [];
     this.#sum(state, worker, bulk.scale, address);
     effects.push(release);
-    for (let next = state.held.get(state.turn); next; next = state.held.get(state.turn)) {
+    this.#sumInTurn(state, members ?? [], effects);
+    return effects;
+  }
+
+  /** Sums what is held of a block as far as its turn has come; applies it if that was the last. */
+  #sumInTurn(state: OpenBlock, members: readonly number[], effects: Effect[]): void {
+    for (let next = state.held.get(members[state.turn]); next; next = state.held.get(members[state.turn])) {
       state.held.delete(next.worker);
       this.#heldBytes[next.worker] -= next.payload.byteLength;
       const staged = this.#work.restage(next.payload);
@@ -151,10 +186,46 @@ export class Bsp implements Consistency {
       this.#sum(state, next.worker, next.scale, staged);
       effects.push({ kind: 'release', worker: next.worker, bytes: next.payload.byteLength });
     }
-    if (state.turn < this.#work.workers) return effects;
+    if (state.turn < members.length) return;
     if (this.#work.norms && state.kind === 'trainable') this.#measure(state, effects);
     else this.#apply(state, effects);
-    return effects;
+  }
+
+  /** The cut has come: what was held for it is summed. */
+  #sumHeld(effects: Effect[]): void {
+    const { members } = this.#cut;
+    for (const state of this.#blocks.values())
+      if (members && state.held.size > 0) this.#sumInTurn(state, members, effects);
+  }
+
+  /** The verdict, as soon as the headers of all whose contributions the step takes are here. */
+  #decide(effects: Effect[]): void {
+    const { members, isWhole } = this.#cut;
+    const verdict = members && this.#samples === undefined ? this.#headers.verdict(members) : undefined;
+    if (!members || !verdict) return;
+    this.#samples = verdict.samples;
+    effects.push({ kind: 'outcome', outcome: { ...verdict, contributors: isWhole ? [] : members } });
+    if (verdict.skipped) this.#skip(effects);
+    else if (this.#open === 0) this.#close(effects);
+  }
+
+  /** A contribution to a step that takes others. */
+  #late({ payload }: Bulk, release: Effect): Effect[] {
+    recycle(payload);
+    return [{ kind: 'late' }, release];
+  }
+
+  /** Drops what was held of those whom the step does not take. */
+  #dropLate(members: readonly number[], effects: Effect[]): void {
+    for (const { arrived, held } of this.#blocks.values())
+      for (const { worker, payload } of [...held.values()]) {
+        if (members.includes(worker)) continue;
+        held.delete(worker);
+        arrived.delete(worker);
+        this.#heldBytes[worker] -= payload.byteLength;
+        recycle(payload);
+        effects.push({ kind: 'late' }, { kind: 'release', worker, bytes: payload.byteLength });
+      }
   }
 
   normsOfOthers({ step, round, blocks, squares }: BlockNorms): Effect[] {
@@ -198,7 +269,7 @@ export class Bsp implements Consistency {
   /** A block is summed: its first norm is taken while others still arrive. */
   #measure(state: OpenBlock, effects: Effect[]): void {
     const { norms, measure } = this.#work;
-    norms?.add(0, state.index, measure(state.index, 0, 1 / this.#headers.totalSamples()));
+    norms?.add(0, state.index, measure(state.index, 0, 1 / (this.#samples as number)));
     this.#summed.push(state);
     if (this.#summed.length < this.#trainable) return;
     this.#tell(effects);
@@ -218,7 +289,7 @@ export class Bsp implements Consistency {
     const { norms, measure } = this.#work;
     if (!norms || this.#trainable === 0 || this.#summed.length < this.#trainable) return;
     while (norms.isComplete(this.#round)) {
-      const scale = norms.factor() / this.#headers.totalSamples();
+      const scale = norms.factor() / (this.#samples as number);
       if (this.#round === norms.rounds.length - 1) {
         for (const state of this.#summed.splice(0)) this.#apply(state, effects, scale);
         return;
@@ -235,13 +306,14 @@ export class Bsp implements Consistency {
     state.turn++;
   }
 
-  #apply(state: OpenBlock, effects: Effect[], scale = 1 / this.#headers.totalSamples()): void {
+  #apply(state: OpenBlock, effects: Effect[], scale = 1 / (this.#samples as number)): void {
     this.#work.apply(state.index, scale);
     state.applied = true;
     this.#open--;
     for (const worker of state.arrived)
       effects.push({ kind: 'ack', worker, step: this.step, block: state.index });
-    effects.push({ kind: 'updated', block: state.index });
+    const { members, isWhole } = this.#cut;
+    effects.push({ kind: 'updated', block: state.index, ...(isWhole ? {} : { workers: members }) });
     if (this.#open === 0) this.#close(effects);
   }
 
@@ -267,7 +339,9 @@ export class Bsp implements Consistency {
     this.#summed.length = 0;
     this.#round = 0;
     this.#work.norms?.clear();
+    this.#samples = undefined;
     effects.push({ kind: 'closed', step: this.step });
+    this.#cut.next(this.step);
     this.#headers.next();
   }
 }

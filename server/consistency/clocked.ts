@@ -134,6 +134,7 @@ export class Clocked implements Consistency {
           loss: header.lossSum / header.samples,
           accuracy: header.correct / header.samples,
           notFinite: header.allFinite ? [] : [worker],
+          contributors: [],
         },
       },
     ];

@@ -3,12 +3,16 @@
 import type { Block } from '../../shared/blocks/blocks.js';
 import type { StepNorms } from '../../shared/optimizer/norms.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
-import type { BlockNorms, Effect } from '../effects.js';
+import type { BlockNorms, Cut, Effect } from '../effects.js';
 import type { Header } from '../step-headers.js';
 
 /** What a consistency asks of the shard. Blocks are named by their index. */
 export interface ShardWork {
   readonly workers: number;
+  /** Workers that a step goes on without. */
+  readonly backupWorkers: number;
+  /** Whether this server decides which those are. */
+  readonly leads: boolean;
   /** The blocks of this shard, in canonical order. */
   readonly blocks: readonly Block[];
   /**
@@ -50,6 +54,10 @@ export interface Consistency {
   contribution(worker: number, bulk: Bulk): Effect[];
   /** What another server says of its blocks. Throws Refused; then nothing has changed. */
   normsOfOthers?(norms: BlockNorms): Effect[];
+  /** Whose contributions the open step takes, as the server that decides says. Throws Refused; then nothing has changed. */
+  cut?(cut: Cut): Effect[];
+  /** Whether the open step waits for nothing but that. */
+  readonly awaitsCut?: boolean;
   /** Blocks of other servers whose norms the open step waits for. */
   missingNorms?(): number[];
   /** Ranks that somebody, or the open step, waits for. */

@@ -14,7 +14,7 @@ import {
 import { type RowTableSpec, rowsOfMessage } from '../../shared/rows/tables.js';
 import { checksumOf } from '../../shared/rpc/checksum.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import { type Header, type Outcome, StepHeaders } from '../step-headers.js';
+import { type Header, StepHeaders, type Verdict } from '../step-headers.js';
 import { RowSums, sumBytes } from './row-sums.js';
 import { RowTable } from './row-table.js';
 
@@ -89,7 +89,7 @@ export class RowsCore {
   readonly #senders: Sender[];
   /** The rank whose contributions are summed as they come. */
   #turn = 0;
-  #outcome: Outcome | undefined;
+  #outcome: Verdict | undefined;
   // Ids and values of the message that is read: aligned, which a received message need not be.
   readonly #ids = new Uint32Array(ROWS_MESSAGE_MAX_BYTES / 4);
   readonly #values = new Float32Array(ROWS_MESSAGE_MAX_BYTES / 4);
@@ -115,10 +115,9 @@ export class RowsCore {
 
   /** What a worker says of its step before its rows. Repeated ones change nothing. Throws Refused. */
   header(worker: number, step: number, header: Header): RowsEffect[] {
-    const isNew = step === this.step && !this.#headers.has(worker);
-    const outcome = this.#headers.add(worker, step, header);
-    if (isNew) this.#finite[worker] = header.allFinite;
-    this.#outcome ??= outcome;
+    if (!this.#headers.add(worker, step, header)) return [];
+    this.#finite[worker] = header.allFinite;
+    this.#outcome = this.#headers.verdict();
     return [];
   }
 
@@ -356,7 +355,7 @@ export class RowsCore {
   #close(): RowsEffect {
     const { step } = this;
     // All workers have ended, and nobody ends without a header: the verdict is there.
-    const { skipped, samples } = this.#outcome as Outcome;
+    const { skipped, samples } = this.#outcome as Verdict;
     for (const [index, sums] of this.#sums.entries()) {
       if (!skipped)
         for (let i = 0; i < sums.size; i++)

@@ -14,7 +14,15 @@ import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutco
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
 import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
-import { codecsOf, isClocked, type RunSpec, specUnder, stalenessOf, workerMomentum } from '../run-spec.js';
+import {
+  codecsByStep,
+  isClocked,
+  type RunSpec,
+  specUnder,
+  stalenessOf,
+  workerMomentum,
+} from '../run-spec.js';
+import { DecidedSteps, type PassedSteps } from './decided-steps.js';
 import { type Age, ageOf, type Pending, startPending } from './pending.js';
 import { Residuals } from './residuals.js';
 import { ServerLink } from './server-link.js';
@@ -59,6 +67,12 @@ export interface StepHeaderFields {
 
 export interface StepResult {
   outcome: StepOutcome__Output;
+  /** Steps decided: the client's next step. With backup workers it may have passed some. */
+  step: number;
+  /** False: with backup workers the step went on without this one, and its gradients were dropped. */
+  taken: boolean;
+  /** With backup workers: what came of all steps since the last one. */
+  passed?: PassedSteps;
   encodeSeconds: number;
   decodeSeconds: number;
   /** What is left of the exchange's time: sending, the servers' work, and waiting for the other workers. */
@@ -94,9 +108,11 @@ export class Exchange {
   /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
   /** How each block travels in training: its contributions, and its new values. */
-  readonly #codecs: readonly Codec[];
-  readonly #updateCodecs: readonly Codec[];
+  readonly #codecsAt: (step: number) => readonly Codec[];
+  readonly #updateCodecsAt: (step: number) => readonly Codec[];
   readonly #residuals: Residuals;
+  /** There with backup workers. */
+  readonly #decided: DecidedSteps | undefined;
   /** Blocks whose new values come as differences to the parameters' memory, as long as that has no first values. */
   #baseless: readonly Block[];
 
@@ -106,8 +122,9 @@ export class Exchange {
     const spec = specUnder(options.spec, view);
     this.#spec = spec;
     this.#view = view.number;
-    this.#codecs = codecsOf(spec, layout.blocks);
-    this.#updateCodecs = codecsOf(spec, layout.blocks, 'down');
+    if (spec.backupWorkers) this.#decided = new DecidedSteps(spec.workers, view.servers.length);
+    this.#codecsAt = codecsByStep(spec, layout.blocks, 'up');
+    this.#updateCodecsAt = codecsByStep(spec, layout.blocks, 'down');
     this.#residuals = new Residuals(
       memory.kernels,
       layout,
@@ -155,6 +172,11 @@ export class Exchange {
       exchange.#check();
     }
     return exchange;
+  }
+
+  /** How each block's contribution to the step under way travels. */
+  get #codecs(): readonly Codec[] {
+    return this.#codecsAt(this.#step);
   }
 
   /** Steps decided so far, as this client has seen. */
@@ -223,10 +245,12 @@ export class Exchange {
     codecName: DirectCodecName | undefined,
     target: number,
     blocks?: readonly Block[],
-  ): Promise<Age & { bytesPulled: number; updates: number }> {
+  ): Promise<Age & { bytesPulled: number; elementsPulled: number; decodeSeconds: number; updates: number }> {
     const { layout, view, memory } = this.#options;
     const wanted = blocks ?? layout.blocks;
     let bytes = 0;
+    let elements = 0;
+    let decodeSeconds = 0;
     let updates = 0;
     const seen = new Set<number>();
     const groups = new Map<DirectCodecName, Block[]>();
@@ -247,11 +271,13 @@ export class Exchange {
       }
       await pending.done;
       bytes += pending.bytes;
+      elements += pending.elements;
+      decodeSeconds += pending.decodeSeconds;
       updates = Math.max(updates, pending.updates);
       for (const value of pending.stepsSeen) seen.add(value);
     }
     if (target === memory.parameters && codecName === undefined && blocks === undefined) this.#baseless = [];
-    return { ...ageOf(seen, step), bytesPulled: bytes, updates };
+    return { ...ageOf(seen, step), bytesPulled: bytes, elementsPulled: elements, decodeSeconds, updates };
   }
 
   /**
@@ -267,6 +293,8 @@ export class Exchange {
       this.#baseless = [];
     }
     const started = performance.now();
+    if (this.#decided && this.#decided.newest > this.#step)
+      return this.#late(started, { bytes: 0, elements: 0, encodeSeconds: 0 });
     const exchanged = layout.blocks.filter((block) => block.kind !== 'frozen');
     const pending = this.#expect(this.#step + 1, false, memory.parameters, undefined, exchanged);
     for (const link of this.#links) link.header({ step: this.#step, view: this.#view, ...header });
@@ -276,20 +304,25 @@ export class Exchange {
           FIELD.contribution,
           this.#step,
           (block, dst) => this.#encode(block, header.lossScale, dst),
-          // A skipped step takes no more contributions.
-          () => pending.outcome?.skipped ?? false,
+          // A skipped step takes no more contributions, nor does one that went on without this worker.
+          () => pending.outcome !== undefined && (pending.outcome.skipped || this.#isOut(pending.outcome)),
         )
       : { bytes: 0, elements: 0, encodeSeconds: 0 };
     await pending.done;
+    const outcome = pending.outcome as StepOutcome__Output;
+    if (this.#isOut(outcome)) return this.#late(started, pushed);
     // An applied step brought every block's update, and each holds this worker's contribution.
-    this.#residuals.settle(!pending.outcome?.skipped);
+    this.#residuals.settle(!outcome.skipped);
     this.#step++;
     this.#absmax.length = 0;
     const clocked = isClocked(this.#spec);
     const read = (await this.#enterView()) ?? ageOf(pending.stepsSeen, this.#step);
     const seconds = (performance.now() - started) / 1000;
     return {
-      outcome: pending.outcome as StepOutcome__Output,
+      outcome,
+      step: this.#step,
+      taken: true,
+      passed: this.#decided?.take(),
       encodeSeconds: pushed.encodeSeconds,
       decodeSeconds: pending.decodeSeconds,
       waitSeconds: Math.max(0, seconds - pushed.encodeSeconds - pending.decodeSeconds),
@@ -300,6 +333,69 @@ export class Exchange {
       read,
       clocked,
     };
+  }
+
+  /** A step has gone on without this worker: its gradients are dropped whole, and it goes on with the newest open step. */
+  async #late(
+    started: number,
+    pushed: { bytes: number; elements: number; encodeSeconds: number },
+  ): Promise<StepResult> {
+    this.#residuals.settle(false);
+    this.#absmax.length = 0;
+    const { bytesPulled, elementsPulled, decodeSeconds } = await this.catchUp();
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      outcome: this.#decided?.last as StepOutcome__Output,
+      step: this.#step,
+      taken: false,
+      passed: this.#decided?.take(),
+      encodeSeconds: pushed.encodeSeconds,
+      decodeSeconds,
+      waitSeconds: Math.max(0, seconds - pushed.encodeSeconds - decodeSeconds),
+      bytesPushed: pushed.bytes,
+      bytesPulled,
+      elementsPushed: pushed.elements,
+      elementsPulled,
+      read: { step: this.#step, skew: 0 },
+      clocked: false,
+    };
+  }
+
+  /**
+   * With backup workers: pulls the newest parameters into their memory, at one version, and makes the step that is then
+   * open this client's next one. What is waited for is decided, and comes without this worker.
+   * @param kinds what is pulled: the first time also what never changes
+   */
+  async catchUp(
+    kinds: 'all' | 'exchanged' = 'exchanged',
+  ): Promise<{ bytesPulled: number; elementsPulled: number; decodeSeconds: number }> {
+    const { memory, layout } = this.#options;
+    const blocks = layout.blocks.filter(({ kind }) => kinds === 'all' || kind !== 'frozen');
+    // In one codec, so that a server is asked once, and answers with one version.
+    const mixed = blocks.some(({ index }) => this.#codecs[index] !== this.#codecs[blocks[0].index]);
+    const decided = this.#decided as DecidedSteps;
+    const total = { bytesPulled: 0, elementsPulled: 0, decodeSeconds: 0 };
+    for (;;) {
+      const read = await this.fetch(decided.newest, mixed ? 'fp32' : undefined, memory.parameters, blocks);
+      total.bytesPulled += read.bytesPulled;
+      total.elementsPulled += read.elementsPulled;
+      total.decodeSeconds += read.decodeSeconds;
+      // Steps went on in between: what was read is of several versions, or too old to be worth a gradient.
+      if (read.skew > 0 || decided.newest > read.step) continue;
+      // A server without blocks has nothing to fetch, and must not be overtaken.
+      const pending = this.#expect(read.step, false, memory.parameters, undefined, []);
+      pending.undecided = new Set(decided.behind(read.step));
+      this.#settle(pending);
+      await pending.done;
+      if (decided.newest > read.step) continue;
+      this.#step = read.step;
+      return total;
+    }
+  }
+
+  /** Whether a step has gone on without this worker. */
+  #isOut({ contributors }: StepOutcome__Output): boolean {
+    return this.#decided !== undefined && !contributors.includes(this.#options.rank as number);
   }
 
   /**
@@ -426,10 +522,16 @@ export class Exchange {
     return {
       block: (bulk: Bulk) => this.#receive(index, bulk),
       outcome: (outcome: StepOutcome__Output) => {
+        this.#decided?.tell(index, outcome);
         const pending = this.#pending;
         if (!pending || pending.fetched || outcome.step + 1 !== pending.step) return;
         pending.outcome = outcome;
         pending.undecided.delete(index);
+        // Of a step that went on without this worker nothing comes; what others decide of it changes nothing.
+        if (pending.missing.size > 0 && this.#isOut(outcome)) {
+          pending.missing.clear();
+          pending.undecided.clear();
+        }
         if (outcome.skipped && !isClocked(this.#spec)) this.#skipped(pending, index);
         this.#settle(pending);
       },
@@ -442,7 +544,7 @@ export class Exchange {
             ...waiting.workers.map((rank) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`),
             ...waiting.servers.map(
               (at) =>
-                `the norms of server ${view.servers[at]?.id} (${view.servers[at]?.address ?? 'unknown'})`,
+                `server ${view.servers[at]?.id} (${view.servers[at]?.address ?? 'unknown'}), whose part in the step is missing`,
             ),
           ],
         }),
@@ -494,7 +596,7 @@ export class Exchange {
           `${from} sent block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${staleness} was agreed`,
         ),
       );
-    const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecs[block.index];
+    const expected = pending.codec ? codecs[pending.codec] : this.#updateCodecsAt(this.#step)[block.index];
     const started = performance.now();
     const fault = takePayload(bulk, block.elements, expected, {
       kernels: memory.kernels,

@@ -6,8 +6,8 @@ import { type BlockLayout, layoutBlocks } from '../blocks/blocks.js';
 import { elementsOf, manifestFault, type TensorSpec } from '../blocks/manifest.js';
 import { codecFault } from '../codec/allowed-pairs.js';
 import type { CodecName, DirectCodecName } from '../codec/codec.js';
+import { type CodecOptions, codecOptionsFault, codecOptionsOfRun } from '../codec/codec-options.js';
 import { codecNames, directCodecNames } from '../codec/registry.js';
-import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import { formatAddress, parseAddress } from '../config/address.js';
 import { UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
@@ -48,7 +48,7 @@ export type { Rows };
 /** Values by tensor name: fp32, row-major. */
 export type Tensors = Record<string, Float32Array>;
 
-export interface ConnectOptions {
+export interface ConnectOptions extends CodecOptions {
   /** HOST:PORT of the first server. */
   join: string;
   /** Id of the run; by default the one of this job that waits for workers, or (without tensors) the only one. */
@@ -66,8 +66,6 @@ export interface ConnectOptions {
   /** Beside the name of an optimizer; default 0.001. */
   learningRate?: number;
   codec?: CodecName;
-  /** Codec topk: percentage of each block's elements that travel, above 0, at most 25. Default 1. */
-  topKPercent?: number;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
   gradientLimit?: number;
   /** Which workers a step waits for. Default bsp: for all. */
@@ -203,11 +201,8 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
   const codec = options.codec ?? 'fp16';
   if (!codecNames.includes(codec))
     throw new UserError(`codec: expected one of ${codecNames.join(', ')}, got "${codec}"`);
-  const { topKPercent = TOPK_PERCENT_DEFAULT } = options;
-  if (!(topKPercent > 0 && topKPercent <= TOPK_PERCENT_MAX))
-    throw new UserError(
-      `topKPercent: expected a number above 0 and at most ${TOPK_PERCENT_MAX}, got ${topKPercent}`,
-    );
+  const ofCodec = codecOptionsFault(codec, options);
+  if (ofCodec) throw new UserError(ofCodec);
   const consistency = options.consistency ?? 'bsp';
   const bound = consistencyFault(consistency, options.staleness);
   if (bound) throw new UserError(bound);
@@ -234,7 +229,7 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     consistency,
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
     codec,
-    ...(codec === 'topk' ? { topKPercent } : {}),
+    ...codecOptionsOfRun(codec, options),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
     workers,
     globalBatch: 0,

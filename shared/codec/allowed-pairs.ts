@@ -22,6 +22,10 @@ const CONSISTENCY_REASON =
 const LOCAL_REASON =
   'under local the parameters that differences are added to have moved on in between, and what is left out comes a whole round later';
 
+/** Why lossy codecs are refused with backup workers. */
+const BACKUP_REASON =
+  'a worker that steps go on without would have to be sent the differences of all of them, however far it is behind';
+
 const ALLOWED: Readonly<Record<LossyCodecName, Allowed>> = {
   int8: { optimizers: undefined, consistencies: ['bsp'], optimizerReason: '' },
   topk: {
@@ -52,6 +56,12 @@ export function pairFault(codec: CodecName, optimizer: string, consistency: stri
   return undefined;
 }
 
+/** Why a codec cannot be combined with backup workers, as a sentence that says what to do; undefined if it can. */
+export function backupCodecFault(codec: CodecName): string | undefined {
+  if (!Object.hasOwn(ALLOWED, codec)) return undefined;
+  return `codec ${codec} expects no backup workers: new parameters travel as differences, and ${BACKUP_REASON}; leave them out, or take fp32, fp16 or bf16`;
+}
+
 /**
  * The same of the whole optimizer, as a run has it: also what would not be linear in the gradient, or not in the place
  * where its momentum is.
@@ -79,15 +89,17 @@ export function codecFault(
 /** The table as the README shows it: rows of cells, the first of which holds the headings. */
 export function pairTable(codecs: readonly CodecName[]): string[][] {
   const rows = codecs.map((codec) => {
-    if (!Object.hasOwn(ALLOWED, codec)) return [`\`${codec}\``, 'all', 'all', ''];
+    if (!Object.hasOwn(ALLOWED, codec)) return [`\`${codec}\``, 'all', 'all', 'with `bsp`', ''];
     const { optimizers, consistencies, optimizerReason } = ALLOWED[codec as LossyCodecName];
     const names = (list: readonly string[]) => list.map((name) => `\`${name}\``).join(', ');
     const reasons = [
       optimizerReason,
       CONSISTENCY_REASON,
       consistencies.includes('local') ? '' : LOCAL_REASON,
+      BACKUP_REASON,
     ].filter((reason) => reason !== '');
-    return [`\`${codec}\``, optimizers ? names(optimizers) : 'all', names(consistencies), reasons.join('; ')];
+    const kinds = optimizers ? names(optimizers) : 'all';
+    return [`\`${codec}\``, kinds, names(consistencies), 'none', reasons.join('; ')];
   });
-  return [['codec', 'optimizers', 'consistencies', 'why not the others'], ...rows];
+  return [['codec', 'optimizers', 'consistencies', 'backup workers', 'why not the others'], ...rows];
 }

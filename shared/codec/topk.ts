@@ -2,7 +2,7 @@
 // power-of-two scale; what is left out, rounding included, is the residual. At 1 % a block takes a 100th of fp32's
 // bytes: about 9.4 bits of position and 16 of value for each element that travels.
 // Aji and Heafield, "Sparse communication for distributed gradient descent", EMNLP 2017; Lin et al., "Deep
-// gradient compression", ICLR 2018, with its momentum correction and without its warm-up.
+// gradient compression", ICLR 2018, with its momentum correction; its warm-up is topk-warm-up.ts.
 import assert from 'node:assert';
 import { TOPK_WORK_BYTES } from '../kernels/kernels.js';
 import { BLOCK_ELEMENTS_MAX, BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';

@@ -3,6 +3,7 @@
 import { pairFault } from '../codec/allowed-pairs.js';
 import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
+import { backupWorkersFault, type ConsistencyName } from '../run-spec.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
 import { OPTIONS, required } from './options.js';
@@ -14,9 +15,9 @@ const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure,
 const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer, codec, consistency } =
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
-const { localSteps, outerLearningRate, outerMomentum } = OPTIONS;
+const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { clipNorm, gradientLimit, accumulate } = OPTIONS;
-const { topKPercent, rounding } = OPTIONS;
+const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
 /** What goes with --optimizer; checked together in check-optimizer.ts. */
@@ -65,6 +66,14 @@ function checkStaleness(
   );
 }
 
+function checkBackupWorkers(
+  options: { backupWorkers: number; workers: number; consistency: ConsistencyName; codec: CodecName },
+  at: (key: 'backupWorkers') => string,
+): void {
+  const fault = backupWorkersFault(options.backupWorkers, options);
+  if (fault) throw new UserError(`${at('backupWorkers')}: ${fault}`);
+}
+
 const OF_LOCAL = ['localSteps', 'outerLearningRate', 'outerMomentum'] as const;
 
 function checkLocal(
@@ -91,14 +100,16 @@ function checkCodec(
     optimizer: string | undefined;
     consistency: string;
     topKPercent: number | undefined;
+    topKWarmupSteps: number | undefined;
     rounding: string | undefined;
   },
-  at: (key: 'codec' | 'topKPercent' | 'rounding') => string,
+  at: (key: 'codec' | 'topKPercent' | 'topKWarmupSteps' | 'rounding') => string,
 ): void {
-  if (options.topKPercent !== undefined && options.codec !== 'topk')
-    throw new UserError(
-      `${at('topKPercent')}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
-    );
+  for (const key of ['topKPercent', 'topKWarmupSteps'] as const)
+    if (options[key] !== undefined && options.codec !== 'topk')
+      throw new UserError(
+        `${at(key)}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
+      );
   if (options.rounding !== undefined && options.codec !== 'int8')
     throw new UserError(
       `${at('rounding')}: expected codec int8 with it, got ${options.codec}; add --codec int8, or leave it out`,
@@ -158,9 +169,11 @@ export const UP = define({
     accumulate,
     codec,
     topKPercent,
+    topKWarmupSteps,
     rounding,
     consistency,
     staleness,
+    backupWorkers,
     localSteps,
     outerLearningRate,
     outerMomentum,
@@ -201,6 +214,7 @@ export const UP = define({
     checkOptimizer(options, at);
     checkCodec(options, at);
     checkStaleness(options, at);
+    checkBackupWorkers({ ...options, workers: options.peers ?? options.workers }, at);
     checkLocal(options, at);
   },
 });
@@ -295,9 +309,11 @@ export const WORKER = define({
     accumulate,
     codec,
     topKPercent,
+    topKWarmupSteps,
     rounding,
     consistency,
     staleness,
+    backupWorkers,
     localSteps,
     outerLearningRate,
     outerMomentum,
@@ -346,6 +362,7 @@ export const WORKER = define({
     checkOptimizer(options, at);
     checkCodec(options, at);
     checkStaleness(options, at);
+    checkBackupWorkers(options, at);
     checkLocal(options, at);
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');

@@ -3,6 +3,7 @@
 // the type of the compiled value all follow from the entry here. Sizes and times are compiled to bytes and
 // milliseconds, and get the unit in their name.
 import { z } from 'zod';
+import { ROUNDINGS } from '../codec/codec-options.js';
 import { TOPK_PERCENT_DEFAULT, TOPK_PERCENT_MAX } from '../codec/topk.js';
 import {
   ACCUMULATE_MAX,
@@ -25,7 +26,6 @@ import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 
 export const CODECS = ['fp32', 'fp16', 'bf16', 'int8', 'topk', 'sign'] as const;
-export const ROUNDINGS = ['nearest', 'stochastic'] as const;
 export const CONSISTENCIES = ['bsp', 'ssp', 'asp', 'local'] as const;
 /** In the order in which they are probed where none is named. */
 export const BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
@@ -404,6 +404,18 @@ export const OPTIONS = {
     expected: `a percentage above 0 and at most ${TOPK_PERCENT_MAX}`,
     example: 1,
   }),
+  topKWarmupSteps: optional(
+    whole(
+      {
+        flag: 'top-k-warmup-steps',
+        help: `codec topk: steps in which the percentage falls from ${TOPK_PERCENT_MAX} to its own`,
+        fallback: '0',
+      },
+      0,
+      SCHEDULE_STEPS_MAX,
+      500,
+    ),
+  ),
   rounding: optional(
     oneOf(
       { flag: 'rounding', help: 'codec int8: how contributions are rounded', fallback: 'nearest' },
@@ -430,6 +442,18 @@ export const OPTIONS = {
       STALENESS_MAX,
       3,
     ),
+  ),
+  backupWorkers: defaulting(
+    whole(
+      {
+        flag: 'backup-workers',
+        help: 'with bsp: workers that a step goes on without, the last ones; what they have for it is dropped',
+      },
+      0,
+      WORKERS_MAX - 1,
+      1,
+    ),
+    0,
   ),
   localSteps: optional(
     whole(

@@ -53,10 +53,10 @@ export const METRICS = {
   },
   steps: {
     name: 'gradloom_steps_total',
-    help: 'Steps that ended: applied, or skipped because a gradient was not finite. Under local a server counts rounds.',
+    help: 'Steps that ended: applied, or skipped because a gradient was not finite; at a worker with backup workers also late, those that went on without it. Under local a server counts rounds.',
     type: 'counter',
     roles: BOTH,
-    labels: { outcome: ['applied', 'skipped'] },
+    labels: { outcome: ['applied', 'skipped', 'late'] },
   },
   loss: {
     name: 'gradloom_loss',
@@ -88,10 +88,17 @@ export const METRICS = {
   },
   contributions: {
     name: 'gradloom_contributions_total',
-    help: 'Contributions that arrived: accepted, or a duplicate of one that was.',
+    help: 'Contributions to a block that arrived: accepted, or a duplicate of one that was; with backup workers late, those that were dropped, also after they had been accepted.',
     type: 'counter',
     roles: ['server'],
-    labels: { result: ['accepted', 'duplicate'] },
+    labels: { result: ['accepted', 'duplicate', 'late'] },
+  },
+  lateContributions: {
+    name: 'gradloom_late_contributions_total',
+    help: 'With backup workers: steps that went on without what this worker had for them. Each server counts all steps.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { rank: RANKS },
   },
   refusals: {
     name: 'gradloom_refusals_total',

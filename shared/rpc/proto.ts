@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import * as grpc from '@grpc/grpc-js';
 import * as protoLoader from '@grpc/proto-loader';
+import { protoPath as healthProto } from 'grpc-health-check';
 import { decodeBulk } from './bulk.js';
 import { Framed } from './frame.js';
 import type { MembershipClient, MembershipDefinition } from './generated/gradloom/v1/Membership.js';
@@ -25,14 +26,19 @@ const FILES = [
 export const FIELD = { contribution: 3, initial: 4, block: 2 } as const;
 const PUSH_FIELDS = { 3: 'contribution', 4: 'initial' } as const;
 
-/** The loaded package, as reflection wants it. */
+const LOADING = { longs: Number, enums: Number, defaults: true, oneofs: true } as const;
+
+/** The loaded package. */
 export const packageDefinition = protoLoader.loadSync(FILES, {
   includeDirs: [fileURLToPath(new URL('../../../proto', import.meta.url))],
-  longs: Number,
-  enums: Number,
-  defaults: true,
-  oneofs: true,
+  ...LOADING,
 });
+
+/** What reflection tells of: the contract, and the standard service that servers have beside it. */
+export const reflectedDefinition: protoLoader.PackageDefinition = {
+  ...packageDefinition,
+  ...protoLoader.loadSync(healthProto, LOADING),
+};
 
 export const parametersService = packageDefinition[
   'gradloom.v1.Parameters'

@@ -63,6 +63,13 @@ const BENCHES: readonly Bench[] = [
     name: 'scaling',
     summary: 'CPU time of a step for 1-8 workers, 1-4 servers and 1-64 M parameters, and a model of it',
     repeats: 1,
+    own: [
+      {
+        flags: '--up-to <n>',
+        help: 'only up to so many workers and servers (at most 4), and 16 M parameters',
+        read: whole,
+      },
+    ],
     peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
   },
   {
@@ -102,6 +109,11 @@ const BENCHES: readonly Bench[] = [
         read: whole,
       },
       { flags: '--rate-mbit <n>', help: 'of the link, each way (default: 100)', read: whole },
+      {
+        flags: '--delay-ms <n>',
+        help: 'added to the link, each way; without --cases only its goodput is measured (default: 0)',
+        read: wholeOrZero,
+      },
       { flags: '--cases <names>', help: 'only these, separated by commas (default: all)' },
     ],
     peer: rate('goodput', 'Mbit/s'),
@@ -136,6 +148,12 @@ const BENCHES: readonly Bench[] = [
     peer: rate('accuracy', '%'),
   },
 ];
+
+function wholeOrZero(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number of 0 or more');
+  return value;
+}
 
 function whole(text: string): number {
   const value = Number(text);

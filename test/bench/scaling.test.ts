@@ -1,6 +1,6 @@
 // The bench of scaling, run small, and its fit against a system with a known answer.
 import test from 'ava';
-import { fitRelative, run } from './scaling.js';
+import { exchangeMs, fitRelative, run } from './scaling.js';
 
 test.serial(
   'a fit finds the coefficients that made the values, and the best ones where none fit all',
@@ -32,5 +32,15 @@ test.serial(
     t.is(typeof find('model', 'serverPerMillionAndWorker'), 'number');
     t.is(find('hosts16-0.6M', 'peerSends'), (2 * 2 * 0.6 * 15) / 16);
     t.is(typeof find('hosts64-0.6M', 'serversWanted'), 'number');
+    // What is printed of links follows from what is printed of CPU time and bytes.
+    const cpuMs = find('hosts16-0.6M', 'peerCpu') as number;
+    for (const gbit of [1, 10, 25]) {
+      const { cpu, link } = exchangeMs(cpuMs, 2.25e6, gbit);
+      t.is(cpu, cpuMs);
+      t.true(Math.abs(link - (2.25e6 * 8) / (gbit * 0.9e6)) < 1e-9);
+      t.is(find('hosts16-0.6M', `exchangeAt${gbit}Gbit`), Math.max(cpu, link));
+    }
+    t.true(Math.abs((find('hosts16-0.6M', 'cpuBoundFrom') as number) - 20 / cpuMs) < 1e-9);
+    t.is(find('assumed', 'payloadShare'), 90);
   },
 );

@@ -3,7 +3,10 @@
 // clock says little, CPU time says the same as on many machines. A model of the cost is fitted to the measurements:
 //   worker = a + b · M                    (M: million parameters, all of them encoded and decoded)
 //   server = c + (M / servers) · (d · workers + e)   (d: receive, decode, sum and send for one worker; e: the optimizer)
-// and says at how many workers a server's core, and not the workers', is what a step waits for.
+// and says of 16 and 64 peers (hosts with a worker and a server each) how long the exchange of a step takes: what its
+// CPU time takes on one core, since a peer's exchange is one thread, or what its bytes take on the link, each way at
+// once, whichever is longer. What is assumed is printed beside it (case `assumed`); of the computation of gradients,
+// latency, and links that several hosts share the model knows nothing.
 import { Matrix, solve } from 'ml-matrix';
 import { codecs } from '../../shared/codec/registry.js';
 import { cpuSeconds, StubNodes, scrape, startServerProcess } from './processes.js';
@@ -14,11 +17,30 @@ const OPTIMIZER = 'adam';
 const MILLION = 1e6;
 /** Hosts that the model is asked about, with one worker each. */
 const ASKED_HOSTS = [16, 64];
+/** Cores of a host that its exchange keeps busy: a peer's worker and server talk on one thread. */
+const EXCHANGE_CORES = 1;
+/** Links that it is asked about, each way, and the share of them that is payload. */
+const ASKED_LINKS_GBIT = [1, 10, 25];
+const PAYLOAD_SHARE = 0.9;
+
+/** Milliseconds that the exchange of a step takes on a host, by its CPU time and by its link. */
+export function exchangeMs(
+  cpuMs: number,
+  bytesSent: number,
+  linkGbit: number,
+): { cpu: number; link: number } {
+  return { cpu: cpuMs / EXCHANGE_CORES, link: (8 * bytesSent) / (1e6 * linkGbit * PAYLOAD_SHARE) };
+}
 
 /** Coefficients c that make the sum of (rows[i] · c / values[i] − 1)² least: small and large values count alike. */
 export function fitRelative(rows: readonly (readonly number[])[], values: readonly number[]): number[] {
   const scaled = rows.map((row, i) => row.map((factor) => factor / values[i]));
   return solve(new Matrix(scaled), Matrix.ones(values.length, 1)).to1DArray();
+}
+
+export interface ScalingBenchOptions extends BenchOptions {
+  /** Most workers and servers of a measurement, of 1 and 16 M parameters; by default eight and four, and up to 64 M. */
+  upTo?: number;
 }
 
 interface Measured {
@@ -94,14 +116,28 @@ function model(measured: readonly Measured[], series: Series): void {
     series.add('model', 'workerOff', '%', 100 * Math.abs(dot(workerRow(each), worker) / each.workerMs - 1));
     series.add('model', 'serverOff', '%', 100 * Math.abs(dot(serverRow(each), server) / each.serverMs - 1));
   }
+  series.add('assumed', 'exchangeCores', 'cores', EXCHANGE_CORES);
+  series.add('assumed', 'payloadShare', '%', 100 * PAYLOAD_SHARE);
   const largest = Math.max(...measured.map(({ millions }) => millions));
   for (const hosts of ASKED_HOSTS) {
     // Peers: as many servers as workers, on as many hosts.
     const at = { workers: hosts, servers: hosts, millions: largest };
     const name = `hosts${hosts}-${largest}M`;
-    series.add(name, 'peerCpu', 'ms', dot(workerRow(at), worker) + dot(serverRow(at), server));
-    const bytes = codecs[CODEC].payloadBytes(largest * MILLION);
-    series.add(name, 'peerSends', 'MB', (2 * bytes * (hosts - 1)) / hosts / 1e6);
+    const cpuMs = dot(workerRow(at), worker) + dot(serverRow(at), server);
+    series.add(name, 'peerCpu', 'ms', cpuMs);
+    const bytes = (2 * codecs[CODEC].payloadBytes(largest * MILLION) * (hosts - 1)) / hosts;
+    series.add(name, 'peerSends', 'MB', bytes / 1e6);
+    for (const linkGbit of ASKED_LINKS_GBIT) {
+      const { cpu, link } = exchangeMs(cpuMs, bytes, linkGbit);
+      series.add(name, `exchangeAt${linkGbit}Gbit`, 'ms', Math.max(cpu, link));
+    }
+    // Faster links than this change nothing: from here on it is the CPU that a step waits for.
+    series.add(
+      name,
+      'cpuBoundFrom',
+      'Gbit/s',
+      exchangeMs(cpuMs, bytes, 1).link / exchangeMs(cpuMs, bytes, 1).cpu,
+    );
     // Servers of their own: how many keep each server's core no busier than a worker's exchange.
     const room = dot(workerRow(at), worker) - server[0];
     const wanted = (largest * (server[1] * hosts + server[2])) / Math.max(room, Number.MIN_VALUE);
@@ -110,10 +146,17 @@ function model(measured: readonly Measured[], series: Series): void {
 }
 
 /** Runs the bench; `small` only shows that it works. */
-export async function run(options: BenchOptions): Promise<Result[]> {
+export async function run(options: ScalingBenchOptions): Promise<Result[]> {
   const [rounds, sizes, workerCounts, serverCounts] = options.small
     ? [1, [0.01, 0.6], [1, 2], [1]]
-    : [4, [1, 16, 64], [1, 2, 4, 8], [1, 2, 4]];
+    : options.upTo
+      ? [
+          4,
+          [1, 16],
+          [1, 2, 4].filter((n) => n <= (options.upTo as number)),
+          [1, 2, 4].filter((n) => n <= (options.upTo as number)),
+        ]
+      : [4, [1, 16, 64], [1, 2, 4, 8], [1, 2, 4]];
   const series = new Series('scaling');
   const measured: Measured[] = [];
   for (let repeat = 0; repeat < options.repeats; repeat++)

@@ -19,3 +19,14 @@ namespacesTest('bench slow-link measures the link, and a step and an accuracy ov
   t.true(find('fp32', 'timeToAccuracy') > 0);
   await t.throwsAsync(run({ repeats: 1, small: true, ...options, cases: 'fp8' }), { message: /got "fp8"/ });
 });
+
+namespacesTest('bench slow-link with a delay measures the goodput through proxies', async (t) => {
+  t.timeout(180_000);
+  const results = await run({ repeats: 1, small: true, rateMbit: 200, delayMs: 5 });
+  t.deepEqual(
+    results.map((result) => `${result.case} ${result.metric}`),
+    ['link goodput', 'link ofRate'],
+  );
+  t.true(results[0].median > 0 && results[0].median < 200);
+  await t.throwsAsync(run({ repeats: 1, small: true, delayMs: 5, cases: 'ddp' }), { message: /--delay-ms/ });
+});

@@ -1,6 +1,7 @@
 // Training over a slow link: two peers (nodes with both roles) on two hosts, which are network namespaces with a link
 // between them that carries so many Mbit/s each way (Linux, root, `ip` and `tc`).
-//   goodput: 64 MiB of gradients between stub nodes: payload that one host sends over the time, beside the link's rate
+//   goodput: gradients of 64 MiB or more between stub nodes: payload that one host sends over the time, beside the link's rate
+//   --delay-ms: a proxy before each peer holds what passes back that long, each way
 //   per case (codec and consistency): accuracy after training on loopback, unthrottled; time of a step on the link;
 //   and from both the time to an accuracy, which is the steps to it times the time of a step.
 // `ddp` is PyTorch's DistributedDataParallel over gloo with the same model on the same two hosts (slow-link-ddp.py);
@@ -11,11 +12,13 @@ import { Child, type ChildEvent, explain } from '../../deploy/children.js';
 import { EXIT, UserError } from '../../shared/errors.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
 import { type Host, limitRate, namespacesMissing, twoHosts } from '../helpers/network-namespaces.js';
-import { resultsFolder, StubNodes } from './processes.js';
+import { resultsFolder, type Started, StubNodes, startProcess } from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 const SAMPLES_PER_WORKER = 32;
 const PORT = 50_051;
+/** Where a host's delaying proxy stands, which is the address that its peer advertises. */
+const PROXY_PORT = 50_052;
 const CASES: Readonly<Record<string, readonly string[]>> = {
   fp32: ['--codec=fp32'],
   fp16: ['--codec=fp16'],
@@ -26,7 +29,9 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   'local-20': ['--codec=fp16', '--consistency=local', '--local-steps=20'],
   'local-100': ['--codec=fp16', '--consistency=local', '--local-steps=100'],
 };
-const GOODPUT_BLOCKS = 64;
+/** Blocks of a round of the goodput: 64 MiB of fp32 at 100 Mbit/s, more where a round would be over too soon: it begins
+ * and ends with the way of one block there and back, which fills no link. */
+const goodputBlocks = (rateMbit: number) => Math.min(256, Math.max(64, Math.ceil(0.64 * rateMbit)));
 
 export interface SlowLinkBenchOptions extends BenchOptions {
   data?: string;
@@ -34,6 +39,8 @@ export interface SlowLinkBenchOptions extends BenchOptions {
   epochs?: number;
   /** Of the link, each way. */
   rateMbit?: number;
+  /** Added to the link each way. */
+  delayMs?: number;
   /** Names of CASES, separated by commas; all by default, and ddp. */
   cases?: string;
 }
@@ -47,6 +54,30 @@ const common = ({ data, cache }: SlowLinkBenchOptions): string[] => [
   ...(data ? [`--data=${data}`] : []),
   ...(cache ? [`--cache=${cache}`] : []),
 ];
+
+/** Where others reach the peer of a host. */
+const reachable = ({ address }: Host, { delayMs }: SlowLinkBenchOptions): string =>
+  `${address}:${delayMs ? PROXY_PORT : PORT}`;
+
+/** Where the peer of a host listens, and says that it does. */
+const placeOf = (host: Host, options: SlowLinkBenchOptions): string[] => [
+  `--listen=${host.address}:${PORT}`,
+  ...(options.delayMs ? [`--advertise=${reachable(host, options)}`] : []),
+];
+
+/** A proxy on a host, which delays what goes through the link to its peer and back. */
+const startProxy = (host: Host, options: SlowLinkBenchOptions): Promise<Started> =>
+  startProcess(
+    `proxy at ${host.address}`,
+    'test/helpers/proxy-process.js',
+    [
+      `--target=${host.address}:${PORT}`,
+      `--listen=${reachable(host, options)}`,
+      `--delay-ms=${options.delayMs}`,
+    ],
+    undefined,
+    host.through,
+  );
 
 /** Accuracy after each epoch, on loopback. */
 async function train(flags: readonly string[], options: SlowLinkBenchOptions): Promise<Epoch[]> {
@@ -90,10 +121,10 @@ async function stepSeconds(
     if (seen.size > steps) measured?.();
   };
   const start = (host: Host, keeper?: Host) => {
-    const own = ['--serve', `--listen=${host.address}:${PORT}`, '--insecure', '--json', '--workers=2'];
+    const own = ['--serve', ...placeOf(host, options), '--insecure', '--json', '--workers=2'];
     const run = [`--batch=${2 * SAMPLES_PER_WORKER}`, '--epochs=1000', `--out=${resultsFolder()}`];
     const all = [...own, ...run, ...flags, ...common(options)];
-    if (keeper) all.push(`--join=${keeper.address}:${PORT}`);
+    if (keeper) all.push(`--join=${reachable(keeper, options)}`);
     return new Child(`peer at ${host.address}`, 'deploy/gradloom-worker.js', all, onEvent, host.through);
   };
   const children = [start(hosts[0])];
@@ -112,21 +143,24 @@ async function stepSeconds(
 }
 
 /** Mbit/s of payload that one host sends. */
-async function goodput(hosts: readonly [Host, Host], blocks: number, rounds: number): Promise<number> {
+async function goodput(
+  hosts: readonly [Host, Host],
+  options: SlowLinkBenchOptions,
+  blocks: number,
+  rounds: number,
+): Promise<number> {
   const peers = new StubNodes();
   const flags = [
     '--serve',
     '--codec=fp16',
+    '--optimizer=sgd',
     `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
     `--rounds=${rounds}`,
   ];
-  const keeper = `${hosts[0].address}:${PORT}`;
   try {
-    await peers.start([...flags, `--listen=${keeper}`], hosts[0].through);
-    await peers.start(
-      [...flags, `--listen=${hosts[1].address}:${PORT}`, `--join=${keeper}`],
-      hosts[1].through,
-    );
+    await peers.start([...flags, ...placeOf(hosts[0], options)], hosts[0].through);
+    const join = `--join=${reachable(hosts[0], options)}`;
+    await peers.start([...flags, ...placeOf(hosts[1], options), join], hosts[1].through);
     await peers.warm();
     const [said] = await peers.rounds();
     return (8 * (said.sentBytes as number)) / (said.ms as number) / 1000;
@@ -157,19 +191,25 @@ export async function run(options: SlowLinkBenchOptions): Promise<Result[]> {
   const missing = namespacesMissing();
   if (missing) throw new UserError(`slow-link: expected network namespaces (Linux, root), got: ${missing}`);
   const rateMbit = options.rateMbit ?? 100;
-  const names = options.cases?.split(',') ?? [...Object.keys(CASES), 'ddp'];
+  // With a delay the link alone is measured, unless cases are named: DDP does not go through the proxies.
+  const everything = options.delayMs !== undefined ? [] : [...Object.keys(CASES), 'ddp'];
+  const names = options.cases?.split(',') ?? everything;
+  if (options.delayMs && names.includes('ddp'))
+    throw new UserError('--cases: ddp cannot be measured with --delay-ms; leave one of them out');
   for (const name of names)
     if (!(name in CASES) && name !== 'ddp')
       throw new UserError(`--cases: expected names of ${Object.keys(CASES).join(', ')}, ddp, got "${name}"`);
-  const [steps, blocks] = options.small ? [2, 2] : [12, GOODPUT_BLOCKS];
+  const [steps, blocks] = options.small ? [2, 2] : [12, goodputBlocks(rateMbit)];
   const series = new Series('slow-link');
   const down: (() => void)[] = [];
   const hosts = twoHosts({ teardown: (end) => down.push(end as () => void) });
+  const proxies: Started[] = [];
   try {
     for (const host of hosts) limitRate(host, rateMbit);
+    if (options.delayMs) for (const host of hosts) proxies.push(await startProxy(host, options));
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       await options.between?.();
-      const rate = await goodput(hosts, blocks, options.small ? 1 : 2);
+      const rate = await goodput(hosts, options, blocks, options.small ? 1 : 2);
       series.add('link', 'goodput', 'Mbit/s', rate);
       series.add('link', 'ofRate', '%', (100 * rate) / rateMbit);
     }
@@ -201,6 +241,7 @@ export async function run(options: SlowLinkBenchOptions): Promise<Result[]> {
     }
     return series.results();
   } finally {
+    for (const { child } of proxies) await child.stop();
     for (const end of down) end();
   }
 }

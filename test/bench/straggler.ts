@@ -1,12 +1,14 @@
 // What waiting for the slowest costs, and what not waiting does: workers whose steps take an exponentially distributed
-// time, one of them twice as long on average, under bsp, ssp and asp. `rate` is steps of all workers per second, from
-// the first to the last of the slowest; `staleness` the most that any read lacked of any worker's updates, and `bound`
-// what was allowed: both from the servers' metrics.
+// time, one of them twice as long on average, under bsp (with a backup worker too), ssp and asp. `rate` is steps of all
+// workers per second that were applied, from the first to the last of the slowest; `updates`, where all do every step
+// together, is those steps; `staleness` the most that any read lacked of any worker's updates, and `bound` what was
+// allowed: both from the servers' metrics, as `late`, the steps that went on without the worker that was so most often.
 import { byLabel, StubNodes, scrape, startServerProcess } from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 const CASES: Readonly<Record<string, readonly string[]>> = {
   bsp: ['--consistency=bsp'],
+  'backup-1': ['--consistency=bsp', '--backup-workers=1'],
   'ssp-1': ['--consistency=ssp', '--staleness=1'],
   'ssp-3': ['--consistency=ssp', '--staleness=3'],
   'ssp-10': ['--consistency=ssp', '--staleness=10'],
@@ -39,10 +41,14 @@ async function measure(
     await nodes.warm();
     const said = await nodes.rounds();
     const slowestMs = Math.max(...said.map(({ ms }) => ms as number));
-    series.add(name, 'rate', 'steps/s', (1000 * WORKERS) / slowestMs);
+    const taken = name === 'backup-1' ? WORKERS - 1 : WORKERS;
+    series.add(name, 'rate', 'steps/s', (1000 * taken) / slowestMs);
+    if (flags.includes('--consistency=bsp')) series.add(name, 'updates', 'steps/s', 1000 / slowestMs);
     const ratesOf = said.map(({ ms }) => 1000 / (ms as number));
     series.add(name, 'fastest', 'steps/s', Math.max(...ratesOf));
     const samples = await scrape(server.ready.metrics as string);
+    const late = [...byLabel(samples, 'gradloom_late_contributions_total', 'rank').values()];
+    if (late.length > 0) series.add(name, 'late', 'steps', Math.max(...late));
     for (const [metric, label] of [
       ['gradloom_read_staleness_max_steps', 'staleness'],
       ['gradloom_staleness_bound_steps', 'bound'],

@@ -21,12 +21,14 @@ const { values } = parseArgs({
     join: { type: 'string' },
     serve: { type: 'boolean', default: false },
     listen: { type: 'string', default: '127.0.0.1:0' },
+    advertise: { type: 'string' },
     workers: { type: 'string', default: '2' },
     codec: { type: 'string', default: 'fp32' },
     optimizer: { type: 'string', default: 'adam' },
     elements: { type: 'string', default: '0' },
     consistency: { type: 'string', default: 'bsp' },
     staleness: { type: 'string' },
+    'backup-workers': { type: 'string', default: '0' },
     /** A step takes this long on average, on the worker with the given key: exponentially distributed. */
     'compute-ms': { type: 'string', default: '0' },
     key: { type: 'string', default: '0' },
@@ -42,6 +44,7 @@ const spec: RunSpec = {
   optimizer: optimizerSpec(values.optimizer as OptimizerSpec['kind'], 1e-4),
   consistency: values.consistency as ConsistencyName,
   ...(values.staleness === undefined ? {} : { staleness: Number(values.staleness) }),
+  backupWorkers: Number(values['backup-workers']),
   codec: values.codec as CodecName,
   workers: Number(values.workers),
   globalBatch: Number(values.workers),
@@ -58,7 +61,12 @@ const { client, started } = await ExchangeClient.start({
   peer: values.serve
     ? {
         thread: new URL('../../deploy/peer-thread.js', import.meta.url),
-        serve: { listen: values.listen, join: values.join, memoryBytes: 2 ** 30 },
+        serve: {
+          listen: values.listen,
+          advertise: values.advertise,
+          join: values.join,
+          memoryBytes: 2 ** 30,
+        },
       }
     : undefined,
   run: '',
@@ -74,7 +82,10 @@ const { client, started } = await ExchangeClient.start({
 });
 fillUniform(client.parameters(0), 1, 1);
 if (started.rank === 0) await client.initialize();
-await client.pull(0);
+/** Steps done; with backup workers those that went on without this one too. */
+let { step: done } = await client.pull(0);
+/** Steps that are done when the series of rounds under way ends. */
+let target = 0;
 
 const random = keyedRandom(1, 'compute', values.key);
 const meanMs = Number(values['compute-ms']);
@@ -83,7 +94,8 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
   const begun = performance.now();
   const cpu = process.cpuUsage();
   let [sentBytes, encodeMs, waitMs, decodeMs] = [0, 0, 0, 0];
-  for (let round = 0; round < count; round++) {
+  target += count;
+  while (done < target) {
     if (meanMs > 0) await pause(-meanMs * Math.log(1 - random.float()));
     fillUniform(client.gradients(0).subarray(0, 1024), 2 + started.rank, 1e-2);
     const { exchanged } = await client.step({
@@ -93,6 +105,7 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
       correct: 0,
       phases: { dataSeconds: 0, computeSeconds: 0 },
     });
+    done = exchanged?.step ?? done + 1;
     encodeMs += 1000 * (exchanged?.encodeSeconds ?? 0);
     waitMs += 1000 * (exchanged?.waitSeconds ?? 0);
     decodeMs += 1000 * (exchanged?.decodeSeconds ?? 0);

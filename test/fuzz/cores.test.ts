@@ -122,6 +122,7 @@ const ofConsistency = fc.oneof(
     arbitrary: fc.record(
       {
         staleness: oddNumber,
+        backupWorkers: oddNumber,
         localSteps: oddNumber,
         innerOptimizer: fc.record(
           { kind: fc.nat(12), learningRate: oddFloat, momentum: oddFloat, epsilon: oddFloat },
@@ -136,6 +137,7 @@ const base = fc.constantFrom(
   spec,
   makeSpec({ consistency: 'ssp', staleness: 3 }),
   makeSpec({ consistency: 'local', local: { steps: 3, optimizer: spec.optimizer } }),
+  makeSpec({ workers: 3, backupWorkers: 1 }),
 );
 
 const changes = fc.record(

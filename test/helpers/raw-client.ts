@@ -27,9 +27,9 @@ export interface RawStream {
 export function openRaw(
   t: Pick<ExecutionContext, 'teardown'>,
   address: string,
-  method: 'Push' | 'Pull' | 'Norms' | 'Work' | 'Serve',
+  method: 'Push' | 'Pull' | 'Agree' | 'Work' | 'Serve',
 ): RawStream {
-  const Stub = method === 'Push' || method === 'Pull' || method === 'Norms' ? ParametersStub : MembershipStub;
+  const Stub = method === 'Push' || method === 'Pull' || method === 'Agree' ? ParametersStub : MembershipStub;
   const client = new Stub(address, grpc.credentials.createInsecure(), {
     ...channelOptions(PEER_DEADLINE_MS),
     // What is too large is for the server to say.

@@ -139,7 +139,7 @@ export function makeShards(spec: RunSpec, servers: number, initialize = true): S
   });
   const shards = Array.from({ length: servers }, (_, server) => {
     const owned = layout.blocks.flatMap(({ index }) => (owners[index] === server ? [index] : []));
-    const shard = new Shard(spec, layout, owned);
+    const shard = new Shard(spec, layout, owned, undefined, server === 0);
     if (initialize)
       for (const index of owned)
         shard.initial(

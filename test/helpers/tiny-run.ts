@@ -8,7 +8,7 @@ import { temporaryFolder } from './folder.js';
 import { helperPath } from './processes.js';
 import { writeTinyData } from './tiny-data.js';
 
-export type JobName = 'small' | 'not-finite' | 'shared-frozen' | 'other-small' | 'large' | 'wide';
+export type JobName = 'small' | 'slow' | 'not-finite' | 'shared-frozen' | 'other-small' | 'large' | 'wide';
 
 /** Path of a compiled job of the tests. */
 export const jobPath = (name: JobName): string => helperPath(`jobs/${name}.js`);

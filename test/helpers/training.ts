@@ -63,3 +63,24 @@ export function trainInOrder(spec: RunSpec, servers: number, { skippedStep }: Ba
       }
   return set;
 }
+
+/** The steps of a run with backup workers, by one that has no workers but the contributors, who keep what they send. */
+export function trainContributors(
+  spec: RunSpec,
+  taken: readonly (readonly number[])[],
+  badStep = -1,
+): ShardSet {
+  const { backupWorkers = 0, ...rest } = spec;
+  const plain = { ...rest, workers: spec.workers - backupWorkers };
+  const set = makeShards(plain, 1);
+  for (const [step, members] of taken.entries()) {
+    const isBad = step === badStep && members.includes(0);
+    for (const [rank, worker] of members.entries())
+      set.shards[0].header(rank, step, { ...headerOf(step, worker), allFinite: !(isBad && worker === 0) });
+    for (const [rank, worker] of members.entries())
+      for (const { index, kind } of layoutOf(plain).blocks)
+        if (kind !== 'frozen' && !isBad)
+          tellNorms(set, 0, set.shards[0].contribution(rank, contributionOf(spec, step, worker, index)));
+  }
+  return set;
+}

@@ -566,10 +566,23 @@ test('reflection lists the services and describes their messages', async (t) => 
     });
   const listServices = Buffer.from([0x3a, 1, 0x2a]);
   const services = await ask(listServices);
-  for (const name of ['gradloom.v1.Parameters', 'gradloom.v1.Membership'])
-    t.true(services.includes(name), name);
-  const symbol = Buffer.from('gradloom.v1.Parameters');
-  t.true((await ask(Buffer.concat([Buffer.from([0x22, symbol.length]), symbol]))).includes('StepHeader'));
+  const names = [
+    'gradloom.v1.Parameters',
+    'gradloom.v1.Membership',
+    'gradloom.v1.Rows',
+    'grpc.health.v1.Health',
+  ];
+  for (const name of names) t.true(services.includes(name), name);
+  for (const [service, message] of [
+    ['gradloom.v1.Parameters', 'StepHeader'],
+    ['grpc.health.v1.Health', 'HealthCheckRequest'],
+  ]) {
+    const symbol = Buffer.from(service);
+    t.true(
+      (await ask(Buffer.concat([Buffer.from([0x22, symbol.length]), symbol]))).includes(message),
+      service,
+    );
+  }
 });
 
 test('status and describe tell of a run, and describe names what runs where it finds nothing', async (t) => {

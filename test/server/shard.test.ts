@@ -196,7 +196,15 @@ test('a header that says not finite skips the step on every server: decided, but
     const effects = shard.header(1, 0, { ...finiteHeader, samples: 8, lossSum: 6, correct: 4 });
     t.deepEqual(effects[0], {
       kind: 'outcome',
-      outcome: { step: 0, skipped: true, samples: 16, loss: 1, accuracy: 0.5, notFinite: [2] },
+      outcome: {
+        step: 0,
+        skipped: true,
+        samples: 16,
+        loss: 1,
+        accuracy: 0.5,
+        notFinite: [2],
+        contributors: [],
+      },
     });
     t.deepEqual(effects.at(-1), { kind: 'closed', step: 0 });
     t.is(effects.filter(({ kind }) => kind === 'ack').length, 2 * own.length);

@@ -1,6 +1,7 @@
 // A run's spec comes back from its wire form as it was.
 import test from 'ava';
 import { CONSISTENCIES } from '../../shared/config/options.js';
+import { BATCH_MAX_SAMPLES, EPOCHS_MAX } from '../../shared/limits.js';
 import { OPTIMIZERS, type OptimizerSpec } from '../../shared/optimizer/spec.js';
 import { membershipService, packageDefinition } from '../../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
@@ -27,6 +28,7 @@ test('a spec over a lossy codec survives the wire, with the percentage of top-k'
     { codec: 'int8' },
     { codec: 'int8', stochasticRounding: true },
     { codec: 'topk', topKPercent: 0.1, optimizer: optimizerSpec('sgd', 0.1) },
+    { codec: 'topk', topKPercent: 0.1, topKWarmupSteps: 500, optimizer: optimizerSpec('sgd', 0.1) },
     { codec: 'sign', optimizer: optimizerSpec('momentum', 0.1) },
   ] as const) {
     const spec = makeSpec(changes);
@@ -204,6 +206,39 @@ for (const clocked of [
     t.is(specDifference(spec, back), undefined);
     t.regex(specDifference(makeSpec(), back)?.sentence ?? '', /consistency is bsp, got (ssp|asp)/);
   });
+
+test('a batch or epochs beyond their bounds are refused from the wire; 0 of both is a client that is no job', (t) => {
+  for (const changes of [{ globalBatch: BATCH_MAX_SAMPLES + 1 }, { epochs: EPOCHS_MAX + 1 }]) {
+    const error = t.throws(() => overTheWire(makeSpec(changes)), { instanceOf: Refused });
+    t.is(error.code, RefusalCode.REFUSAL_CODE_RUN_SPEC);
+    t.regex(error.sentence, new RegExp(`got .*${Object.values(changes)[0]}`));
+  }
+  for (const changes of [
+    { globalBatch: BATCH_MAX_SAMPLES, epochs: EPOCHS_MAX },
+    { globalBatch: 0, epochs: 0, stepsPerEpoch: 0 },
+  ])
+    t.deepEqual(overTheWire(makeSpec(changes)), makeSpec(changes));
+});
+
+test('backup workers survive the wire, are compared, and are refused where they cannot be', (t) => {
+  const { requestSerialize, requestDeserialize } = membershipService.Work;
+  const received = (spec: RunSpec) =>
+    fromWire(
+      requestDeserialize(requestSerialize({ hello: { spec: toWire(spec) } } as never)).hello?.spec ?? null,
+    );
+  const spec = makeSpec({ workers: 3, backupWorkers: 1 });
+  t.deepEqual(received(spec), spec);
+  t.regex(
+    specDifference(spec, { ...spec, backupWorkers: 2 })?.sentence ?? '',
+    /number of backup workers is 1, got 2/,
+  );
+  for (const [changes, message] of [
+    [{ backupWorkers: 3 }, /fewer backup workers than the 3 workers, got 3/],
+    [{ consistency: 'asp' }, /consistency bsp with backup workers, got asp/],
+    [{ codec: 'int8' }, /codec int8 expects no backup workers/],
+  ] as const)
+    t.throws(() => received({ ...spec, ...changes }), { instanceOf: Refused, message });
+});
 
 test('workers whose bounds differ are told both', (t) => {
   const ours = makeSpec({ consistency: 'ssp', staleness: 2 });

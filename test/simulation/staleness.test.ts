@@ -60,6 +60,8 @@ const plain: Build = (owned, { workers, staleness }) => {
   let contributing = 0;
   const work = {
     workers,
+    backupWorkers: 0,
+    leads: true,
     blocks: owned.map(
       (index): Block => ({ index, tensor: index, start: 0, elements: workers, kind: 'trainable' }),
     ),

@@ -245,6 +245,10 @@ for (const [what, options, message] of [
     { consistency: 'local', localSteps: 2, outerLearningRate: 0 },
     /outerLearningRate above 0/,
   ],
+  ['a rounding with fp16', { rounding: 'stochastic' }, /rounding: expected codec int8 .* got fp16/],
+  ['a rounding that does not exist', { codec: 'int8', rounding: 'up' }, /nearest, stochastic, got "up"/],
+  ['half a step of warm-up', { codec: 'topk', topKWarmupSteps: 0.5 }, /topKWarmupSteps: .* got 0.5/],
+  ['more than a quarter', { codec: 'topk', topKPercent: 26 }, /at most 25, got 26/],
   ['a consistency that does not exist', { consistency: 'eventual' }, /bsp, ssp, asp, local, got "eventual"/],
 ] as const)
   test.serial(`${what} is refused`, async (t) => {

@@ -174,7 +174,7 @@ export class ExchangeClient {
     return this.#ask({ kind: 'initialize' });
   }
 
-  pull(step: number): Promise<void> {
+  pull(step: number): Promise<Pulled> {
     return this.#ask({ kind: 'pull', step });
   }
 

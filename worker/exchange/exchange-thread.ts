@@ -131,27 +131,32 @@ async function exchangeRound(
   exchangingSince = undefined;
   const moved = { ...rowsMoved };
   Object.assign(rowsMoved, { sent: 0, received: 0, elementsSent: 0 });
-  const { outcome } = result;
+  const { outcome, taken, passed } = result;
   local?.end(outcome.skipped, finite);
   const run = (membership as Membership).run;
+  const isApplied = taken && !outcome.skipped;
   // Only now is it known what has become of the steps of the round.
-  metrics.steps.add(outcome.skipped ? 0 : steps, { outcome: 'applied' });
-  metrics.steps.add(outcome.skipped ? steps + skipped : skipped, { outcome: 'skipped' });
+  metrics.steps.add(isApplied ? steps : 0, { outcome: 'applied' });
+  metrics.steps.add(taken && outcome.skipped ? steps + skipped : skipped, { outcome: 'skipped' });
+  if (passed) metrics.steps.add(passed.late[(membership as Membership).rank], { outcome: 'late' });
   count('sent', result.bytesPushed, result.elementsPushed);
   count('received', result.bytesPulled, result.elementsPulled);
   metrics.inFlightBytes.set((exchange as Exchange).inFlightBytes);
+  if (isApplied) metrics.samples.add(samples);
   if (!outcome.skipped) {
-    metrics.samples.add(samples);
     metrics.loss.set(outcome.loss, { run, split: 'train' });
     metrics.accuracy.set(outcome.accuracy, { run, split: 'train' });
   }
+  const isPassed = passed !== undefined && passed.applied > 0;
   return {
-    steps: outcome.skipped ? 0 : steps,
-    skipped: outcome.skipped,
+    step: result.step,
+    late: passed?.late ?? [],
+    steps: passed?.applied ?? (outcome.skipped ? 0 : steps),
+    skipped: passed ? !isPassed : outcome.skipped,
     notFinite: outcome.notFinite,
-    samples: outcome.samples,
-    loss: outcome.loss,
-    accuracy: outcome.accuracy,
+    samples: isPassed ? passed.samples : outcome.samples,
+    loss: isPassed ? passed.lossSum / passed.samples : outcome.loss,
+    accuracy: isPassed ? passed.correct / passed.samples : outcome.accuracy,
     encodeSeconds: result.encodeSeconds,
     // Also for the rows, where they take longer than the blocks.
     waitSeconds: Math.max(result.waitSeconds, exchangeSeconds - result.encodeSeconds - result.decodeSeconds),
@@ -230,6 +235,12 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
     case 'pull':
     case 'masters': {
       const masters = message.kind === 'masters';
+      if (!masters && spec.backupWorkers) {
+        // Others need not wait for this one to begin.
+        await (exchange as Exchange).catchUp('all');
+        const { step } = exchange as Exchange;
+        return { updates: step, step };
+      }
       const round = rounds.endedAfter(message.step);
       const pulled = await (exchange as Exchange).fetch(
         round,
@@ -243,7 +254,7 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
           `expected parameters of step ${round} from every server, got steps ${pulled.step} to ${pulled.step + pulled.skew}`,
         );
       if (!masters) local?.begin();
-      return { updates: pulled.updates };
+      return { updates: pulled.updates, step: pulled.step };
     }
     case 'step':
       return step(message);

@@ -85,7 +85,14 @@ export interface Stepped {
 }
 
 export interface Exchanged {
-  /** This worker's steps of the round, skipped ones not counted; 1 but for `local`. */
+  /** Steps decided (under `local` rounds): with backup workers the next one may be further on than the one after. */
+  step: number;
+  /** With backup workers: steps that went on without each worker, by rank, since the last exchange; else empty. */
+  late: number[];
+  /**
+   * This worker's steps of the round, skipped ones not counted; 1 but for `local`. With backup workers all steps since
+   * the last exchange that were applied, as samples, loss and accuracy are theirs.
+   */
   steps: number;
   skipped: boolean;
   notFinite: number[];
@@ -111,6 +118,8 @@ export interface ReadTables {
 export interface Pulled {
   /** Updates applied to the model: under ssp and asp each worker's contributions are one. */
   updates: number;
+  /** Steps that the values have seen. */
+  step: number;
 }
 
 /** A view that holds from a step on. */

@@ -23,6 +23,8 @@ export interface Summary {
   steps: number;
   /** Training samples that contributed, over all workers. */
   samples: number;
+  /** With backup workers, and only there: by rank, steps that went on without the worker, whose records were not trained on. */
+  lateContributions?: number[];
   /** On the test set with the fp32 masters after the last step; null where the job has no accuracy. */
   accuracy: number | null;
   loss: number;

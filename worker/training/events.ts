@@ -81,6 +81,11 @@ export type TrainEvent =
       accuracy: number;
       skipped: boolean;
       notFinite: number[];
+      /**
+       * With backup workers: by rank, steps so far that went on without the worker. Samples, loss and accuracy are then
+       * those of all steps since this worker's last event.
+       */
+      lateContributions?: number[];
       samplesPerSecond: number;
       seconds: number;
       /** Payload of this worker since the start. */
@@ -96,6 +101,10 @@ export type TrainEvent =
       step: number;
       loss: number;
       accuracy: number;
+      /** With backup workers: records of the epoch that were trained on; what came late was not. */
+      samples?: number;
+      /** As in `step`. */
+      lateContributions?: number[];
       seconds: number;
     }
   /** A worker other than rank 0 has ended; rank 0 saves, and says `done`. */

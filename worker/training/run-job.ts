@@ -63,7 +63,8 @@ function buildModel(job: Job, options: WorkerOptions, { shape, classes }: DataSh
 }
 
 /** The consistency with the number that belongs to it, for the title of the curve. */
-function consistencyLabel({ consistency, staleness, localSteps }: WorkerOptions): string {
+function consistencyLabel({ consistency, staleness, localSteps, backupWorkers }: WorkerOptions): string {
+  if (backupWorkers > 0) return `${consistency} (${backupWorkers} backup)`;
   if (staleness !== undefined) return `${consistency} (staleness ${staleness})`;
   return localSteps === undefined ? consistency : `${consistency} (${localSteps} steps)`;
 }
@@ -174,11 +175,13 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       workers: options.workers,
       codec: options.codec,
       topKPercent: options.topKPercent,
+      topKWarmupSteps: options.topKWarmupSteps,
       rounding: options.rounding,
       gradientLimit: options.gradientLimit,
       accumulate: options.accumulate,
       consistency: options.consistency,
       staleness: options.staleness,
+      backupWorkers: options.backupWorkers,
       local,
       seed: options.seed,
       join: options.join ? formatAddress(options.join) : '',
@@ -244,6 +247,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       epochs,
       steps: result.steps,
       samples: result.samples,
+      ...(result.lateContributions && { lateContributions: result.lateContributions }),
       accuracy: result.accuracy,
       loss: result.loss,
       trainSeconds: result.trainSeconds,

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type { CodecName } from '../../shared/codec/codec.js';
-import { TOPK_PERCENT_DEFAULT } from '../../shared/codec/topk.js';
+import { type CodecOptions, codecOptionsOfRun } from '../../shared/codec/codec-options.js';
 import { UserError } from '../../shared/errors.js';
 import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
 import {
@@ -48,7 +48,7 @@ export interface LocalOptions {
   outerMomentum?: number;
 }
 
-export interface TrainOptions {
+export interface TrainOptions extends CodecOptions {
   job: string;
   model: LayersModel;
   loss: Loss;
@@ -59,13 +59,11 @@ export interface TrainOptions {
   globalBatch: number;
   workers: number;
   codec: CodecName;
-  /** Codec topk: percentage of each block's elements that travel. */
-  topKPercent?: number;
-  /** Codec int8: how contributions are rounded; to nearest by default. */
-  rounding?: 'nearest' | 'stochastic';
   consistency: ConsistencyName;
   /** Only with ssp. */
   staleness?: number;
+  /** Under bsp: workers that a step goes on without; by default none. */
+  backupWorkers?: number;
   /** There under `local`: steps between two exchanges, and what the servers run on the differences. */
   local?: LocalOptions;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
@@ -103,6 +101,8 @@ export interface TrainResult {
   consistency: ConsistencyName;
   /** Over all workers; under ssp and asp from the updates, a worker's share of the batch each. */
   samples: number;
+  /** With backup workers: by rank, steps that went on without the worker. */
+  lateContributions?: number[];
   accuracy: number;
   loss: number;
   trainSeconds: number;
@@ -139,9 +139,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     optimizer: local ? outerOptimizer(local.outerLearningRate, local.outerMomentum) : options.optimizer,
     consistency: options.consistency,
     ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
+    ...(options.backupWorkers ? { backupWorkers: options.backupWorkers } : {}),
     codec: options.codec,
-    ...(options.codec === 'topk' ? { topKPercent: options.topKPercent ?? TOPK_PERCENT_DEFAULT } : {}),
-    ...(options.rounding === 'stochastic' ? { stochasticRounding: true } : {}),
+    ...codecOptionsOfRun(options.codec, options),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
     workers,
     globalBatch,
@@ -198,7 +198,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       await readTensors(tensors, (index) => client.parameters(index));
       await client.initialize();
     }
-    await client.pull(0);
+    const begun = await client.pull(0);
     assignTensors(tensors, (index) => client.parameters(index));
 
     const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<
@@ -209,11 +209,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     /** What came of steps that all workers took together; else each update is one worker's, with its share. */
     const common = { steps: 0, samples: 0 };
     let clocked = false;
+    const late = new Array<number>(workers).fill(0);
+    const lateSoFar = () => (spec.backupWorkers ? { lateContributions: [...late] } : {});
+    /** The next step of the run. With backup workers others may have done some before this one begins, or in between. */
+    let next = spec.backupWorkers ? begun.step : 0;
     let last = { loss: Number.NaN, accuracy: Number.NaN };
     for (let epoch = 1; epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
-      for (let index = 0; index < stepsPerEpoch; index++) {
-        const step = (epoch - 1) * stepsPerEpoch + index;
+      const samplesBefore = totals.samples;
+      while (next < epoch * stepsPerEpoch) {
+        const step = next;
+        const index = step - (epoch - 1) * stepsPerEpoch;
         signal?.throwIfAborted();
         client.progress(step, 'data');
         const t0 = performance.now();
@@ -259,7 +265,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         seconds.compute += phases.computeSeconds;
         seconds.rows += phases.rowsSeconds ?? 0;
         seconds.apply += (performance.now() - t3) / 1000;
-        const at = { epoch, step: step + 1, steps: epochs * stepsPerEpoch };
+        next = spec.backupWorkers && stepped.exchanged ? stepped.exchanged.step : step + 1;
+        const at = { epoch, step: Math.min(next, epoch * stepsPerEpoch), steps: epochs * stepsPerEpoch };
         if (stepped.local) {
           seconds.optimizer += stepped.local.optimizerSeconds;
           onEvent({
@@ -282,6 +289,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         clocked ||= round.clocked;
         if (!round.clocked) common.steps += round.steps;
         if (!round.clocked && !round.skipped) common.samples += round.samples;
+        for (const [at, steps] of round.late.entries()) late[at] += steps;
         if (!round.skipped) totals.samples += round.samples;
         const elapsed = totals.trainSeconds + (performance.now() - epochStarted) / 1000;
         onEvent({
@@ -293,6 +301,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           accuracy: round.accuracy,
           skipped: round.skipped,
           notFinite: round.notFinite,
+          ...lateSoFar(),
           samplesPerSecond: totals.samples / elapsed,
           seconds: elapsed,
           bytesPushed: totals.pushed,
@@ -325,6 +334,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         step,
         loss: last.loss,
         accuracy: last.accuracy,
+        ...(spec.backupWorkers ? { samples: totals.samples - samplesBefore, ...lateSoFar() } : {}),
         seconds: totals.trainSeconds,
       });
       if (data.hasTest && !isLast) assignTensors(tensors, (index) => client.parameters(index), exchanged);
@@ -351,6 +361,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       steps: totals.steps,
       samples: common.samples + Math.round(((totals.steps - common.steps) * globalBatch) / workers),
       consistency: inForce,
+      ...lateSoFar(),
       accuracy: last.accuracy,
       loss: last.loss,
       trainSeconds: totals.trainSeconds,

@@ -1,15 +1,15 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { AgreeHello as _gradloom_v1_AgreeHello, AgreeHello__Output as _gradloom_v1_AgreeHello__Output } from './gradloom/v1/AgreeHello.js';
+import type { AgreeMessage as _gradloom_v1_AgreeMessage, AgreeMessage__Output as _gradloom_v1_AgreeMessage__Output } from './gradloom/v1/AgreeMessage.js';
+import type { AgreeReply as _gradloom_v1_AgreeReply, AgreeReply__Output as _gradloom_v1_AgreeReply__Output } from './gradloom/v1/AgreeReply.js';
 import type { Block as _gradloom_v1_Block, Block__Output as _gradloom_v1_Block__Output } from './gradloom/v1/Block.js';
 import type { BlockNorms as _gradloom_v1_BlockNorms, BlockNorms__Output as _gradloom_v1_BlockNorms__Output } from './gradloom/v1/BlockNorms.js';
 import type { Contribution as _gradloom_v1_Contribution, Contribution__Output as _gradloom_v1_Contribution__Output } from './gradloom/v1/Contribution.js';
 import type { Fetch as _gradloom_v1_Fetch, Fetch__Output as _gradloom_v1_Fetch__Output } from './gradloom/v1/Fetch.js';
 import type { Hello as _gradloom_v1_Hello, Hello__Output as _gradloom_v1_Hello__Output } from './gradloom/v1/Hello.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
-import type { NormsHello as _gradloom_v1_NormsHello, NormsHello__Output as _gradloom_v1_NormsHello__Output } from './gradloom/v1/NormsHello.js';
-import type { NormsMessage as _gradloom_v1_NormsMessage, NormsMessage__Output as _gradloom_v1_NormsMessage__Output } from './gradloom/v1/NormsMessage.js';
-import type { NormsReply as _gradloom_v1_NormsReply, NormsReply__Output as _gradloom_v1_NormsReply__Output } from './gradloom/v1/NormsReply.js';
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from './gradloom/v1/Optimizer.js';
 import type { ParameterGroup as _gradloom_v1_ParameterGroup, ParameterGroup__Output as _gradloom_v1_ParameterGroup__Output } from './gradloom/v1/ParameterGroup.js';
 import type { ParametersClient as _gradloom_v1_ParametersClient, ParametersDefinition as _gradloom_v1_ParametersDefinition } from './gradloom/v1/Parameters.js';
@@ -25,6 +25,7 @@ import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { StepCut as _gradloom_v1_StepCut, StepCut__Output as _gradloom_v1_StepCut__Output } from './gradloom/v1/StepCut.js';
 import type { StepHeader as _gradloom_v1_StepHeader, StepHeader__Output as _gradloom_v1_StepHeader__Output } from './gradloom/v1/StepHeader.js';
 import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from './gradloom/v1/StepOutcome.js';
 import type { Subscribe as _gradloom_v1_Subscribe, Subscribe__Output as _gradloom_v1_Subscribe__Output } from './gradloom/v1/Subscribe.js';
@@ -40,6 +41,9 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   gradloom: {
     v1: {
+      AgreeHello: MessageTypeDefinition<_gradloom_v1_AgreeHello, _gradloom_v1_AgreeHello__Output>
+      AgreeMessage: MessageTypeDefinition<_gradloom_v1_AgreeMessage, _gradloom_v1_AgreeMessage__Output>
+      AgreeReply: MessageTypeDefinition<_gradloom_v1_AgreeReply, _gradloom_v1_AgreeReply__Output>
       Block: MessageTypeDefinition<_gradloom_v1_Block, _gradloom_v1_Block__Output>
       BlockNorms: MessageTypeDefinition<_gradloom_v1_BlockNorms, _gradloom_v1_BlockNorms__Output>
       Codec: EnumTypeDefinition
@@ -48,9 +52,6 @@ export interface ProtoGrpcType {
       Fetch: MessageTypeDefinition<_gradloom_v1_Fetch, _gradloom_v1_Fetch__Output>
       Hello: MessageTypeDefinition<_gradloom_v1_Hello, _gradloom_v1_Hello__Output>
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
-      NormsHello: MessageTypeDefinition<_gradloom_v1_NormsHello, _gradloom_v1_NormsHello__Output>
-      NormsMessage: MessageTypeDefinition<_gradloom_v1_NormsMessage, _gradloom_v1_NormsMessage__Output>
-      NormsReply: MessageTypeDefinition<_gradloom_v1_NormsReply, _gradloom_v1_NormsReply__Output>
       Optimizer: MessageTypeDefinition<_gradloom_v1_Optimizer, _gradloom_v1_Optimizer__Output>
       OptimizerKind: EnumTypeDefinition
       ParameterGroup: MessageTypeDefinition<_gradloom_v1_ParameterGroup, _gradloom_v1_ParameterGroup__Output>
@@ -70,6 +71,7 @@ export interface ProtoGrpcType {
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      StepCut: MessageTypeDefinition<_gradloom_v1_StepCut, _gradloom_v1_StepCut__Output>
       StepHeader: MessageTypeDefinition<_gradloom_v1_StepHeader, _gradloom_v1_StepHeader__Output>
       StepOutcome: MessageTypeDefinition<_gradloom_v1_StepOutcome, _gradloom_v1_StepOutcome__Output>
       Subscribe: MessageTypeDefinition<_gradloom_v1_Subscribe, _gradloom_v1_Subscribe__Output>

@@ -168,7 +168,15 @@ test("a worker's step that is not finite is skipped alone, and lets it read as f
     {
       kind: 'outcome',
       worker: 0,
-      outcome: { step: 0, skipped: true, samples: 10, loss: 2, accuracy: 0.5, notFinite: [0] },
+      outcome: {
+        step: 0,
+        skipped: true,
+        samples: 10,
+        loss: 2,
+        accuracy: 0.5,
+        notFinite: [0],
+        contributors: [],
+      },
     },
   ]);
   t.is(shard.withheldOf(0), exchanged.length);

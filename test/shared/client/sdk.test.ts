@@ -100,6 +100,14 @@ test('mistakes are told in one line before anything is sent', async (t) => {
     instanceOf: UserError,
     message: /fp32, fp16, bf16/,
   });
+  for (const [options, message] of [
+    [{ rounding: 'stochastic' }, /rounding: expected codec int8 with it, got fp16/],
+    [{ codec: 'int8', rounding: 'up' as 'nearest' }, /nearest, stochastic, got "up"/],
+    [{ topKPercent: 5 }, /topKPercent: expected codec topk with it, got fp16/],
+    [{ codec: 'topk', optimizer: 'sgd', topKPercent: 0 }, /percentage above 0 .* got 0/],
+    [{ codec: 'topk', optimizer: 'sgd', topKWarmupSteps: 1.5 }, /topKWarmupSteps: .* got 1.5/],
+  ] as const)
+    await t.throwsAsync(connect({ ...at, tensors: [line], ...options }), { instanceOf: UserError, message });
   await t.throwsAsync(connect({ ...at, run: 'nobody' }), { instanceOf: RunError, message: /'nobody'/ });
   const client = await connect({ ...at, tensors: [line] });
   t.throws(() => client.push({ slop: new Float32Array(2) }), {

@@ -330,6 +330,13 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     '--rounding: expected codec int8 with it, got fp16; add --codec int8, or leave it out',
   ],
   [
+    'a warm-up of a codec that has none',
+    UP,
+    ['--codec', 'sign', '--top-k-warmup-steps', '5'],
+    {},
+    '--top-k-warmup-steps: expected codec topk with it, got sign; add --codec topk, or leave it out',
+  ],
+  [
     'a percentage that is more than int8 takes',
     UP,
     ['--codec', 'topk', '--top-k', '26'],
@@ -379,6 +386,36 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     ['--join', '127.0.0.1:50051'],
     { GRADLOOM_STALENESS: '0' },
     'GRADLOOM_STALENESS: expected only with --consistency ssp, got it with bsp; leave it out, or give --consistency ssp',
+  ],
+  [
+    'as many backup workers as workers',
+    UP,
+    ['--workers', '2', '--backup-workers', '2'],
+    {},
+    '--backup-workers: expected fewer backup workers than the 2 workers, got 2; a step takes the contributions of the others',
+  ],
+  [
+    'as many backup workers as peers',
+    UP,
+    ['--peers', '1', '--backup-workers', '1'],
+    {},
+    '--backup-workers: expected fewer backup workers than the 1 workers, got 1; a step takes the contributions of the others',
+  ],
+  [
+    'backup workers without bsp',
+    WORKER,
+    ['--join', '127.0.0.1:50051', '--workers', '3', '--consistency', 'asp'],
+    { GRADLOOM_BACKUP_WORKERS: '1' },
+    'GRADLOOM_BACKUP_WORKERS: expected consistency bsp with backup workers, got asp; take it, or leave them out',
+  ],
+  [
+    'backup workers with a lossy codec',
+    UP,
+    ['--workers', '3', '--backup-workers', '1', '--codec', 'int8'],
+    {},
+    '--backup-workers: codec int8 expects no backup workers: new parameters travel as differences, and a worker that ' +
+      'steps go on without would have to be sent the differences of all of them, however far it is behind; ' +
+      'leave them out, or take fp32, fp16 or bf16',
   ],
   [
     'local without its steps',

@@ -2,8 +2,8 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
-import type { NormsMessage as _gradloom_v1_NormsMessage, NormsMessage__Output as _gradloom_v1_NormsMessage__Output } from '../../gradloom/v1/NormsMessage.js';
-import type { NormsReply as _gradloom_v1_NormsReply, NormsReply__Output as _gradloom_v1_NormsReply__Output } from '../../gradloom/v1/NormsReply.js';
+import type { AgreeMessage as _gradloom_v1_AgreeMessage, AgreeMessage__Output as _gradloom_v1_AgreeMessage__Output } from '../../gradloom/v1/AgreeMessage.js';
+import type { AgreeReply as _gradloom_v1_AgreeReply, AgreeReply__Output as _gradloom_v1_AgreeReply__Output } from '../../gradloom/v1/AgreeReply.js';
 import type { PullMessage as _gradloom_v1_PullMessage, PullMessage__Output as _gradloom_v1_PullMessage__Output } from '../../gradloom/v1/PullMessage.js';
 import type { PullReply as _gradloom_v1_PullReply, PullReply__Output as _gradloom_v1_PullReply__Output } from '../../gradloom/v1/PullReply.js';
 import type { PushMessage as _gradloom_v1_PushMessage, PushMessage__Output as _gradloom_v1_PushMessage__Output } from '../../gradloom/v1/PushMessage.js';
@@ -11,17 +11,19 @@ import type { PushReply as _gradloom_v1_PushReply, PushReply__Output as _gradloo
 
 export interface ParametersClient extends grpc.Client {
   /**
-   * Between the servers of a run whose optimizer waits for norms of the whole gradient: each opens one stream to each
-   * other server that it sends norms to.
+   * Between the servers of a run that must agree on something within a step: on norms of the whole gradient, where the
+   * optimizer waits for them, and with backup workers on whose contributions a step takes. Each server opens one stream
+   * to each other server that it has something to tell.
    */
-  Norms(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_NormsMessage, _gradloom_v1_NormsReply__Output>;
-  Norms(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_NormsMessage, _gradloom_v1_NormsReply__Output>;
+  Agree(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_AgreeMessage, _gradloom_v1_AgreeReply__Output>;
+  Agree(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_AgreeMessage, _gradloom_v1_AgreeReply__Output>;
   /**
-   * Between the servers of a run whose optimizer waits for norms of the whole gradient: each opens one stream to each
-   * other server that it sends norms to.
+   * Between the servers of a run that must agree on something within a step: on norms of the whole gradient, where the
+   * optimizer waits for them, and with backup workers on whose contributions a step takes. Each server opens one stream
+   * to each other server that it has something to tell.
    */
-  norms(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_NormsMessage, _gradloom_v1_NormsReply__Output>;
-  norms(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_NormsMessage, _gradloom_v1_NormsReply__Output>;
+  agree(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_AgreeMessage, _gradloom_v1_AgreeReply__Output>;
+  agree(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_AgreeMessage, _gradloom_v1_AgreeReply__Output>;
   
   /**
    * New blocks down; small requests up.
@@ -49,10 +51,11 @@ export interface ParametersClient extends grpc.Client {
 
 export interface ParametersHandlers extends grpc.UntypedServiceImplementation {
   /**
-   * Between the servers of a run whose optimizer waits for norms of the whole gradient: each opens one stream to each
-   * other server that it sends norms to.
+   * Between the servers of a run that must agree on something within a step: on norms of the whole gradient, where the
+   * optimizer waits for them, and with backup workers on whose contributions a step takes. Each server opens one stream
+   * to each other server that it has something to tell.
    */
-  Norms: grpc.handleBidiStreamingCall<_gradloom_v1_NormsMessage__Output, _gradloom_v1_NormsReply>;
+  Agree: grpc.handleBidiStreamingCall<_gradloom_v1_AgreeMessage__Output, _gradloom_v1_AgreeReply>;
   
   /**
    * New blocks down; small requests up.
@@ -67,7 +70,7 @@ export interface ParametersHandlers extends grpc.UntypedServiceImplementation {
 }
 
 export interface ParametersDefinition extends grpc.ServiceDefinition {
-  Norms: MethodDefinition<_gradloom_v1_NormsMessage, _gradloom_v1_NormsReply, _gradloom_v1_NormsMessage__Output, _gradloom_v1_NormsReply__Output>
+  Agree: MethodDefinition<_gradloom_v1_AgreeMessage, _gradloom_v1_AgreeReply, _gradloom_v1_AgreeMessage__Output, _gradloom_v1_AgreeReply__Output>
   Pull: MethodDefinition<_gradloom_v1_PullMessage, _gradloom_v1_PullReply, _gradloom_v1_PullMessage__Output, _gradloom_v1_PullReply__Output>
   Push: MethodDefinition<_gradloom_v1_PushMessage, _gradloom_v1_PushReply, _gradloom_v1_PushMessage__Output, _gradloom_v1_PushReply__Output>
 }

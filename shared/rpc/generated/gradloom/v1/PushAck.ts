@@ -5,7 +5,8 @@ import type { Long } from '@grpc/proto-loader';
 export interface PushAck {
   'step'?: (number | string | Long);
   /**
-   * Blocks whose update includes the contribution, or that were skipped with their step.
+   * Blocks whose update includes the contribution, or that were skipped with their step. What came too late, with backup
+   * workers, is released and not acknowledged.
    */
   'blocks'?: (number)[];
   /**
@@ -17,7 +18,8 @@ export interface PushAck {
 export interface PushAck__Output {
   'step': (number);
   /**
-   * Blocks whose update includes the contribution, or that were skipped with their step.
+   * Blocks whose update includes the contribution, or that were skipped with their step. What came too late, with backup
+   * workers, is released and not acknowledged.
    */
   'blocks': (number)[];
   /**

@@ -44,6 +44,11 @@ export interface RunSpec {
    */
   'innerOptimizer'?: (_gradloom_v1_Optimizer | null);
   /**
+   * CONSISTENCY_BSP: a step goes on without so many of the workers, the last ones; below `workers`. Not with codecs that
+   * send differences, nor with tables.
+   */
+  'backupWorkers'?: (number);
+  /**
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */
   'topKPercent'?: (number | string);
@@ -56,6 +61,11 @@ export interface RunSpec {
    * is refused. 0: none.
    */
   'gradientLimit'?: (number | string);
+  /**
+   * CODEC_TOPK: steps in which the percentage falls from 25 to its own: halved in each of equally many steps, by the
+   * number of halvings that it takes to get there. 0: none.
+   */
+  'topKWarmupSteps'?: (number);
   /**
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
@@ -99,6 +109,11 @@ export interface RunSpec__Output {
    */
   'innerOptimizer': (_gradloom_v1_Optimizer__Output | null);
   /**
+   * CONSISTENCY_BSP: a step goes on without so many of the workers, the last ones; below `workers`. Not with codecs that
+   * send differences, nor with tables.
+   */
+  'backupWorkers': (number);
+  /**
    * CODEC_TOPK: percentage of a block's elements that travel, above 0, at most 25.
    */
   'topKPercent': (number);
@@ -111,6 +126,11 @@ export interface RunSpec__Output {
    * is refused. 0: none.
    */
   'gradientLimit': (number);
+  /**
+   * CODEC_TOPK: steps in which the percentage falls from 25 to its own: halved in each of equally many steps, by the
+   * number of halvings that it takes to get there. 0: none.
+   */
+  'topKWarmupSteps': (number);
   /**
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */

@@ -19,6 +19,12 @@ export interface StepOutcome {
    * Where skipped: ranks whose gradients were not finite.
    */
   'notFinite'?: (number)[];
+  /**
+   * With backup workers: the ranks whose contributions the step takes, in order; samples, loss and accuracy are theirs,
+   * and the subscriptions of theirs alone bring its new blocks. Whoever is not among them was late: nothing of its
+   * contributions is applied, and it fetches the newest blocks.
+   */
+  'contributors'?: (number)[];
 }
 
 /**
@@ -38,4 +44,10 @@ export interface StepOutcome__Output {
    * Where skipped: ranks whose gradients were not finite.
    */
   'notFinite': (number)[];
+  /**
+   * With backup workers: the ranks whose contributions the step takes, in order; samples, loss and accuracy are theirs,
+   * and the subscriptions of theirs alone bring its new blocks. Whoever is not among them was late: nothing of its
+   * contributions is applied, and it fetches the newest blocks.
+   */
+  'contributors': (number)[];
 }

@@ -3,7 +3,8 @@
 import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
 
 /**
- * From now on: every block of this server as soon as it is updated, and every step's outcome. Under ssp and asp, for
+ * From now on: every block of this server as soon as it is updated (with backup workers: by a step that took the
+ * subscriber's contributions), and every step's outcome. Under ssp and asp, for
  * workers only: after each of the worker's own steps (also a skipped one) every block that is exchanged, once, and
  * the outcome of that step; under ssp a block comes when it is as new as the run's staleness asks. With a lossy codec,
  * for workers only, a block is the difference to what the subscriber holds: it begins with the exact initial values
@@ -14,7 +15,8 @@ export interface Subscribe {
 }
 
 /**
- * From now on: every block of this server as soon as it is updated, and every step's outcome. Under ssp and asp, for
+ * From now on: every block of this server as soon as it is updated (with backup workers: by a step that took the
+ * subscriber's contributions), and every step's outcome. Under ssp and asp, for
  * workers only: after each of the worker's own steps (also a skipped one) every block that is exchanged, once, and
  * the outcome of that step; under ssp a block comes when it is as new as the run's staleness asks. With a lossy codec,
  * for workers only, a block is the difference to what the subscriber holds: it begins with the exact initial values

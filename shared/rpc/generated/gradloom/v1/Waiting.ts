@@ -10,7 +10,7 @@ export interface Waiting {
   'workers'?: (number)[];
   'seconds'?: (number | string);
   /**
-   * Servers whose norms of the step are waited for, as indices into the view's servers.
+   * Servers whose part in an agreement on the step is waited for, as indices into the view's servers.
    */
   'servers'?: (number)[];
 }
@@ -23,7 +23,7 @@ export interface Waiting__Output {
   'workers': (number)[];
   'seconds': (number);
   /**
-   * Servers whose norms of the step are waited for, as indices into the view's servers.
+   * Servers whose part in an agreement on the step is waited for, as indices into the view's servers.
    */
   'servers': (number)[];
 }

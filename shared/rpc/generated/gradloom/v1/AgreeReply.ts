@@ -2,12 +2,12 @@
 
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
 
-export interface NormsReply {
+export interface AgreeReply {
   'refusal'?: (_gradloom_v1_Refusal | null);
   'reply'?: "refusal";
 }
 
-export interface NormsReply__Output {
+export interface AgreeReply__Output {
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
   'reply'?: "refusal";
 }

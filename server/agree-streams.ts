@@ -1,27 +1,28 @@
-// One server's streams to the others of a run whose optimizer waits for norms of the whole gradient. A stream is
-// opened when the first norms are to be sent: by then every worker has been started, so every server holds the run.
-// A stream that breaks is told when its server is waited for next: at the end of a run servers leave one by one.
+// One server's streams to the others of a run, for what all must agree on within a step: norms of the whole gradient,
+// where the optimizer waits for them, and with backup workers whose contributions a step takes. A stream is opened
+// when the first message is to be sent: by then every worker has been started, so every server holds the run. A stream
+// that breaks is told when its server is waited for next: at the end of a run servers leave one by one.
 import * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
 import { UNREAD_MAX } from '../shared/limits.js';
-import type { NormsHello } from '../shared/rpc/generated/gradloom/v1/NormsHello.js';
-import type { NormsMessage } from '../shared/rpc/generated/gradloom/v1/NormsMessage.js';
-import type { NormsReply__Output } from '../shared/rpc/generated/gradloom/v1/NormsReply.js';
+import type { AgreeHello } from '../shared/rpc/generated/gradloom/v1/AgreeHello.js';
+import type { AgreeMessage } from '../shared/rpc/generated/gradloom/v1/AgreeMessage.js';
+import type { AgreeReply__Output } from '../shared/rpc/generated/gradloom/v1/AgreeReply.js';
 import { ParametersStub } from '../shared/rpc/proto.js';
 import { channelOptions } from '../shared/rpc/transport.js';
-import type { BlockNorms } from './effects.js';
+import type { BlockNorms, Cut } from './effects.js';
 
 interface Stream {
   readonly client: { close(): void };
-  readonly call: grpc.ClientDuplexStream<NormsMessage, NormsReply__Output>;
+  readonly call: grpc.ClientDuplexStream<AgreeMessage, AgreeReply__Output>;
   /** Messages that the stream has not flushed. */
   unread: number;
   /** Why nothing more can be sent on it. */
   lost?: string;
 }
 
-export interface NormStreamsOptions {
-  readonly hello: NormsHello;
+export interface AgreeStreamsOptions {
+  readonly hello: AgreeHello;
   /** Of the other servers, by their index in the view. */
   readonly addresses: ReadonlyMap<number, string>;
   readonly peerDeadlineMs: number;
@@ -29,18 +30,21 @@ export interface NormStreamsOptions {
   onLost(server: number, reason: string): void;
 }
 
-export class NormStreams {
-  readonly #options: NormStreamsOptions;
+export class AgreeStreams {
+  readonly #options: AgreeStreamsOptions;
   readonly #streams = new Map<number, Stream>();
   #closed = false;
 
-  constructor(options: NormStreamsOptions) {
+  constructor(options: AgreeStreamsOptions) {
     this.#options = options;
   }
 
   /** Sends to every other server. */
-  send(norms: BlockNorms): void {
-    const message = { norms: { ...norms, blocks: [...norms.blocks], squares: [...norms.squares] } };
+  send(what: { norms: BlockNorms } | { cut: Cut }): void {
+    const message =
+      'cut' in what
+        ? { cut: { step: what.cut.step, contributors: [...what.cut.contributors] } }
+        : { norms: { ...what.norms, blocks: [...what.norms.blocks], squares: [...what.norms.squares] } };
     for (const [server, address] of this.#options.addresses) {
       if (this.#closed) return;
       const stream = this.#streams.get(server) ?? this.#open(server, address);
@@ -76,11 +80,11 @@ export class NormStreams {
       grpc.credentials.createInsecure(),
       channelOptions(peerDeadlineMs),
     );
-    const call = client.Norms() as unknown as Stream['call'];
+    const call = client.Agree() as unknown as Stream['call'];
     const stream: Stream = { client, call, unread: 0 };
     this.#streams.set(server, stream);
     const lose = (reason: string) => this.#lose(server, stream, reason);
-    call.on('data', ({ refusal }: NormsReply__Output) => {
+    call.on('data', ({ refusal }: AgreeReply__Output) => {
       if (refusal) lose(`it refused: ${refusal.sentence}`);
     });
     call.on('error', (error: grpc.ServiceError) => lose(error.details || sentence(error)));

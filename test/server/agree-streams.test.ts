@@ -1,10 +1,10 @@
 // Norms between servers: what a run tells and whom it waits for, by name; a server that is out of reach ends the run
 // with a sentence; and what is not a server of the run is refused on its stream.
 import test, { type ExecutionContext } from 'ava';
+import { AgreeStreams } from '../../server/agree-streams.js';
 import type { BlockNorms } from '../../server/effects.js';
 import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
-import { NormStreams } from '../../server/norm-streams.js';
 import { schemaHash } from '../../shared/blocks/manifest.js';
 import { STREAM_UNSENT_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
@@ -48,7 +48,11 @@ function waitingRun() {
   const owned = layout.blocks.map(({ index }) => index).filter((index) => index !== foreign);
   const metrics = reportTo(createMetrics('server'));
   const run = new HostedRun('r', spec, view, layout, owned, metrics, () => 0);
-  run.exchangeNorms({ send: (norms) => void sent.push(norms), lost: (at) => lost.get(at), close() {} });
+  run.agreeOver({
+    send: (what) => void ('norms' in what && sent.push(what.norms)),
+    lost: (at) => lost.get(at),
+    close() {},
+  });
   const written: Written[] = [];
   let ended = 0;
   const call = {
@@ -108,7 +112,7 @@ test('a server that is out of reach ends all streams with its name, and one that
   for (const { sentence } of refusals)
     t.is(
       sentence,
-      'it waits for the norms of server 8 (127.0.0.1:8) of step 0, which is out of reach: the connection was reset',
+      'it waits for the norms of step 0 from server 8 (127.0.0.1:8), which is out of reach: the connection was reset',
     );
 });
 
@@ -180,7 +184,7 @@ test('a stream of norms that does not fit the run is refused, and the server liv
     ],
     [[hello(), { norms: { step: 0, round: 2 } }], 'malformed', /one of 2 rounds of norms, got round 2/],
   ] as [object[], string, RegExp][]) {
-    const stream = openRaw(t, server.address, 'Norms');
+    const stream = openRaw(t, server.address, 'Agree');
     for (const message of messages) stream.send(message);
     const refusal = await stream.refusal();
     t.is(refusal.label, label);
@@ -191,7 +195,7 @@ test('a stream of norms that does not fit the run is refused, and the server liv
 test('a server that refuses norms, or is not there, is told as lost, with the reason', async (t) => {
   const [, server] = await held(t);
   const told: [number, string][] = [];
-  const streams = new NormStreams({
+  const streams = new AgreeStreams({
     hello: hello({ run: 'nowhere' }).hello,
     addresses: new Map([
       [0, '127.0.0.1:1'],
@@ -201,7 +205,7 @@ test('a server that refuses norms, or is not there, is told as lost, with the re
     onLost: (at, reason) => void told.push([at, reason]),
   });
   t.teardown(() => streams.close());
-  streams.send({ step: 0, round: 0, blocks: [], squares: [] });
+  streams.send({ norms: { step: 0, round: 0, blocks: [], squares: [] } });
   await until(() => told.length === 2);
   told.sort(([a], [b]) => a - b);
   t.deepEqual(
@@ -210,6 +214,6 @@ test('a server that refuses norms, or is not there, is told as lost, with the re
   );
   t.is(streams.lost(0), told[0][1]);
   t.regex(told[1][1], /^it refused: .*'nowhere'/);
-  streams.send({ step: 1, round: 0, blocks: [], squares: [] });
+  streams.send({ norms: { step: 1, round: 0, blocks: [], squares: [] } });
   t.is(told.length, 4, 'and again with the next norms');
 });

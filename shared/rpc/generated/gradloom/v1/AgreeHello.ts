@@ -2,9 +2,9 @@
 
 
 /**
- * Opens a Norms stream.
+ * Opens an Agree stream.
  */
-export interface NormsHello {
+export interface AgreeHello {
   'protocolVersion'?: (number);
   'run'?: (string);
   'view'?: (number);
@@ -16,9 +16,9 @@ export interface NormsHello {
 }
 
 /**
- * Opens a Norms stream.
+ * Opens an Agree stream.
  */
-export interface NormsHello__Output {
+export interface AgreeHello__Output {
   'protocolVersion': (number);
   'run': (string);
   'view': (number);
