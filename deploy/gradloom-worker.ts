@@ -3,13 +3,14 @@
 import { WORKER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
-import { createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
+import { collectSeldom, createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
 import { Display } from '../worker/display/display.js';
 import { runJob } from '../worker/training/run-job.js';
 
 class Interrupted extends Error {}
 
 async function main(): Promise<void> {
+  collectSeldom();
   const parsed = await parseOptions(WORKER, process.argv.slice(2), process.env);
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.text);

@@ -9,6 +9,7 @@ import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js
 import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
 import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
+import type { InMemory } from '../shared/rpc/in-process.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec, specUnder } from '../shared/run-spec.js';
 import { ClockedWaits } from './clocked-waits.js';
@@ -19,7 +20,7 @@ import { type Effect, Shard } from './shard.js';
 import { Writers } from './writers.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
-export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed>;
+export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed | InMemory>;
 
 /** How a run tells the other servers what all must agree on within a step (agree-streams.ts). */
 export interface AgreeOut {
@@ -207,7 +208,9 @@ export class HostedRun {
     }
   }
 
-  #received({ block, codec, payload }: Parameters<Shard['contribution']>[1]): void {
+  #received({ block, codec, payload, checksum }: Parameters<Shard['contribution']>[1]): void {
+    // What stays in this process is no traffic.
+    if (checksum === undefined) return;
     this.metrics.moved('received', codec, payload.byteLength, this.layout.blocks[block]?.elements ?? 0);
   }
 

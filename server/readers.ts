@@ -6,14 +6,15 @@ import type { DirectCodecName } from '../shared/codec/codec.js';
 import { codecs, directCodecNames } from '../shared/codec/registry.js';
 import { OBSERVERS_MAX, STREAM_UNSENT_MAX, UNREAD_MAX, WORKER_READERS_MAX } from '../shared/limits.js';
 import { frameBulk } from '../shared/rpc/bulk.js';
-import { type Framed, FramePool } from '../shared/rpc/frame.js';
+import { Framed, FramePool } from '../shared/rpc/frame.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
+import { InMemory, isInProcess } from '../shared/rpc/in-process.js';
 import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { isClocked } from '../shared/run-spec.js';
 import type { PullCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
-import type { Shard } from './shard.js';
+import type { Encoded, Shard } from './shard.js';
 import type { Outcome } from './step-headers.js';
 
 interface Queued {
@@ -26,11 +27,19 @@ interface Queued {
   step?: number;
 }
 
+/** Which block a message holds, and whether it was fetched. */
+interface Which {
+  readonly block: number;
+  readonly fetched: boolean;
+}
+
 /** A reader of blocks: a worker's subscription, or somebody's single fetch. */
 export interface Reader {
   readonly call: PullCall;
   /** Rank of the worker whose stream it is; undefined: an observer. */
   readonly rank: number | undefined;
+  /** It is in this process: it takes what is encoded at once, out of the shard's memory, and is never behind. */
+  readonly near: boolean;
   subscribed: boolean;
   /** Blocks to send, in order; a block waits here at most once. */
   readonly queue: Queued[];
@@ -91,6 +100,7 @@ export class Readers {
     const reader: Reader = {
       call,
       rank,
+      near: isInProcess(call),
       subscribed: false,
       queue: [],
       queued: new Map(),
@@ -167,6 +177,8 @@ export class Readers {
       const wanted = !workers || reader.rank === undefined || workers.includes(reader.rank);
       if (reader.subscribed && wanted && !reader.queued.has(block)) this.#queue(reader, { block });
     }
+    // What is encoded for the one in this process is framed for those who wait for it elsewhere.
+    for (const reader of this.#readers) if (reader.near) this.#send(reader);
     for (const reader of this.#readers) this.#send(reader);
   }
 
@@ -277,7 +289,7 @@ export class Readers {
     let kept = this.#encoded.get(block);
     try {
       if (!kept) {
-        kept = this.#encode(block);
+        kept = this.#frame({ block, fetched: false }, this.#shard.encodeUpdate(block));
         kept.share(behind.length - 1);
       }
     } catch (error) {
@@ -300,7 +312,7 @@ export class Readers {
       for (const queued of reader.queue) {
         if (!queued.fetched || queued.block !== block) continue;
         try {
-          queued.kept ??= this.#encode(block, queued.fetched);
+          queued.kept ??= this.#frame({ block, fetched: true }, this.#shard.encode(block, queued.fetched));
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           this.#refuse(reader, error);
@@ -315,14 +327,14 @@ export class Readers {
   }
 
   #send(reader: Reader): void {
-    while (reader.unsent < STREAM_UNSENT_MAX) {
+    while (reader.near || reader.unsent < STREAM_UNSENT_MAX) {
       const next = reader.queue.shift();
       if (!next) return;
-      let message: Framed;
+      let message: Framed | InMemory;
       try {
         if (next.fetched) this.#keepPromise(next.block);
         message = next.fetched
-          ? (next.kept ?? this.#encode(next.block, next.fetched))
+          ? (next.kept ?? this.#fetched(reader, next.block, next.fetched))
           : next.step === undefined
             ? (next.kept ?? this.#shared(reader, next.block))
             : this.#answer(reader, next, next.step);
@@ -334,9 +346,10 @@ export class Readers {
       reader.unsent++;
       reader.call.write(message, () => {
         reader.unsent--;
-        message.release();
+        if (message instanceof Framed) message.release();
         if (this.#readers.has(reader)) this.#send(reader);
       });
+      if (reader.near) continue;
       const codec = next.fetched ? codecs[next.fetched] : this.#shard.codecOf(next.block);
       const { elements } = this.#layout.blocks[next.block];
       this.#metrics.moved('sent', codec.id, codec.payloadBytes(elements), elements);
@@ -344,27 +357,32 @@ export class Readers {
   }
 
   /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
-  #shared(reader: Reader, block: number): Framed {
+  #shared(reader: Reader, block: number): Framed | InMemory {
     reader.queued.delete(block);
-    let message = this.#encoded.get(block);
-    if (!message) {
-      message = this.#encode(block);
-      // Each of those who wait for it releases it once; one who leaves before does not, and its buffer is not reused.
-      message.share([...this.#readers].filter(({ queued }) => queued.has(block)).length);
-      this.#encoded.set(block, message);
+    const kept = this.#encoded.get(block);
+    if (kept) {
+      this.#forgetUnawaited(block);
+      return kept;
     }
-    this.#forgetUnawaited(block);
-    return message;
+    const which = { block, fetched: false };
+    const others = [...this.#readers].filter(({ queued }) => queued.has(block)).length;
+    const encoded = this.#shard.encodeUpdate(block, !reader.near || others > 0);
+    if (others === 0) return this.#message(reader, which, encoded);
+    const message = this.#frame(which, encoded);
+    // Each of those who wait for it releases it once; one who leaves before does not, and its buffer is not reused.
+    message.share(reader.near ? others - 1 : others);
+    this.#encoded.set(block, message);
+    return reader.near ? this.#message(reader, which, encoded) : message;
   }
 
   /** ssp, asp: a block as it stands now, for the worker that enters clock `step` with it. */
-  #answer(reader: Reader, { block }: Queued, step: number): Framed {
+  #answer(reader: Reader, { block }: Queued, step: number): Framed | InMemory {
     reader.queued.delete(block);
-    const { payload, ...fields } = this.#shard.encodeUpdate(block);
-    const staleness = Math.max(0, step - fields.clockMin);
+    const encoded = this.#shard.encodeUpdate(block, !reader.near);
+    const staleness = Math.max(0, step - encoded.clockMin);
     this.#stalest = Math.max(this.#stalest, staleness);
     this.#metrics.read(this.#run, reader.rank ?? 0, staleness, this.#stalest);
-    return frameBulk(FIELD.block, { block, fetched: false, ...fields, step }, payload, this.#frames);
+    return this.#message(reader, { block, fetched: false }, { ...encoded, step });
   }
 
   #forgetUnawaited(block: number): void {
@@ -372,15 +390,18 @@ export class Readers {
     this.#encoded.delete(block);
   }
 
-  #encode(block: number, fetched?: DirectCodecName): Framed {
-    const { payload, ...fields } = fetched
-      ? this.#shard.encode(block, fetched)
-      : this.#shard.encodeUpdate(block);
-    return frameBulk(
-      FIELD.block,
-      { block, fetched: fetched !== undefined, ...fields },
-      payload,
-      this.#frames,
-    );
+  #fetched(reader: Reader, block: number, codec: DirectCodecName): Framed | InMemory {
+    return this.#message(reader, { block, fetched: true }, this.#shard.encode(block, codec, !reader.near));
+  }
+
+  /** What was encoded, for one reader; in this process it is read at once. */
+  #message(reader: Reader, which: Which, encoded: Encoded): Framed | InMemory {
+    if (!reader.near) return this.#frame(which, encoded);
+    const { payload, ...fields } = encoded;
+    return new InMemory('block', { ...which, ...fields }, payload);
+  }
+
+  #frame(which: Which, { payload, ...fields }: Encoded): Framed {
+    return frameBulk(FIELD.block, { ...which, ...fields }, payload, this.#frames);
   }
 }

@@ -2,7 +2,13 @@
 // It checks what comes, and does the work on memory: sum, optimizer, encoding. When a contribution is applied and
 // when new values may be read is for the run's consistency to say (consistency/).
 import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
-import { type Codec, type DirectCodecName, type LossyCodec, NonFiniteError } from '../shared/codec/codec.js';
+import {
+  type Codec,
+  type DirectCodecName,
+  encodableAbsmax,
+  type LossyCodec,
+  NonFiniteError,
+} from '../shared/codec/codec.js';
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
@@ -70,7 +76,8 @@ export interface Encoded {
   clockMax: number;
   codec: number;
   scale: number;
-  checksum: number;
+  /** Of the payload, where it leaves the process. */
+  checksum?: number;
   payload: Uint8Array;
 }
 
@@ -313,40 +320,34 @@ export class Shard {
     return this.#consistency.missingNorms?.() ?? [];
   }
 
-  /** A block's values in a codec, in memory that the next call overwrites. Throws Refused. */
-  encode(block: number, codecName: DirectCodecName): Encoded {
-    return this.#encoded(this.#state(block), codecs[codecName]);
+  /**
+   * A block's values in a codec, in memory that the next call overwrites. Throws Refused.
+   * @param leaves whether they leave the process, and so take a checksum
+   */
+  encode(block: number, codecName: DirectCodecName, leaves = true): Encoded {
+    return this.#encoded(this.#state(block), codecs[codecName], leaves);
   }
 
   /**
    * What subscribers are sent of a block, in memory that the next call overwrites: its values, or with a lossy codec
    * the difference to what the workers hold. They are then taken to hold it, so this is called once an update; what
    * the codec left out is in the next difference. Throws Refused.
+   * @param leaves as of `encode`
    */
-  encodeUpdate(block: number): Encoded {
+  encodeUpdate(block: number, leaves = true): Encoded {
     const state = this.#state(block);
-    return this.#encoded(state, this.#updateCodecOf(state));
+    return this.#encoded(state, this.#updateCodecOf(state), leaves);
   }
 
-  #encodeDifference({ block, memory }: BlockState, codec: LossyCodec): number {
-    const kernels = this.#kernels;
-    const { elements } = block;
+  #encodeDifference({ block, memory, absmax }: BlockState, codec: LossyCodec): number {
+    // Before `held` changes; what the workers hold is near to values that were within the limit.
+    if (absmax !== undefined) encodableAbsmax(codec, 2 * absmax);
     const { values, held } = memory;
-    const scale = codec.encode(kernels, {
-      gradient: values,
-      residual: held,
-      elements,
-      lossScale: -1,
-      absmax: kernels.absmaxOfSum(values, held, elements, -1),
-      dst: this.#map.outgoing,
-      next: this.#map.incoming,
-    });
-    // The workers do the same with the same bytes, and so hold the same bits.
-    codec.accumulate(kernels, this.#map.outgoing, elements, scale, 1, held, false);
-    return scale;
+    const { elements } = block;
+    return codec.encodeDifference(this.#kernels, { values, held, elements, dst: this.#map.outgoing }).scale;
   }
 
-  #encoded(state: BlockState, codec: Codec): Encoded {
+  #encoded(state: BlockState, codec: Codec, leaves: boolean): Encoded {
     const { index: block, elements } = state.block;
     const started = this.probe.now();
     let scale: number;
@@ -362,6 +363,8 @@ export class Shard {
           `their largest magnitude is ${state.absmax ?? 'not finite'}; lower the learning rate`,
       );
     }
+    const bytes = codec.payloadBytes(elements);
+    const checksum = leaves ? this.#kernels.xxh64(this.#map.outgoing, bytes) : undefined;
     this.probe.phase('encode', started);
     const { min, max } = this.#consistency.clocksOf(block);
     return {
@@ -371,8 +374,8 @@ export class Shard {
       clockMax: max,
       codec: codec.id,
       scale,
-      checksum: this.#kernels.xxh64(this.#map.outgoing, codec.payloadBytes(elements)),
-      payload: this.#kernels.u8(this.#map.outgoing, codec.payloadBytes(elements)),
+      checksum,
+      payload: this.#kernels.u8(this.#map.outgoing, bytes),
     };
   }
 
@@ -413,6 +416,8 @@ export class Shard {
     const fault = checkPayload(expected, state.block.elements, bulk.payload.byteLength, bulk.scale);
     if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
     const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
+    // What this process wrote itself, out of numbers that it found finite, has not been on a wire.
+    if (bulk.checksum === undefined) return address;
     if (this.#kernels.xxh64(address, bulk.payload.byteLength) !== bulk.checksum)
       throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
     const inside = expected.lossy && expected.payloadFault(this.#kernels, address, state.block.elements);

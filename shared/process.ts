@@ -18,6 +18,14 @@ export function printEvent(event: Record<string, unknown>): void {
  */
 export function collectForBulk(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
+  collectSeldom();
+}
+
+/**
+ * The old space's half of it, for a process whose exchange thread moves bulk: that thread's young space is bounded by
+ * itself (EXCHANGE_YOUNG_MAX_MIB), and that of the compute thread is better left to grow.
+ */
+export function collectSeldom(): void {
   setFlagsFromString('--heap-growing-percent=400');
 }
 

@@ -8,7 +8,7 @@
 import { PUSH_CREDIT_BYTES } from '../../shared/limits.js';
 import { NUMBERS_PER_BLOCK } from '../../shared/optimizer/norms.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
-import { recycle } from '../../shared/rpc/receive.js';
+import { keep, recycle } from '../../shared/rpc/receive.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import type { BlockNorms, Cut, Effect } from '../effects.js';
 import { type Header, StepHeaders } from '../step-headers.js';
@@ -164,7 +164,7 @@ export class Bsp implements Consistency {
     const address = this.#work.receive(bulk, worker, this.#headers.lossScale(worker));
     state.arrived.add(worker);
     if (early) {
-      state.held.set(worker, { worker, scale: bulk.scale, payload: bulk.payload });
+      state.held.set(worker, { worker, scale: bulk.scale, payload: keep(bulk.payload) });
       this.#heldBytes[worker] += bytes;
       return [];
     }

@@ -8,12 +8,11 @@ import type { Codec, DirectCodecName } from '../codec/codec.js';
 import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { type Bulk, frameBulk } from '../rpc/bulk.js';
-import { FramePool } from '../rpc/frame.js';
+import type { Bulk } from '../rpc/bulk.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
-import { FIELD, PROTOCOL_VERSION } from '../rpc/proto.js';
+import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import {
   codecsByStep,
   isClocked,
@@ -91,7 +90,6 @@ export interface StepResult {
 
 export class Exchange {
   readonly #options: ExchangeOptions;
-  readonly #frames = new FramePool();
   #links: ServerLink[] = [];
   #pending: Pending | undefined;
   #unacknowledged = new Set<number>();
@@ -105,7 +103,7 @@ export class Exchange {
   #next: View__Output | undefined;
   /** There while a view is being made. */
   #held: { readonly decided: Promise<void>; readonly release: () => void } | undefined;
-  /** Largest magnitude of what each block is to send, from `measure` to the end of the step. */
+  /** Largest magnitude of each block in a direct codec, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
   /** How each block travels in training: its contributions, and its new values. */
   readonly #codecsAt: (step: number) => readonly Codec[];
@@ -221,7 +219,7 @@ export class Exchange {
       this.#acknowledged = resolve;
     });
     const { parameters } = this.#options.memory;
-    await this.#sendAll(layout.blocks, FIELD.initial, 0, (block, dst) =>
+    await this.#sendAll(layout.blocks, 'initial', 0, (block, dst) =>
       codecs.fp32.encode(
         this.#options.memory.kernels,
         parameters + 4 * blockOffset(layout, block),
@@ -301,7 +299,7 @@ export class Exchange {
     const pushed = header.allFinite
       ? await this.#sendAll(
           exchanged,
-          FIELD.contribution,
+          'contribution',
           this.#step,
           (block, dst) => this.#encode(block, header.lossScale, dst),
           // A skipped step takes no more contributions, nor does one that went on without this worker.
@@ -400,7 +398,7 @@ export class Exchange {
 
   /**
    * Looks at the gradients of a step before its header is written: whether each can be encoded, that is, is finite
-   * and within its codec's range. What it finds of each block is used when that is encoded.
+   * and within its codec's range. What it finds of a block that travels without residual is used when that is encoded.
    * @param lossScale power of two that the gradients were multiplied by
    */
   measure(lossScale = 1): boolean {
@@ -410,9 +408,8 @@ export class Exchange {
       if (block.kind === 'frozen') return true;
       const at = memory.gradients + 4 * blockOffset(layout, block);
       const codec = this.#codecs[block.index];
-      const absmax = codec.lossy
-        ? this.#residuals.absmax(block, at, lossScale)
-        : memory.kernels.absmax(at, block.elements);
+      if (codec.lossy) return this.#residuals.encodable(codec, block, at, lossScale);
+      const absmax = memory.kernels.absmax(at, block.elements);
       this.#absmax[block.index] = absmax;
       return absmax < codec.magnitudeLimit;
     });
@@ -473,17 +470,16 @@ export class Exchange {
     const { kernels } = memory;
     const codec = this.#codecs[block.index];
     const gradient = memory.gradients + 4 * blockOffset(layout, block);
-    const absmax = this.#absmax[block.index];
-    if (!codec.lossy) return codec.encode(kernels, gradient, block.elements, dst, absmax);
+    if (!codec.lossy) return codec.encode(kernels, gradient, block.elements, dst, this.#absmax[block.index]);
     const rounding = spec.stochasticRounding
       ? { seed: spec.seed, worker: rank as number, step: this.#step, block: block.index }
       : undefined;
-    return this.#residuals.encode(codec, block, gradient, lossScale, dst, absmax, rounding);
+    return this.#residuals.encode(codec, block, gradient, lossScale, dst, rounding);
   }
 
   async #sendAll(
     blocks: readonly Block[],
-    field: number,
+    field: 'contribution' | 'initial',
     step: number,
     encode: (block: Block, dst: number) => number,
     stopped: () => boolean = () => false,
@@ -496,18 +492,19 @@ export class Exchange {
       this.#links.map(async (link) => {
         for (const block of blocks) {
           if (view.placement[block.index] !== link.index) continue;
-          const codec = field === FIELD.initial ? codecs.fp32 : this.#codecs[block.index];
+          const codec = field === 'initial' ? codecs.fp32 : this.#codecs[block.index];
           const payloadBytes = codec.payloadBytes(block.elements);
           if (!(await link.room(payloadBytes))) return;
           if (stopped()) return;
           const started = performance.now();
           const scale = encode(block, memory.scratch);
           const payload = memory.kernels.u8(memory.scratch, payloadBytes);
-          const checksum = memory.kernels.xxh64(memory.scratch, payloadBytes);
-          const fields = { step, block: block.index, codec: codec.id, scale, checksum };
-          const message = frameBulk(field, fields, payload, this.#frames);
-          encodeSeconds += (performance.now() - started) / 1000;
-          link.send(message, payloadBytes);
+          const fields = { step, block: block.index, codec: codec.id, scale };
+          const checksum = () => memory.kernels.xxh64(memory.scratch, payloadBytes);
+          const encoded = performance.now();
+          link.send(field, fields, payload, checksum);
+          // In this process that was the server's part of the step too.
+          encodeSeconds += ((link.inProcess ? encoded : performance.now()) - started) / 1000;
           if (link.inProcess) continue;
           bytes += payloadBytes;
           elements += block.elements;

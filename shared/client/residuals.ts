@@ -17,6 +17,14 @@ export function residualBytes(spec: RunSpec, layout: BlockLayout): number {
   return (workerMomentum(spec) === undefined ? 2 : 4) * 4 * layout.elementsPadded;
 }
 
+interface Bounds {
+  residual: number;
+  velocity: number;
+}
+
+/** Above one by more than what roundings add to a bound. */
+const ROUNDING = 1 + 2 ** -10;
+
 export class Residuals {
   readonly #kernels: Kernels;
   readonly #layout: BlockLayout;
@@ -25,6 +33,8 @@ export class Residuals {
   readonly #momentum: number | undefined;
   /** Which of the two counts, by block. */
   readonly #current: (0 | 1)[];
+  /** What no magnitude of a block's arrays is above: of those that count, and of the next. */
+  readonly #bounds: [Bounds, Bounds][];
   /** Blocks encoded in the step under way. */
   readonly #encoded = new Set<number>();
 
@@ -46,16 +56,23 @@ export class Residuals {
     this.#memory = memory ?? 0;
     this.#momentum = momentum;
     this.#current = codecs.map(() => 0);
+    this.#bounds = codecs.map(() => [
+      { residual: 0, velocity: 0 },
+      { residual: 0, velocity: 0 },
+    ]);
   }
 
-  /** Largest magnitude of gradient + residual · lossScale; NaN if any is NaN. */
-  absmax(block: Block, gradient: number, lossScale: number): number {
-    return this.#kernels.absmaxOfSum(
-      gradient,
-      this.#at(block, this.#current[block.index]),
-      block.elements,
-      lossScale,
-    );
+  /**
+   * Whether every element of gradient + residual · lossScale is a number below the codec's limit. The largest magnitude
+   * of the gradient, and what is known of the residual, tell; only where that is not enough the sums are looked at.
+   */
+  encodable(codec: LossyCodec, block: Block, gradient: number, lossScale: number): boolean {
+    const { elements, index } = block;
+    const { residual } = this.#bounds[index][this.#current[index]];
+    const most = this.#kernels.absmax(gradient, elements) + residual * lossScale;
+    if (most * ROUNDING < codec.magnitudeLimit) return true;
+    const current = this.#at(block, this.#current[index]);
+    return this.#kernels.absmaxOfSum(gradient, current, elements, lossScale) < codec.magnitudeLimit;
   }
 
   /**
@@ -68,17 +85,15 @@ export class Residuals {
     gradient: number,
     lossScale: number,
     dst: number,
-    absmax = this.absmax(block, gradient, lossScale),
     rounding?: RoundingKey,
   ): number {
     const current = this.#current[block.index];
     const other = current === 0 ? 1 : 0;
-    const scale = codec.encode(this.#kernels, {
+    const { scale, absmax } = codec.encode(this.#kernels, {
       gradient,
       residual: this.#at(block, current),
       elements: block.elements,
       lossScale,
-      absmax,
       dst,
       next: this.#at(block, other),
       rounding,
@@ -91,6 +106,7 @@ export class Residuals {
               nextVelocity: this.#at(block, other, 2),
             },
     });
+    this.#bound(block.index, current, other, absmax / lossScale);
     this.#encoded.add(block.index);
     return scale;
   }
@@ -99,6 +115,16 @@ export class Residuals {
   settle(applied: boolean): void {
     if (applied) for (const block of this.#encoded) this.#current[block] = this.#current[block] === 0 ? 1 : 0;
     this.#encoded.clear();
+  }
+
+  /** @param absmax largest magnitude of what was encoded, unscaled */
+  #bound(block: number, current: 0 | 1, other: 0 | 1, absmax: number): void {
+    const bounds = this.#bounds[block];
+    const momentum = this.#momentum ?? 0;
+    // |gradient| is at most |sum| + |residual|.
+    const gradient = absmax + bounds[current].residual;
+    const velocity = momentum === 0 ? 0 : (gradient + momentum * bounds[current].velocity) * ROUNDING;
+    bounds[other] = { residual: (absmax + momentum * velocity) * ROUNDING, velocity };
   }
 
   #at(block: Block, which: 0 | 1, first: 0 | 2 = 0): number {

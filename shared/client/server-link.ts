@@ -4,8 +4,8 @@
 import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
 import { BLOCK_PAYLOAD_MAX_BYTES, STREAM_UNSENT_MAX } from '../limits.js';
-import type { Bulk } from '../rpc/bulk.js';
-import type { Framed } from '../rpc/frame.js';
+import { type Bulk, type BulkFields, frameBulk } from '../rpc/bulk.js';
+import { Framed, FramePool } from '../rpc/frame.js';
 import type { PullMessage } from '../rpc/generated/gradloom/v1/PullMessage.js';
 import type { PullReply__Output } from '../rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage } from '../rpc/generated/gradloom/v1/PushMessage.js';
@@ -13,9 +13,12 @@ import type { PushReply__Output } from '../rpc/generated/gradloom/v1/PushReply.j
 import type { StepHeader } from '../rpc/generated/gradloom/v1/StepHeader.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
-import type { ParametersStreams } from '../rpc/in-process.js';
+import { InMemory, type ParametersStreams } from '../rpc/in-process.js';
+import { FIELD } from '../rpc/proto.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectParameters } from '../rpc/transport.js';
+
+type PushStream = grpc.ClientDuplexStream<PushMessage | Framed | InMemory, PushReply__Output>;
 
 export interface LinkHello {
   protocolVersion: number;
@@ -53,7 +56,8 @@ export class ServerLink {
   readonly inProcess: boolean;
   readonly #opened: ParametersStreams[] = [];
   readonly #handlers: LinkHandlers;
-  #push: grpc.ClientDuplexStream<PushMessage | Framed, PushReply__Output> | undefined;
+  readonly #frames = new FramePool();
+  #push: PushStream | undefined;
   readonly #pull: grpc.ClientDuplexStream<PullMessage, PullReply__Output>;
   #creditBytes = 0;
   #creditMaxBytes = 0;
@@ -64,7 +68,7 @@ export class ServerLink {
 
   private constructor(options: LinkOptions, ready: { resolve: () => void; reject: (error: Error) => void }) {
     this.index = options.index;
-    this.inProcess = options.streams !== undefined;
+    this.inProcess = options.streams?.inProcess ?? false;
     this.name = `server ${options.id} (${options.address})`;
     this.#handlers = options.handlers;
     let missing = options.hello.observer ? 1 : 2;
@@ -119,7 +123,7 @@ export class ServerLink {
     this.#pull.write({ hello: options.hello });
     if (options.hello.observer) return;
 
-    this.#push = open().Push() as unknown as grpc.ClientDuplexStream<PushMessage | Framed, PushReply__Output>;
+    this.#push = open().Push() as unknown as PushStream;
     this.#push.on('data', (reply: PushReply__Output) => {
       if (reply.ack) {
         this.#creditBytes = Math.min(this.#creditMaxBytes, this.#creditBytes + reply.ack.releasedBytes);
@@ -187,13 +191,24 @@ export class ServerLink {
     return !this.#closed;
   }
 
-  /** Sends a finished message for which there is room. */
-  send(message: Framed, payloadBytes: number): void {
-    this.#creditBytes -= payloadBytes;
+  /**
+   * Sends a payload for which there is room; its memory may be used again after the call.
+   * @param checksum called where it leaves the process
+   */
+  send(
+    field: 'contribution' | 'initial',
+    fields: BulkFields,
+    payload: Uint8Array,
+    checksum: () => number,
+  ): void {
+    this.#creditBytes -= payload.byteLength;
     this.#unsent++;
+    const message = this.inProcess
+      ? new InMemory(field, fields, payload)
+      : frameBulk(FIELD[field], { ...fields, checksum: checksum() }, payload, this.#frames);
     this.#push?.write(message, () => {
       this.#unsent--;
-      message.release();
+      if (message instanceof Framed) message.release();
       this.#room?.();
     });
   }

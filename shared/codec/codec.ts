@@ -64,8 +64,6 @@ export interface LossyEncoding {
   elements: number;
   /** The power of two that the gradient was multiplied by. */
   lossScale: number;
-  /** Largest magnitude of gradient + residual · lossScale. */
-  absmax: number;
   /** Room of BLOCK_PAYLOAD_MAX_BYTES for the payload. */
   dst: number;
   /** Becomes the residual once the contribution counts; neither of the other two, which stay as they are. */
@@ -88,14 +86,36 @@ export interface MomentumCorrection {
   nextVelocity: number;
 }
 
+/** One difference of a block's new values to what whoever receives them holds: addresses of fp32 arrays. */
+export interface DifferenceEncoding {
+  values: number;
+  /** Has the decoded difference added to it, with the bits that `accumulate` with weight 1 gives. */
+  held: number;
+  elements: number;
+  /** Room of BLOCK_PAYLOAD_MAX_BYTES for the payload. */
+  dst: number;
+}
+
+/** The scale of an encoded block, and the largest magnitude of what was encoded. */
+export interface LossyEncoded {
+  scale: number;
+  absmax: number;
+}
+
 export interface LossyCodec extends Decoder {
   readonly name: LossyCodecName;
   readonly lossy: true;
   /**
-   * Encodes gradient + residual · lossScale; the same arrays give the same bytes again. Returns the block's scale.
-   * @throws NonFiniteError if `absmax` is NaN or not below `magnitudeLimit`
+   * Encodes gradient + residual · lossScale; the same arrays give the same bytes again. No element of `next`, nor of
+   * a velocity before momentum, is larger than `absmax` / lossScale and a rounding.
+   * @throws NonFiniteError if an element is NaN or not below `magnitudeLimit`; `next` and `dst` then hold nothing
    */
-  encode(kernels: Kernels, encoding: LossyEncoding): number;
+  encode(kernels: Kernels, encoding: LossyEncoding): LossyEncoded;
+  /**
+   * Encodes values - held, and what that leaves is in the next difference.
+   * @throws NonFiniteError if an element of it is NaN or not below `magnitudeLimit`; `held` is then spoilt
+   */
+  encodeDifference(kernels: Kernels, encoding: DifferenceEncoding): LossyEncoded;
   /** What is wrong with a payload of the right length, as a sentence; asked before any other kernel reads it. */
   payloadFault(kernels: Kernels, src: number, elements: number): string | undefined;
 }

@@ -17,12 +17,15 @@ export const int8: LossyCodec = {
   scaled: false,
   magnitudeLimit: LOSSY_MAGNITUDE_LIMIT,
   payloadBytes: (elements) => 4 * groupsOf(elements) + elements,
-  encode(kernels, { lossScale, absmax, rounding, ...step }) {
-    encodableAbsmax(int8, absmax);
-    if (rounding) kernels.packRandomI8({ ...step, factor: lossScale }, rounding);
-    else kernels.packI8({ ...step, factor: lossScale });
-    return 1;
+  encode(kernels, { lossScale, rounding, ...arrays }) {
+    const step = { ...arrays, factor: lossScale };
+    const absmax = rounding ? kernels.packRandomI8(step, rounding) : kernels.packI8(step);
+    return { scale: 1, absmax: encodableAbsmax(int8, absmax) };
   },
+  encodeDifference: (kernels, step) => ({
+    scale: 1,
+    absmax: encodableAbsmax(int8, kernels.packDifferenceI8(step)),
+  }),
   decode: (kernels, src, elements, _scale, dst) => kernels.unpackI8(src, elements, 1, dst),
   accumulate(kernels, src, elements, _scale, weight, acc, first) {
     if (first) kernels.unpackI8(src, elements, weight, acc);

@@ -2,15 +2,7 @@
 // network before any kernel sees it.
 import { BLOCK_ELEMENTS_MAX } from '../limits.js';
 import { bf16 } from './bf16.js';
-import {
-  type Codec,
-  type CodecName,
-  type DirectCodec,
-  type DirectCodecName,
-  LOSSY_MAGNITUDE_LIMIT,
-  type LossyCodec,
-  type LossyCodecName,
-} from './codec.js';
+import type { Codec, CodecName, DirectCodec, DirectCodecName, LossyCodec, LossyCodecName } from './codec.js';
 import { FP16_SCALE_MAX, FP16_SCALE_MIN, fp16 } from './fp16.js';
 import { fp32 } from './fp32.js';
 import { int8 } from './int8.js';
@@ -39,9 +31,8 @@ export function codecById(id: number): Codec | undefined {
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-/** Whether a number is a scale that the encoder can give: of fp16 values a power of two, of signs a magnitude. */
-function isScale(codec: Codec, scale: number): boolean {
-  if (codec.name === 'sign') return scale >= 0 && scale < LOSSY_MAGNITUDE_LIMIT;
+/** Whether a number is a scale that the encoder of fp16 values can give: a power of two. */
+function isScale(scale: number): boolean {
   float[0] = scale;
   const fraction = bits[0] & 0x007fffff;
   return float[0] === scale && fraction === 0 && scale >= FP16_SCALE_MIN && scale <= FP16_SCALE_MAX;
@@ -64,12 +55,8 @@ export function checkPayload(
   if (payloadBytes !== expected) {
     return `A payload of ${elements} elements in ${codec.name} has ${expected} bytes, this one has ${payloadBytes}.`;
   }
-  if (codec.scaled ? !isScale(codec, scale) : scale !== 1) {
-    const wanted = !codec.scaled
-      ? '1'
-      : codec.name === 'sign'
-        ? 'a magnitude from 0 to below 2^126'
-        : 'a power of two from 2^-112 to 2^126';
+  if (codec.scaled ? !isScale(scale) : scale !== 1) {
+    const wanted = codec.scaled ? 'a power of two from 2^-112 to 2^126' : '1';
     return `The scale of a block in ${codec.name} is ${wanted}, this one is ${scale}.`;
   }
   return undefined;

@@ -4,7 +4,7 @@
 // Aji and Heafield, "Sparse communication for distributed gradient descent", EMNLP 2017; Lin et al., "Deep
 // gradient compression", ICLR 2018, with its momentum correction; its warm-up is topk-warm-up.ts.
 import assert from 'node:assert';
-import { TOPK_WORK_BYTES } from '../kernels/kernels.js';
+import { topkWorkBytes } from '../kernels/kernels.js';
 import { BLOCK_ELEMENTS_MAX, BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
 import { CODEC_IDS, encodableAbsmax, LOSSY_MAGNITUDE_LIMIT, type LossyCodec } from './codec.js';
 import { fp16Scale } from './fp16.js';
@@ -15,8 +15,7 @@ export const TOPK_PERCENT_DEFAULT = 1;
 export const TOPK_PERCENT_MAX = 25;
 
 const GROUP_ELEMENTS = 256;
-/** Where the selection counts: in the room for a payload, behind the largest that it can give. */
-const WORK_AT_BYTES = BLOCK_PAYLOAD_MAX_BYTES / 2;
+const WORK_ALIGN_BYTES = 64;
 
 /** Elements of a block that travel: the percentage, rounded up. */
 export function topkCount(elements: number, percent: number): number {
@@ -31,6 +30,12 @@ const FAULTS = [
   'one is beyond the block',
 ];
 
+/** Where the selection works: in the room for a payload, behind the one that it gives. */
+function workBehind(dst: number, payloadBytes: number): { work: number; bytes: number } {
+  const at = Math.ceil(payloadBytes / WORK_ALIGN_BYTES) * WORK_ALIGN_BYTES;
+  return { work: dst + at, bytes: BLOCK_PAYLOAD_MAX_BYTES - at };
+}
+
 /** The codec that sends `percent` % of each block; above 0, at most TOPK_PERCENT_MAX. */
 export function topk(percent: number): LossyCodec {
   const payloadBytes = (elements: number) => {
@@ -44,30 +49,34 @@ export function topk(percent: number): LossyCodec {
     scaled: true,
     magnitudeLimit: LOSSY_MAGNITUDE_LIMIT,
     payloadBytes,
-    encode(kernels, { gradient, residual, elements, lossScale, absmax, dst, next, correction }) {
-      const scale = fp16Scale(encodableAbsmax(codec, absmax));
-      kernels.sumF32(gradient, residual, elements, lossScale, next);
-      kernels.packTopK(next, elements, topkCount(elements, percent), scale, dst, dst + WORK_AT_BYTES);
-      if (lossScale !== 1) kernels.scaleF32(next, elements, 1 / lossScale, next);
-      if (correction) {
-        const { momentum, velocity, nextVelocity } = correction;
-        kernels.sumF32(gradient, velocity, elements, momentum * lossScale, nextVelocity);
-        if (lossScale !== 1) kernels.scaleF32(nextVelocity, elements, 1 / lossScale, nextVelocity);
-        kernels.zeroTopK(dst, elements, topkCount(elements, percent), nextVelocity);
-        kernels.sumF32(next, nextVelocity, elements, momentum, next);
-      }
-      return scale;
+    encode(kernels, { lossScale, correction, rounding: _, ...arrays }) {
+      const { elements } = arrays;
+      const k = topkCount(elements, percent);
+      const step = { ...arrays, factor: lossScale, ...workBehind(arrays.dst, payloadBytes(elements)) };
+      const absmax = encodableAbsmax(codec, kernels.gatherTopK(step, k, correction));
+      const scale = fp16Scale(absmax);
+      kernels.packTopK(step, k, scale, correction);
+      return { scale, absmax };
     },
-    decode(kernels, src, elements, scale, dst) {
-      kernels.u8(dst, 4 * elements).fill(0);
-      kernels.addTopK(src, elements, topkCount(elements, percent), 1 / scale, dst);
+    encodeDifference(kernels, arrays) {
+      const k = topkCount(arrays.elements, percent);
+      const step = { ...arrays, ...workBehind(arrays.dst, payloadBytes(arrays.elements)) };
+      const absmax = encodableAbsmax(codec, kernels.gatherDifferenceTopK(step, k));
+      const scale = fp16Scale(absmax);
+      kernels.packDifferenceTopK(step, k, scale);
+      return { scale, absmax };
     },
+    decode: (kernels, src, elements, scale, dst) =>
+      kernels.unpackTopK(src, elements, topkCount(elements, percent), 1 / scale, dst),
     accumulate(kernels, src, elements, scale, weight, acc, first) {
-      if (first) kernels.u8(acc, 4 * elements).fill(0);
-      kernels.addTopK(src, elements, topkCount(elements, percent), weight / scale, acc);
+      const k = topkCount(elements, percent);
+      if (first) kernels.unpackTopK(src, elements, k, weight / scale, acc);
+      else kernels.addTopK(src, elements, k, weight / scale, acc);
     },
-    payloadFinite: (kernels, src, elements) =>
-      kernels.faultTopK(src, elements, topkCount(elements, percent)) !== 5,
+    payloadFinite(kernels, src, elements) {
+      const k = topkCount(elements, percent);
+      return kernels.allFiniteF16(src + payloadBytes(elements) - 2 * k, k);
+    },
     payloadFault(kernels, src, elements) {
       const k = topkCount(elements, percent);
       const fault = FAULTS[kernels.faultTopK(src, elements, k)];
@@ -77,8 +86,9 @@ export function topk(percent: number): LossyCodec {
   return codec;
 }
 
+const MOST = topkCount(BLOCK_ELEMENTS_MAX, TOPK_PERCENT_MAX);
 assert(
-  topk(TOPK_PERCENT_MAX).payloadBytes(BLOCK_ELEMENTS_MAX) <= WORK_AT_BYTES &&
-    WORK_AT_BYTES + TOPK_WORK_BYTES <= BLOCK_PAYLOAD_MAX_BYTES,
-  'a payload and the counts of the selection must fit into the room for a payload',
+  workBehind(0, topk(TOPK_PERCENT_MAX).payloadBytes(BLOCK_ELEMENTS_MAX)).bytes >=
+    topkWorkBytes(MOST + MOST / 2),
+  'behind a payload there must be room for a list of half as many again as travel',
 );

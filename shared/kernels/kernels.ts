@@ -54,8 +54,29 @@ export interface RoundingKey {
   block: number;
 }
 
-/** Room that `packTopK` counts in. */
-export const TOPK_WORK_BYTES = 8 * 1024 + 64;
+/** One difference that is encoded: `held` is what both ends hold, and has the decoded difference in it afterwards. */
+export interface DifferenceStep {
+  values: number;
+  held: number;
+  elements: number;
+  dst: number;
+}
+
+/** Room that a selection of the `k` largest needs at least: for counts, and for a list of k positions and values. */
+export const topkWorkBytes = (k: number): number => 25 * 1024 + 8 * k;
+
+/** Where `gatherTopK` lists what may travel and `packTopK` selects from it, in `bytes`: the more, the longer the list. */
+export interface TopKWork {
+  work: number;
+  bytes: number;
+}
+
+/** Momentum at the worker: see MomentumCorrection in the codecs. */
+export interface VelocityStep {
+  momentum: number;
+  velocity: number;
+  nextVelocity: number;
+}
 
 /** Where the pass before an optimizer reads and writes. `clipValue` may be Infinity, `l1` and `l2` zero. */
 export interface PrepareStep {
@@ -168,30 +189,43 @@ export interface Kernels {
    */
   lambDirection(step: LambDirection): void;
 
-  /** dst = a + b · factor; dst may be a or b. */
-  sumF32(a: number, b: number, elements: number, factor: number, dst: number): void;
   /** `absmax` of a + b · factor, which is written nowhere. */
   absmaxOfSum(a: number, b: number, elements: number, factor: number): number;
-  /** dst = int8(gradient + residual · factor), a scale a group; what that leaves, divided by factor, is next. */
-  packI8(step: LossyStep): void;
+  /**
+   * dst = int8(gradient + residual · factor), a scale a group; what that leaves, divided by factor, is next. Like all
+   * that encode with a residual returns `absmax` of the sum: what is written means something if that is finite.
+   */
+  packI8(step: LossyStep): number;
   /** The same, rounded up or down by chance; 255 bytes behind the payload are overwritten. */
-  packRandomI8(step: LossyStep, key: RoundingKey): void;
+  packRandomI8(step: LossyStep, key: RoundingKey): number;
+  /** dst = int8(values - held), a scale a group; held += decoded. */
+  packDifferenceI8(step: DifferenceStep): number;
   /** dst = fp32(src) · factor, from int8. */
   unpackI8(src: number, elements: number, factor: number, dst: number): void;
   /** acc += fp32(src) · factor, from int8. */
   addI8(src: number, elements: number, factor: number, acc: number): void;
-  /** The same with one bit an element; returns the magnitude that stands for all of them. */
+  /** As packI8, with one bit an element and a magnitude a group. */
   packSign(step: LossyStep): number;
-  /** dst = ±value. */
-  unpackSign(src: number, elements: number, value: number, dst: number): void;
-  /** acc += ±value. */
-  addSign(src: number, elements: number, value: number, acc: number): void;
-  /** dst = the k largest magnitudes of c in fp16 of c · scale; they are taken out of c. `work`: TOPK_WORK_BYTES. */
-  packTopK(c: number, elements: number, k: number, scale: number, dst: number, work: number): void;
+  packDifferenceSign(step: DifferenceStep): number;
+  /** dst = fp32(src) · factor, from signs. */
+  unpackSign(src: number, elements: number, factor: number, dst: number): void;
+  /** acc += fp32(src) · factor, from signs. */
+  addSign(src: number, elements: number, factor: number, acc: number): void;
+  /**
+   * Lists candidates for the k largest of gradient + residual · factor, and writes what is left if none of them
+   * travels: next = sum / factor; with a velocity nextVelocity = gradient / factor + momentum · velocity, of which
+   * next has momentum times as much in it. Returns `absmax` of the sum.
+   */
+  gatherTopK(step: LossyStep & TopKWork, k: number, velocity?: VelocityStep): number;
+  /** dst = the k largest in fp16 of sum · scale, after `gatherTopK` with the same step; there next is what is left. */
+  packTopK(step: LossyStep & TopKWork, k: number, scale: number, velocity?: VelocityStep): void;
+  /** The same two for values - held; held += decoded. */
+  gatherDifferenceTopK(step: DifferenceStep & TopKWork, k: number): number;
+  packDifferenceTopK(step: DifferenceStep & TopKWork, k: number, scale: number): void;
+  /** dst = decoded · factor, zeros but at the k positions of a checked payload. */
+  unpackTopK(src: number, elements: number, k: number, factor: number, dst: number): void;
   /** acc += decoded · factor at the k positions of a checked payload; the factor holds one over the scale. */
   addTopK(src: number, elements: number, k: number, factor: number, acc: number): void;
-  /** dst = 0 at the k positions of a payload that `packTopK` wrote. */
-  zeroTopK(src: number, elements: number, k: number, dst: number): void;
   /** What is wrong with a payload of k positions: a number explained in assembly/topk.ts; 0: nothing. */
   faultTopK(src: number, elements: number, k: number): number;
 

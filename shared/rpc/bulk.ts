@@ -19,8 +19,10 @@ export interface BulkFields {
   checksum?: number;
 }
 
-export interface Bulk extends Required<BulkFields> {
-  /** A view of the received message, which nobody writes to. */
+export interface Bulk extends Required<Omit<BulkFields, 'checksum'>> {
+  /** undefined: it was written in this process. */
+  checksum: number | undefined;
+  /** A view of the received message, which nobody writes to; from this process, of memory that is written to again. */
   payload: Buffer;
 }
 

@@ -36,6 +36,12 @@ export function recycle(view: Uint8Array): void {
   freeBytes += memory.byteLength;
 }
 
+/** A payload that is to be read later: itself, or where its memory is the kernels' a copy that `recycle` takes back. */
+export function keep(payload: Buffer): Buffer {
+  const memory: ArrayBufferLike = payload.buffer;
+  return memory instanceof SharedArrayBuffer ? copyReceived(payload) : payload;
+}
+
 /** A message as if it had been received: in memory that `recycle` takes back. */
 export function copyReceived(message: Buffer): Buffer {
   const copy = take(message.length);

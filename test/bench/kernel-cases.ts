@@ -4,12 +4,10 @@ import * as accumulate from '../../shared/kernels/plain/accumulate.js';
 import * as adaptive from '../../shared/kernels/plain/adaptive.js';
 import * as convert from '../../shared/kernels/plain/convert.js';
 import * as decoupled from '../../shared/kernels/plain/decoupled.js';
-import * as int8 from '../../shared/kernels/plain/int8.js';
 import * as optimize from '../../shared/kernels/plain/optimize.js';
 import { prepareGradient } from '../../shared/kernels/plain/prepare.js';
 import * as reduce from '../../shared/kernels/plain/reduce.js';
-import * as sign from '../../shared/kernels/plain/sign.js';
-import * as topk from '../../shared/kernels/plain/topk.js';
+import { lossyCases } from './lossy-kernel-cases.js';
 
 /** One block's arrays: addresses, and views of the same memory for the plain twins. */
 export interface Block {
@@ -117,49 +115,7 @@ export const cases: Case[] = [
     wasm: (k, b, n) => k.sumOfSquares(b.gradient, n),
     plain: (v) => reduce.sumOfSquares(v.gradient),
   },
-  {
-    name: 'packI8',
-    bytesPerElement: 13,
-    wasm: (k, b, n) => k.packI8(lossyAt(b, n)),
-    plain: (v) => {
-      const { scales, bytes } = int8Views(v);
-      int8.packI8(v.gradient, v.slot1, 1, scales, bytes, v.param);
-    },
-  },
-  {
-    name: 'addI8',
-    bytesPerElement: 9,
-    wasm: (k, b, n) => k.addI8(b.halves, n, 2 ** -20, b.gradient),
-    plain: (v) => {
-      const { scales, bytes } = int8Views(v);
-      int8.addI8(scales, bytes, 2 ** -20, v.gradient);
-    },
-  },
-  {
-    name: 'packSign',
-    bytesPerElement: 12,
-    wasm: (k, b, n) => k.packSign(lossyAt(b, n)),
-    plain: (v) => sign.packSign(v.gradient, v.slot1, 1, bytesOf(v), v.param),
-  },
-  {
-    name: 'addSign',
-    bytesPerElement: 8,
-    wasm: (k, b, n) => k.addSign(b.halves, n, 2 ** -20, b.gradient),
-    plain: (v) => sign.addSign(bytesOf(v), 2 ** -20, v.gradient),
-  },
-  {
-    // Of the sum of gradient and residual, as the codec does it: what was taken out last time is there again.
-    name: 'packTopK',
-    bytesPerElement: 16,
-    wasm: (k, b, n) => {
-      k.sumF32(b.gradient, b.slot1, n, 1, b.param);
-      k.packTopK(b.param, n, Math.ceil(n / 100), 256, b.halves, b.halves + n);
-    },
-    plain: (v) => {
-      int8.sumF32(v.gradient, v.slot1, 1, v.param);
-      topk.packTopK(v.param, Math.ceil(v.param.length / 100), 256);
-    },
-  },
+  ...lossyCases(),
   {
     name: 'sgd',
     bytesPerElement: 12,
@@ -231,28 +187,6 @@ export const cases: Case[] = [
     plain: (v) => decoupled.lion(v.param, v.slot1, v.gradient, lionOptions),
   },
 ];
-
-const lossyAt = (b: Block, n: number) => ({
-  gradient: b.gradient,
-  residual: b.slot1,
-  elements: n,
-  factor: 1,
-  dst: b.halves,
-  next: b.param,
-});
-
-/** The bytes of the halves: room for the payloads of the lossy codecs. */
-const bytesOf = ({ halves }: Block['views']) =>
-  new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
-
-function int8Views(views: Block['views']) {
-  const { buffer, byteOffset, length } = views.halves;
-  const groups = Math.ceil(length / int8.INT8_GROUP_ELEMENTS);
-  return {
-    scales: new Float32Array(buffer, byteOffset, groups),
-    bytes: new Int8Array(buffer, byteOffset + 4 * groups, length),
-  };
-}
 
 function adamLoop({ param, slot1, slot2, gradient }: Block['views']): void {
   const { gradientScale, beta1, beta2, stepSize, epsilon } = adamOptions;

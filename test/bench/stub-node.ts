@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { CodecName } from '../../shared/codec/codec.js';
-import { onParentGone, printEvent } from '../../shared/process.js';
+import { collectSeldom, onParentGone, printEvent } from '../../shared/process.js';
 import { keyedRandom } from '../../shared/random.js';
 import {
   type ConsistencyName,
@@ -53,6 +53,7 @@ const spec: RunSpec = {
   seed: 1,
   dataFingerprint: 'none',
 };
+collectSeldom();
 onParentGone(() => process.exit(0));
 process.on('SIGTERM', () => process.exit(0));
 const { client, started } = await ExchangeClient.start({

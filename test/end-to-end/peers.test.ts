@@ -107,6 +107,8 @@ test.serial('the metrics of a peer are those of both roles', async (t) => {
   for (const role of ['server', 'worker']) {
     t.regex(text, new RegExp(`^gradloom_steps_total\\{outcome="applied",role="${role}"\\} [1-9]`, 'm'));
   }
+  // Alone, it sends nobody anything.
+  t.notRegex(text, /^gradloom_(bytes|elements)_total\{[^}]*\} [1-9]/m);
   const types = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name);
   t.deepEqual(types, [...new Set(types)]);
   t.true(types.includes('process_cpu_seconds_total'));

@@ -64,15 +64,13 @@ export function lossyBulkOf(step: number, block: number, codec: LossyCodec, valu
   const elements = values.length;
   kernels.f32(source, elements).set(values);
   kernels.f32(residual, elements).fill(0);
-  const absmax = kernels.absmax(source, elements);
   // The next residual lies over this one, which is not used again.
   const next = residual;
-  const scale = codec.encode(kernels, {
+  const { scale } = codec.encode(kernels, {
     gradient: source,
     residual,
     elements,
     lossScale: 1,
-    absmax,
     dst: target,
     next,
   });

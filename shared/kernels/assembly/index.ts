@@ -11,10 +11,10 @@ export { adamw, lambDirection, lion } from './decoupled';
 export { adam, momentum, sgd } from './optimize';
 export { prepareGradient } from './prepare';
 export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
-export { absmaxOfSumBits, addI8, packI8, packRandomI8, sumF32, unpackI8 } from './int8';
+export { absmaxOfSumBits, addI8, packDifferenceI8, packI8, packRandomI8, unpackI8 } from './int8';
 export { packRowsF16, unpackRowsF16 } from './rows';
-export { addSign, packSign, unpackSign } from './sign';
-export { addTopK, faultTopK, packTopK, zeroTopK } from './topk';
+export { addSign, packDifferenceSign, packSign, unpackSign } from './sign';
+export { addTopK, faultTopK, gatherTopK, packTopK, unpackTopK } from './topk';
 
 /** The first address that the module itself never touches. */
 export function firstFreeByte(): usize {

@@ -33,44 +33,36 @@ export function absmaxOfSumBits(a: usize, b: usize, n: i32, factor: f32): i32 {
   return largestLane(i32x4.max_s(largest, other));
 }
 
-/** dst[i] = a[i] + b[i] * factor; dst may be a or b. */
-export function sumF32(a: usize, b: usize, n: i32, factor: f32, dst: usize): void {
-  const f = f32x4.splat(factor);
-  const whole = n & ~7;
-  let i = 0;
-  for (; i < whole; i += 8, a += 32, b += 32, dst += 32) {
-    v128.store(dst, f32x4.add(v128.load(a), f32x4.mul(v128.load(b), f)));
-    v128.store(dst, f32x4.add(v128.load(a, 16), f32x4.mul(v128.load(b, 16), f)), 16);
-  }
-  for (; i < n; i++, a += 4, b += 4, dst += 4) {
-    store<f32>(dst, load<f32>(a) + load<f32>(b) * factor);
-  }
-}
-
-/** c of up to 256 elements into `next`: the bits of its largest magnitude. */
+/** c = gradient + residual * factor; without a multiplication where factor is known to be 1, or -1. */
 // @ts-ignore: decorator
 @inline
-function groupSum(gradient: usize, residual: usize, count: i32, factor: f32, next: usize): i32 {
+export function sumOf(g: v128, r: v128, factor: v128, sign: i32): v128 {
+  return sign > 0 ? f32x4.add(g, r) : sign < 0 ? f32x4.sub(g, r) : f32x4.add(g, f32x4.mul(r, factor));
+}
+
+/** Bits of the largest magnitude of c, of up to 256 elements. */
+// @ts-ignore: decorator
+@inline
+function groupAbsmax(gradient: usize, residual: usize, count: i32, factor: f32, sign: i32): i32 {
   const mask = i32x4.splat(0x7fffffff);
   const f = f32x4.splat(factor);
-  let largest = i32x4.splat(0);
-  let other = largest;
-  const whole = count & ~7;
+  let m0 = i32x4.splat(0);
+  let m1 = m0;
+  let m2 = m0;
+  let m3 = m0;
+  const whole = count & ~15;
   let i = 0;
-  for (; i < whole; i += 8, gradient += 32, residual += 32, next += 32) {
-    const low = f32x4.add(v128.load(gradient), f32x4.mul(v128.load(residual), f));
-    const high = f32x4.add(v128.load(gradient, 16), f32x4.mul(v128.load(residual, 16), f));
-    v128.store(next, low);
-    v128.store(next, high, 16);
-    largest = i32x4.max_s(largest, v128.and(low, mask));
-    other = i32x4.max_s(other, v128.and(high, mask));
+  for (; i < whole; i += 16, gradient += 64, residual += 64) {
+    m0 = i32x4.max_s(m0, v128.and(sumOf(v128.load(gradient), v128.load(residual), f, sign), mask));
+    m1 = i32x4.max_s(m1, v128.and(sumOf(v128.load(gradient, 16), v128.load(residual, 16), f, sign), mask));
+    m2 = i32x4.max_s(m2, v128.and(sumOf(v128.load(gradient, 32), v128.load(residual, 32), f, sign), mask));
+    m3 = i32x4.max_s(m3, v128.and(sumOf(v128.load(gradient, 48), v128.load(residual, 48), f, sign), mask));
   }
-  for (; i < count; i++, gradient += 4, residual += 4, next += 4) {
+  for (; i < count; i++, gradient += 4, residual += 4) {
     const c = load<f32>(gradient) + load<f32>(residual) * factor;
-    store<f32>(next, c);
-    largest = i32x4.max_s(largest, v128.and(f32x4.splat(c), mask));
+    m0 = i32x4.max_s(m0, v128.and(f32x4.splat(c), mask));
   }
-  return largestLane(i32x4.max_s(largest, other));
+  return largestLane(i32x4.max_s(i32x4.max_s(m0, m1), i32x4.max_s(m2, m3)));
 }
 
 /** What is added before rounding to nearest, so that it is stochastic: four random bytes as (byte - 127.5) / 256. */
@@ -118,50 +110,73 @@ function randomBytes(dst: usize, group: i32, block: i32, step: i32, worker: i32,
 
 /**
  * Encodes c = gradient + residual * factor, rounded to nearest; next = (c - decoded) * inverse, where inverse is one
- * over factor. `next` may be neither gradient nor residual if the call is to be repeatable.
+ * over factor. `next` may be neither gradient nor residual if the call is to be repeatable. Returns the bits of the
+ * largest magnitude of c: if that is not finite, neither is what was written.
  */
 export function packI8(
   gradient: usize, residual: usize, n: i32, factor: f32, inverse: f32, dst: usize, next: usize,
-): void {
-  pack(gradient, residual, n, factor, inverse, dst, next, false, 0, 0, 0, 0, 0);
+): i32 {
+  return factor == 1
+    ? pack(gradient, residual, n, 1, 1, dst, next, 1, false, 0, 0, 0, 0, 0)
+    : pack(gradient, residual, n, factor, inverse, dst, next, 0, false, 0, 0, 0, 0, 0);
 }
 
 /** The same, rounded up or down by chance, so that the mean is right. Up to 255 bytes behind the payload are used. */
 export function packRandomI8(
   gradient: usize, residual: usize, n: i32, factor: f32, inverse: f32, dst: usize, next: usize,
   block: i32, step: i32, worker: i32, key0: i32, key1: i32,
-): void {
-  pack(gradient, residual, n, factor, inverse, dst, next, true, block, step, worker, key0, key1);
+): i32 {
+  return pack(gradient, residual, n, factor, inverse, dst, next, 0, true, block, step, worker, key0, key1);
+}
+
+/** Encodes c = values - held, rounded to nearest; held += decoded. Returns the bits of the largest magnitude of c. */
+export function packDifferenceI8(values: usize, held: usize, n: i32, dst: usize): i32 {
+  return pack(values, held, n, -1, 0, dst, held, -1, false, 0, 0, 0, 0, 0);
+}
+
+/** The next residual of four elements; of a difference (sign -1) what is held from now on. */
+// @ts-ignore: decorator
+@inline
+export function left(r: v128, c: v128, sent: v128, inverse: v128, sign: i32): v128 {
+  if (sign < 0) return f32x4.add(r, sent);
+  return sign > 0 ? f32x4.sub(c, sent) : f32x4.mul(f32x4.sub(c, sent), inverse);
 }
 
 // @ts-ignore: decorator
 @inline
 function pack(
-  gradient: usize, residual: usize, n: i32, factor: f32, inverse: f32, dst: usize, next: usize,
+  gradient: usize, residual: usize, n: i32, factor: f32, inverse: f32, dst: usize, next: usize, sign: i32,
   random: bool, block: i32, step: i32, worker: i32, key0: i32, key1: i32,
-): void {
+): i32 {
   let scales = dst;
   let bytes = dst + (((n + GROUP - 1) / GROUP) << 2);
   const magic = f32x4.splat(ROUND);
+  const f = f32x4.splat(factor);
   const unscale = f32x4.splat(inverse);
+  let bits = groupAbsmax(gradient, residual, min(GROUP, n), factor, sign);
+  let largest = bits;
   for (let start = 0; start < n; start += GROUP, scales += 4) {
     const count = min(GROUP, n - start);
-    const absmax = reinterpret<f32>(groupSum(gradient, residual, count, factor, next));
+    const absmax = reinterpret<f32>(bits);
     const zero = absmax < SMALLEST;
     const scale: f32 = zero ? 0 : absmax / TOP;
     const multiplier: f32 = zero ? 0 : TOP / absmax;
     store<f32>(scales, scale);
+    // The next group's magnitude is looked for before this group is rounded, so that nothing waits for its scale.
+    const ahead = min(GROUP, n - start - count);
+    bits = groupAbsmax(gradient + (GROUP << 2), residual + (GROUP << 2), ahead, factor, sign);
+    largest = max(largest, bits);
     const s = f32x4.splat(scale);
     const m = f32x4.splat(multiplier);
     // The random bytes of an element lie where its own byte is going to be.
     if (random) randomBytes(bytes, start / GROUP, block, step, worker, key0, key1);
     const whole = count & ~15;
     let i = 0;
-    for (; i < whole; i += 16, bytes += 16, next += 64) {
-      const c0 = v128.load(next);
-      const c1 = v128.load(next, 16);
-      const c2 = v128.load(next, 32);
-      const c3 = v128.load(next, 48);
+    for (; i < whole; i += 16, bytes += 16, gradient += 64, residual += 64, next += 64) {
+      const c0 = sumOf(v128.load(gradient), v128.load(residual), f, sign);
+      const c1 = sumOf(v128.load(gradient, 16), v128.load(residual, 16), f, sign);
+      const c2 = sumOf(v128.load(gradient, 32), v128.load(residual, 32), f, sign);
+      const c3 = sumOf(v128.load(gradient, 48), v128.load(residual, 48), f, sign);
       let x0 = f32x4.mul(c0, m);
       let x1 = f32x4.mul(c1, m);
       let x2 = f32x4.mul(c2, m);
@@ -179,31 +194,31 @@ function pack(
       const r1 = f32x4.add(x1, magic);
       const r2 = f32x4.add(x2, magic);
       const r3 = f32x4.add(x3, magic);
-      // The low bits of what was rounded are the whole number itself, in two's complement.
+      // As integers, what was rounded is the magic number's bits plus the whole number.
       v128.store(
         bytes,
-        i8x16.shuffle(
-          i8x16.shuffle(r0, r1, 0, 4, 8, 12, 16, 20, 24, 28, 0, 0, 0, 0, 0, 0, 0, 0),
-          i8x16.shuffle(r2, r3, 0, 4, 8, 12, 16, 20, 24, 28, 0, 0, 0, 0, 0, 0, 0, 0),
-          0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23,
+        i8x16.narrow_i16x8_s(
+          i16x8.narrow_i32x4_s(i32x4.sub(r0, magic), i32x4.sub(r1, magic)),
+          i16x8.narrow_i32x4_s(i32x4.sub(r2, magic), i32x4.sub(r3, magic)),
         ),
       );
-      v128.store(next, f32x4.mul(f32x4.sub(c0, f32x4.mul(f32x4.sub(r0, magic), s)), unscale));
-      v128.store(next, f32x4.mul(f32x4.sub(c1, f32x4.mul(f32x4.sub(r1, magic), s)), unscale), 16);
-      v128.store(next, f32x4.mul(f32x4.sub(c2, f32x4.mul(f32x4.sub(r2, magic), s)), unscale), 32);
-      v128.store(next, f32x4.mul(f32x4.sub(c3, f32x4.mul(f32x4.sub(r3, magic), s)), unscale), 48);
+      v128.store(next, left(v128.load(residual), c0, f32x4.mul(f32x4.sub(r0, magic), s), unscale, sign));
+      v128.store(next, left(v128.load(residual, 16), c1, f32x4.mul(f32x4.sub(r1, magic), s), unscale, sign), 16);
+      v128.store(next, left(v128.load(residual, 32), c2, f32x4.mul(f32x4.sub(r2, magic), s), unscale, sign), 32);
+      v128.store(next, left(v128.load(residual, 48), c3, f32x4.mul(f32x4.sub(r3, magic), s), unscale, sign), 48);
     }
-    for (; i < count; i++, bytes++, next += 4) {
-      const c = load<f32>(next);
+    for (; i < count; i++, bytes++, gradient += 4, residual += 4, next += 4) {
+      const r = load<f32>(residual);
+      const c = load<f32>(gradient) + r * factor;
       let x = c * multiplier;
       if (random) x += f32(load<u8>(bytes)) * 0.00390625 - 0.498046875;
       const rounded = x + ROUND;
+      const sent = (rounded - ROUND) * scale;
       store<u8>(bytes, u8(reinterpret<i32>(rounded)));
-      store<f32>(next, (c - (rounded - ROUND) * scale) * inverse);
+      store<f32>(next, sign < 0 ? r + sent : (c - sent) * inverse);
     }
-    gradient += count << 2;
-    residual += count << 2;
   }
+  return largest;
 }
 
 /** Four int8, extended to 32 bits, times the group's scale, times the caller's factor. */

@@ -9,6 +9,7 @@ const SMALLEST = 2 ** -100;
 /** Adding it to a small fp32 and taking it away again rounds to a whole number, to nearest even. */
 const ROUND = 12_582_912;
 
+/** dst = a + b · factor: what the lossy codecs encode. */
 export function sumF32(a: Float32Array, b: Float32Array, factor: number, dst: Float32Array): void {
   const f = Math.fround(factor);
   for (let i = 0; i < a.length; i++) dst[i] = a[i] + Math.fround(b[i] * f);
@@ -60,6 +61,17 @@ export function packI8(
       next[i] = Math.fround(next[i] - Math.fround(rounded * scale)) * inverse;
     }
   }
+}
+
+/** Encodes values - held; what that sends is added to held. */
+export function packDifferenceI8(
+  values: Float32Array,
+  held: Float32Array,
+  scales: Float32Array,
+  bytes: Int8Array,
+): void {
+  packI8(values, held, -1, scales, bytes, new Float32Array(values.length));
+  addI8(scales, bytes, 1, held);
 }
 
 export function unpackI8(scales: Float32Array, bytes: Int8Array, factor: number, dst: Float32Array): void {

@@ -1,5 +1,6 @@
 // Plain twins of assembly/topk.ts: the k largest magnitudes by sorting, the payload as a list of numbers.
 import { fromF16, toF16 } from './convert.js';
+import { sumF32 } from './int8.js';
 
 export const TOPK_GROUP_ELEMENTS = 256;
 
@@ -11,9 +12,58 @@ export function largest(c: Float32Array, k: number): number[] {
     .sort((a, b) => a - b);
 }
 
-/** The payload of the k largest of c; they are taken out of c. */
-export function packTopK(c: Float32Array, k: number, scale: number): Uint8Array {
-  const positions = largest(c, k);
+interface Velocity {
+  momentum: number;
+  velocity: Float32Array;
+  nextVelocity: Float32Array;
+}
+
+/**
+ * The payload of the k largest of gradient + residual · factor; fills the next residual, which has momentum times the
+ * next velocity in it, and the next velocity.
+ */
+export function packTopK(
+  gradient: Float32Array,
+  residual: Float32Array,
+  factor: number,
+  k: number,
+  scale: number,
+  next: Float32Array,
+  correction?: Velocity,
+): Uint8Array {
+  const inverse = Math.fround(1 / factor);
+  sumF32(gradient, residual, factor, next);
+  const positions = largest(next, k);
+  const payload = takeOut(next, positions, scale);
+  for (let i = 0; i < next.length; i++) next[i] *= inverse;
+  if (!correction) return payload;
+  const { velocity, nextVelocity } = correction;
+  const momentum = Math.fround(correction.momentum);
+  sumF32(gradient, velocity, Math.fround(momentum * factor), nextVelocity);
+  for (let i = 0; i < next.length; i++) nextVelocity[i] *= inverse;
+  for (const i of positions) nextVelocity[i] = 0;
+  const sent = new Set(positions);
+  for (let i = 0; i < next.length; i++) if (!sent.has(i)) next[i] += Math.fround(nextVelocity[i] * momentum);
+  return payload;
+}
+
+/** The payload of the k largest of values - held; what that sends is added to held. */
+export function packDifferenceTopK(
+  values: Float32Array,
+  held: Float32Array,
+  k: number,
+  scale: number,
+): Uint8Array {
+  const c = new Float32Array(values.length);
+  sumF32(values, held, -1, c);
+  const payload = takeOut(c, largest(c, k), scale);
+  addTopK(payload, 1 / scale, held);
+  return payload;
+}
+
+/** The payload of the elements at some positions; they are taken out of c. */
+function takeOut(c: Float32Array, positions: readonly number[], scale: number): Uint8Array {
+  const k = positions.length;
   const groups = Math.ceil(c.length / TOPK_GROUP_ELEMENTS);
   const upper = new Uint8Array(Math.ceil((k + groups) / 8));
   const payload = new DataView(new ArrayBuffer(4 + upper.length + 3 * k));
@@ -54,6 +104,7 @@ export function addTopK(payload: Uint8Array, factor: number, acc: Float32Array):
   for (const [position, value] of entries(payload, acc.length)) acc[position] += Math.fround(value * f);
 }
 
-export function zeroTopK(payload: Uint8Array, dst: Float32Array): void {
-  for (const [position] of entries(payload, dst.length)) dst[position] = 0;
+export function unpackTopK(payload: Uint8Array, factor: number, dst: Float32Array): void {
+  dst.fill(0);
+  addTopK(payload, factor, dst);
 }

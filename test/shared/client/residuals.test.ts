@@ -1,7 +1,7 @@
 // Residuals: a contribution can be encoded again to the same bytes, and only a step that was applied changes anything.
 import test from 'ava';
 import { Residuals, residualBytes } from '../../../shared/client/residuals.js';
-import type { LossyCodec } from '../../../shared/codec/codec.js';
+import { type LossyCodec, NonFiniteError } from '../../../shared/codec/codec.js';
 import { lossyCodecNames } from '../../../shared/codec/registry.js';
 import { Arena } from '../../../shared/kernels/arena.js';
 import { loadKernels } from '../../../shared/kernels/load.js';
@@ -70,4 +70,41 @@ for (const codec of lossyCodecNames)
     encode(0, 7);
     residuals.settle(true);
     t.deepEqual(encode(2, 7), kept);
+  });
+
+for (const name of lossyCodecNames)
+  test(`${name}: what is said to be encodable is encoded, and nothing else, also at the limit of magnitudes`, (t) => {
+    const spec = makeSpec({ tensors, codec: name, optimizer: optimizerSpec('momentum', 1) });
+    const layout = layoutOf(spec);
+    const codecs = codecsOf(spec, layout.blocks);
+    const lossyBytes = residualBytes(spec, layout);
+    const kernels = loadKernels({ bytes: lossyBytes + 4 * 4096 + BLOCK_PAYLOAD_MAX_BYTES });
+    const arena = new Arena(kernels);
+    const memory = arena.alloc(lossyBytes);
+    const fresh = () => {
+      kernels.u8(memory, lossyBytes).fill(0);
+      return new Residuals(kernels, layout, codecs, memory, workerMomentum(spec));
+    };
+    let residuals = fresh();
+    const gradient = arena.alloc(4 * 2048);
+    const dst = arena.alloc(BLOCK_PAYLOAD_MAX_BYTES);
+    const [block] = layout.blocks;
+    const codec = codecs[0] as LossyCodec;
+    const counts = { encoded: 0, refused: 0 };
+    for (let step = 0; step < 60; step++) {
+      // What top-k leaves out of such gradients soon is too large for any other.
+      if (step % 4 === 0) residuals = fresh();
+      const values = kernels.f32(gradient, block.elements);
+      values.set(normals(block.elements, name, step));
+      const size = codec.magnitudeLimit / kernels.absmax(gradient, block.elements);
+      // Residuals bring some sums above the limit, and keep others below it.
+      for (let i = 0; i < values.length; i++) values[i] *= size * (0.3 + 0.1 * (step % 8));
+      if (step % 20 === 19) values[step] = Number.NaN;
+      const encodable = residuals.encodable(codec, block, gradient, 1);
+      if (encodable) residuals.encode(codec, block, gradient, 1, dst);
+      else t.throws(() => residuals.encode(codec, block, gradient, 1, dst), { instanceOf: NonFiniteError });
+      residuals.settle(encodable);
+      counts[encodable ? 'encoded' : 'refused']++;
+    }
+    t.true(counts.encoded > 10 && counts.refused > 2, JSON.stringify(counts));
   });

@@ -26,6 +26,7 @@ const copy = (at: number, elements: number): Float32Array => new Float32Array(ke
 interface Encoded {
   payload: Uint8Array;
   scale: number;
+  absmax: number;
   next: Float32Array;
 }
 
@@ -38,18 +39,18 @@ function encode(
   const elements = gradient.length;
   write(gradientAt, gradient);
   write(residualAt, residual);
-  const scale = codec.encode(kernels, {
+  const { scale, absmax } = codec.encode(kernels, {
     gradient: gradientAt,
     residual: residualAt,
     elements,
     lossScale,
-    absmax: kernels.absmaxOfSum(gradientAt, residualAt, elements, lossScale),
     dst: payloadAt,
     next: nextAt,
   });
   return {
     payload: new Uint8Array(kernels.u8(payloadAt, codec.payloadBytes(elements))),
     scale,
+    absmax,
     next: copy(nextAt, elements),
   };
 }
@@ -86,6 +87,40 @@ for (const codec of [codecs.int8, codecs.topk, topk(TOPK_PERCENT_MAX), codecs.si
         for (let i = 0; i < gradient.length; i++)
           t.true(Math.abs(sent[i] + encoded.next[i] - gradient[i] - residual[i]) <= size * 2 ** -22);
         t.true(absmax(encoded.next) <= size);
+      }),
+      run,
+    );
+  });
+
+  test(`${title}: says the largest magnitude of what it encoded, and keeps none above it`, (t) => {
+    fc.assert(
+      fc.property(numbers, fc.constantFrom(1, 2 ** 10), (gradient, lossScale) => {
+        const residual = gradient.map((x) => x / 7).reverse();
+        const { absmax: said, next } = encode(codec, gradient, residual, lossScale);
+        t.is(said, absmax(gradient.map((x, i) => x + Math.fround(residual[i] * lossScale))));
+        t.true(absmax(next) * lossScale <= said);
+      }),
+      run,
+    );
+  });
+
+  test(`${title}: a difference leaves what is held with the bits that whoever decodes it has`, (t) => {
+    fc.assert(
+      fc.property(numbers, (values) => {
+        const held = values.map((x, i) => (i % 3 === 0 ? x : x * 0.9)).reverse();
+        const n = values.length;
+        write(gradientAt, values);
+        write(residualAt, held);
+        write(outAt, held);
+        const difference = values.map((x, i) => x - held[i]);
+        const encoding = { values: gradientAt, held: residualAt, elements: n, dst: payloadAt };
+        const { scale, absmax: said } = codec.encodeDifference(kernels, encoding);
+        t.is(said, absmax(difference));
+        codec.accumulate(kernels, payloadAt, n, scale, 1, outAt, false);
+        t.deepEqual(bitsOf(copy(residualAt, n)), bitsOf(copy(outAt, n)));
+        // The payload is that of the difference itself.
+        const payload = new Uint8Array(kernels.u8(payloadAt, codec.payloadBytes(n)));
+        t.deepEqual(payload, encode(codec, difference).payload);
       }),
       run,
     );
@@ -158,9 +193,10 @@ for (const codec of [codecs.int8, codecs.topk, topk(TOPK_PERCENT_MAX), codecs.si
   });
 
   test(`${title}: refuses what is not finite or too large`, (t) => {
-    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, 2 ** 126])
+    const limit = codec.magnitudeLimit;
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, limit])
       t.throws(() => encode(codec, Float32Array.of(1, bad, 3)), { instanceOf: NonFiniteError });
-    const below = Math.fround(2 ** 126 * (1 - 2 ** -24));
+    const below = Math.fround(limit * (1 - 2 ** -24));
     const encoded = encode(codec, Float32Array.of(below, -below, 0));
     t.true(decode(codec, encoded, 3).every(Number.isFinite));
   });
@@ -219,12 +255,11 @@ test("top-k's momentum correction sends what Lin et al. define", (t) => {
       );
       write(residualAt, residual);
       write(velocityAt, velocity);
-      const scale = codecs.topk.encode(kernels, {
+      const { scale } = codecs.topk.encode(kernels, {
         gradient: gradientAt,
         residual: residualAt,
         elements: n,
         lossScale,
-        absmax: kernels.absmaxOfSum(gradientAt, residualAt, n, lossScale),
         dst: payloadAt,
         next: nextAt,
         correction: { momentum, velocity: velocityAt, nextVelocity: nextVelocityAt },

@@ -31,8 +31,8 @@ export const Codec = {
    */
   CODEC_TOPK: 5,
   /**
-   * One bit for each element, set where it is negative, from the lowest bit of the first byte; scale is the
-   * magnitude of all of them.
+   * An fp32 magnitude for every 2,048 elements (the last group may be shorter), then one bit for each element, set where
+   * it is negative, from the lowest bit of the first byte.
    */
   CODEC_SIGN: 6,
 } as const;
@@ -74,8 +74,8 @@ export type Codec =
   | 'CODEC_TOPK'
   | 5
   /**
-   * One bit for each element, set where it is negative, from the lowest bit of the first byte; scale is the
-   * magnitude of all of them.
+   * An fp32 magnitude for every 2,048 elements (the last group may be shorter), then one bit for each element, set where
+   * it is negative, from the lowest bit of the first byte.
    */
   | 'CODEC_SIGN'
   | 6
