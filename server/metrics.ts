@@ -22,6 +22,10 @@ export interface RunFigures {
 export interface ServerMetrics {
   readonly probe: PhaseProbe;
   moved(direction: 'sent' | 'received', codec: number, payloadBytes: number, elements: number): void;
+  /** Rows of a table, with the bytes of their payload. */
+  rows(direction: 'sent' | 'received', table: string, rows: number, payloadBytes: number): void;
+  /** What the tables of all runs hold now, by name. */
+  tables(resident: ReadonlyMap<string, { rows: number; bytes: number }>): void;
   contribution(result: 'accepted' | 'duplicate' | 'late'): void;
   refused(code: string): void;
   held(bytes: number): void;
@@ -47,6 +51,7 @@ export interface ServerMetrics {
 export function reportTo(metrics: Instruments): ServerMetrics {
   let ended = 0;
   let known = new Set<string>();
+  let knownTables = new Set<string>();
   const describe = ({ id, spec }: RunFigures) => {
     metrics.runInfo.set(1, {
       run: id,
@@ -67,6 +72,22 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       if (!codec) return;
       metrics.bytes.add(payloadBytes, { direction, codec: codec.name });
       metrics.elements.add(elements, { direction });
+    },
+    rows(direction, table, rows, payloadBytes) {
+      metrics.rows.add(rows, { direction, table });
+      metrics.rowBytes.add(payloadBytes, { direction, table });
+    },
+    tables(resident) {
+      for (const table of knownTables)
+        if (!resident.has(table)) {
+          metrics.residentRows.forget({ table });
+          metrics.residentRowBytes.forget({ table });
+        }
+      knownTables = new Set(resident.keys());
+      for (const [table, { rows, bytes }] of resident) {
+        metrics.residentRows.set(rows, { table });
+        metrics.residentRowBytes.set(bytes, { table });
+      }
     },
     contribution: (result) => metrics.contributions.add(1, { result }),
     refused: (code) => metrics.refusals.add(1, { code }),

@@ -26,7 +26,7 @@ import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
 import type { ServerMetrics } from './metrics.js';
 import { parametersHandlers } from './parameters-service.js';
-import { HostedRows } from './rows/hosted-rows.js';
+import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
 import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
 import { restoreShard } from './snapshot/restore.js';
@@ -202,6 +202,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // A run that is held goes from waiting to training without a word.
     metrics.runs(runs);
     for (const hosted of rows.values()) hosted.announceWaiting();
+    metrics.tables(residentRows(rows.values()));
     for (const run of runs.values()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);

@@ -145,6 +145,12 @@ export const BATCH_FILE_MAX_BYTES = 2048 * MiB;
 export const CLASS_NAMES_MAX_BYTES = 256 * KiB;
 /** Largest encoded image file; it is held whole while it is decoded. */
 export const IMAGE_FILE_MAX_BYTES = 32 * MiB;
+/** Longest line of a file of texts; it is held whole while it is read. */
+export const TEXT_LINE_MAX_BYTES = 1 * MiB;
+/** Ids of one text. */
+export const TEXT_LENGTH_MAX = 64 * KiB;
+/** Rows that words are hashed to: ids are int32 in a tensor. */
+export const TEXT_ROWS_MAX = 2 ** 31;
 /** Images that are decoded at the same time. */
 export const IMAGES_IN_FLIGHT_MAX = 32;
 /** Encoded images held at the same time. */
@@ -175,6 +181,7 @@ export const PREFETCH_BATCHES = 1;
 
 assert(CACHE_WAIT_NOTICE_MS % CACHE_POLL_MS === 0, 'the notice must fall on a poll');
 assert(RECORD_MAX_BYTES <= CACHE_CHUNK_MAX_BYTES, 'a chunk must hold one record');
+assert(4 * TEXT_LENGTH_MAX <= RECORD_MAX_BYTES, 'a text must fit into a record');
 assert(IMAGE_FILE_MAX_BYTES <= IMAGES_IN_FLIGHT_MAX_BYTES, 'an image must be allowed in flight');
 assert(BATCH_MAX_SAMPLES * LOCAL_STEPS_MAX < 2 ** 32, 'the samples of a round must fit into its header');
 

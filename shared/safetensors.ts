@@ -70,15 +70,20 @@ export async function writeSafetensors(
       );
     }
   }
-  const { header } = headerOf(tensors, metadata);
+  const header = safetensorsHeader(tensors, metadata);
   return writeFileAtomic(path, [header, ...tensors.map(({ data }) => data)]);
 }
 
-/** What a file begins with, up to its data, and how many bytes of data follow in the order of the tensors. */
-export function headerOf(
-  tensors: readonly Omit<NamedTensor, 'data'>[],
+/**
+ * What stands before the data of tensors that lie one behind the other.
+ * @param bytesMin it is made so long, where it is shorter
+ * @throws Error where two tensors have one name
+ */
+export function safetensorsHeader(
+  tensors: readonly Pick<NamedTensor, 'name' | 'dtype' | 'shape'>[],
   metadata: Readonly<Record<string, string>>,
-): { header: Buffer; dataBytes: number } {
+  bytesMin = 0,
+): Buffer {
   const parts = [`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`];
   const names = new Set([METADATA]);
   let end = 0;
@@ -92,10 +97,10 @@ export function headerOf(
     end += bytes;
   }
   const json = Buffer.from(`{${parts.join(',')}}`);
-  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
+  const header = Buffer.alloc(Math.max(bytesMin, 8 + Math.ceil(json.length / 8) * 8), ' ');
   header.writeBigUInt64LE(BigInt(header.length - 8));
   header.set(json, 8);
-  return { header, dataBytes: end };
+  return header;
 }
 
 /**

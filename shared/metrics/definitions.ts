@@ -26,6 +26,7 @@ export interface Definition {
 const RUNS: BoundedLabel = { values: 16 };
 const CODES: BoundedLabel = { values: 64 };
 const RANKS: BoundedLabel = { values: 64 };
+const TABLES: BoundedLabel = { values: 64 };
 
 const BOTH = ['server', 'worker'] as const;
 const DIRECTION = ['sent', 'received'] as const;
@@ -236,10 +237,10 @@ export const METRICS = {
   },
   stepPhaseSeconds: {
     name: 'gradloom_step_phase_seconds',
-    help: 'Time that one step took in each phase; step is the whole of it. Under local the optimizer is a phase, and encode, wait and decode are those of a round, in its last step.',
+    help: 'Time that one step took in each phase; step is the whole of it. With embedding tables the pull of the rows of a batch is one; under local the optimizer is a phase, and encode, wait and decode are those of a round, in its last step.',
     type: 'histogram',
     roles: ['worker'],
-    labels: { phase: ['data', 'compute', 'encode', 'wait', 'decode', 'step', 'optimizer'] },
+    labels: { phase: ['data', 'compute', 'encode', 'wait', 'decode', 'step', 'optimizer', 'rows'] },
     buckets: buckets(0.5e-3, 50),
   },
   epoch: {
@@ -248,6 +249,34 @@ export const METRICS = {
     type: 'gauge',
     roles: ['worker'],
     labels: {},
+  },
+  rows: {
+    name: 'gradloom_rows_total',
+    help: 'Rows of embedding tables that travelled: values from servers to workers, gradients from workers to servers.',
+    type: 'counter',
+    roles: BOTH,
+    labels: { direction: DIRECTION, table: TABLES },
+  },
+  rowBytes: {
+    name: 'gradloom_row_bytes_total',
+    help: 'Payload of these rows as it travelled, encoded; it is part of gradloom_bytes_total.',
+    type: 'counter',
+    roles: BOTH,
+    labels: { direction: DIRECTION, table: TABLES },
+  },
+  residentRows: {
+    name: 'gradloom_resident_rows',
+    help: 'Rows of a table that have been updated on this server; the others have their initial values and take no memory.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { table: TABLES },
+  },
+  residentRowBytes: {
+    name: 'gradloom_resident_row_bytes',
+    help: "Memory that a table takes on this server, in pages: rows, their optimizer's state and counts of updates.",
+    type: 'gauge',
+    roles: ['server'],
+    labels: { table: TABLES },
   },
   cacheRequests: {
     name: 'gradloom_cache_requests_total',

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { isSystemError, reason, syncFolder } from '../atomic-file.js';
 import { RunError, UserError } from '../errors.js';
 import { SNAPSHOT_ARRAYS_MAX } from '../limits.js';
-import { type Dtype, headerOf, readBytes, readHeader } from '../safetensors.js';
+import { type Dtype, readBytes, readHeader, safetensorsHeader } from '../safetensors.js';
 
 export interface PartArray {
   readonly name: string;
@@ -88,7 +88,7 @@ export class PartWriter {
   /** Its length is known before the data: a digest that is not there yet is as long as one that is. */
   #header(): Buffer {
     const digests = this.arrays.map((_, index) => this.#digests[index] ?? NO_DIGEST).join('');
-    return headerOf(this.arrays, { ...this.metadata, [DIGESTS]: digests }).header;
+    return safetensorsHeader(this.arrays, { ...this.metadata, [DIGESTS]: digests });
   }
 
   async #write(data: Uint8Array, position: number): Promise<void> {

@@ -2,13 +2,15 @@
 // memory that both see.
 
 import type { Bytes } from '../../shared/client/membership.js';
+import type { RowGradients } from '../../shared/client/rows.js';
 import type { WasmMemory } from '../../shared/kernels/webassembly.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
+import type { WantedRows } from '../rows/model-rows.js';
 import type { TrainEvent } from '../training/events.js';
 
 /** Phases of the compute thread, as its progress clock tells them. */
-export const PHASES = ['start', 'data', 'compute', 'exchange', 'evaluate', 'save'] as const;
+export const PHASES = ['start', 'data', 'compute', 'exchange', 'evaluate', 'save', 'rows'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** What the exchange thread is started with. */
@@ -52,6 +54,19 @@ export interface ServeOptions {
 export interface StepPhases {
   dataSeconds: number;
   computeSeconds: number;
+  /** Where the run has tables: the pull of the batch's rows. */
+  rowsSeconds?: number;
+}
+
+/** A step of the training thread. */
+export interface StepDone {
+  epoch: number;
+  samples: number;
+  lossSum: number;
+  correct: number;
+  phases: StepPhases;
+  /** Where the run has tables: gradients of their rows. */
+  rows?: readonly RowGradients[];
 }
 
 export type ToThread =
@@ -60,7 +75,11 @@ export type ToThread =
   | { kind: 'pull'; step: number }
   /** Pull the fp32 masters into the gradients' memory. */
   | { kind: 'masters'; step: number }
-  | { kind: 'step'; epoch: number; samples: number; lossSum: number; correct: number; phases: StepPhases }
+  | ({ kind: 'step' } & StepDone)
+  /** Pull rows; exactly: not as they travel in training. */
+  | { kind: 'rows'; wanted: readonly WantedRows[]; exact: boolean }
+  /** Read all updated rows of the tables; with a file, save them there. */
+  | { kind: 'tables'; file?: string }
   | { kind: 'evaluation'; step: number; records: number; lossSum: number; correct: number }
   | { kind: 'cache'; hits: number; misses: number }
   | ({ kind: 'done' } & Bytes)
@@ -98,6 +117,12 @@ export interface Exchanged {
   clocked: boolean;
 }
 
+/** The updated rows of all tables. */
+export interface ReadTables {
+  /** For each table the SHA-256 of its ids (uint32, ascending) and that of their rows (fp32), little-endian. */
+  digests: Uint8Array[];
+}
+
 export interface Pulled {
   /** Updates applied to the model: under ssp and asp each worker's contributions are one. */
   updates: number;
@@ -127,5 +152,12 @@ export type FromThread =
   /** Answers, one to each request, in order. */
   | {
       kind: 'answer';
-      answer: Stepped | Bytes | Pulled | { loss: number; accuracy: number; records: number } | undefined;
+      answer:
+        | Stepped
+        | Bytes
+        | Pulled
+        | ReadTables
+        | Float32Array[]
+        | { loss: number; accuracy: number; records: number }
+        | undefined;
     };

@@ -18,6 +18,8 @@ export interface RunFolder {
   /** A folder: the LayersModel. */
   readonly model: string;
   readonly safetensors: string;
+  /** Rows of embedding tables, where the run has some. */
+  readonly tables: string;
 }
 
 /**
@@ -66,5 +68,6 @@ function layout(id: string, path: string): RunFolder {
     curveSvg: join(path, 'loss.svg'),
     model: join(path, 'model'),
     safetensors: join(path, 'model.safetensors'),
+    tables: join(path, 'tables.safetensors'),
   };
 }

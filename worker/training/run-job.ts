@@ -26,6 +26,7 @@ import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
 import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
+import { textData } from './text-data.js';
 import { type LocalOptions, train } from './train.js';
 
 export interface RunJobOptions {
@@ -111,6 +112,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
   const dataset = await openDataset({
     data: options.data,
     cacheDir: options.cache,
+    text: job.text,
     onProgress: (done, total, phase) => onEvent({ event: 'preparing', done, total, phase }),
     onNotice,
     signal,
@@ -130,7 +132,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
     localSteps === undefined ? undefined : { steps: localSteps, outerLearningRate, outerMomentum };
   const epochs = options.epochs ?? job.epochs;
   const model = buildModel(job, options, dataset);
-  const data = imageData(dataset, options.batch, options.seed);
+  const data = (job.text ? textData : imageData)(dataset, options.batch, options.seed);
   const optimizer = compileOptimizer(job.optimizer, options, epochs * data.stepsPerEpoch(options.batch));
   const whole = codecFault(options.codec, optimizer, options.consistency);
   if (whole) throw new UserError(`--codec: ${whole}`);
@@ -170,7 +172,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       return await evaluate({
         model,
         loss: lossOf(job, options.job),
-        groups: optimizer.groups,
+        optimizer,
         data,
         join: options.join ? formatAddress(options.join) : '',
         run: options.run ?? '',
@@ -212,6 +214,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       }),
       onEvent: record,
       signal,
+      tablesFile: () => folder?.tables,
       async onStart(started) {
         if (started.rank !== 0) return;
         folder = await createRunFolder(options.out, started.run, new Date());

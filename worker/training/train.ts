@@ -14,6 +14,7 @@ import {
   outerOptimizer,
   type RunSpec,
   type SnapshotsSpec,
+  snapshotsFault,
 } from '../../shared/run-spec.js';
 import { checkFits } from '../../shared/snapshot/fits.js';
 import type { Snapshot } from '../../shared/snapshot/manifest.js';
@@ -23,6 +24,8 @@ import { roundsOf } from '../local/rounds.js';
 import { Accumulation } from '../model/accumulate.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
+import { ModelRows } from '../rows/model-rows.js';
+import { compileModelTables } from '../rows/model-tables.js';
 import { evaluateShare } from './evaluation-share.js';
 import type { TrainEvent } from './events.js';
 
@@ -86,6 +89,8 @@ export interface TrainOptions extends CodecOptions {
   onEvent(event: TrainEvent): void;
   /** Awaited before the first step. */
   onStart?(started: { run: string; rank: number }): Promise<void>;
+  /** Where rank 0 saves the rows of embedding tables that were updated; asked at the end, where there are tables. */
+  tablesFile?(): string | undefined;
   /** Leaves after the step under way. */
   signal?: AbortSignal;
 }
@@ -125,7 +130,7 @@ function snapshotsOf({ snapshots, resume }: TrainOptions): Pick<RunSpec, 'snapsh
   };
 }
 
-const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'optimizer'] as const;
+const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'optimizer', 'rows'] as const;
 
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -143,6 +148,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       `expected a batch of at least ${workers} samples for ${workers} workers, got ${globalBatch}; use a larger --batch`,
     );
   const { local } = options;
+  const rows = ModelRows.of(model);
+  const tables = rows && compileModelTables(rows.tables, options);
   const spec: RunSpec = {
     job: options.job,
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
@@ -160,13 +167,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     seed,
     dataFingerprint: data.fingerprint,
     ...(local && { local: { steps: local.steps, optimizer: options.optimizer } }),
+    ...(tables && { tables }),
     ...snapshotsOf(options),
   };
+  const uncut = (spec.snapshots ?? spec.resume) && snapshotsFault(spec);
+  if (uncut) throw new UserError(`--${spec.snapshots ? 'snapshots' : 'resume'}: ${uncut}`);
   const { resume } = options;
   if (resume) checkFits(resume, spec);
   const fromStep = resume?.manifest.step ?? 0;
   const rounds = roundsOf(spec);
-  const compute = new Compute(model, tensors, options.loss);
+  const compute = new Compute(model, tensors, options.loss, rows);
   const { accumulate = 1 } = options;
   const accumulation = new Accumulation(compute, tensors, accumulate);
   let inForce = spec.consistency;
@@ -242,6 +252,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         const t0 = performance.now();
         const batch = await data.batch(epoch, index, rank, workers);
         const samples = batch.xs.shape[0];
+        const fetched = performance.now();
+        if (rows) {
+          client.progress(step, 'rows');
+          await rows.load(batch.xs, (wanted) => client.pullRows(wanted, false));
+        }
         client.progress(step, 'compute');
         const t1 = performance.now();
         const result = await accumulation.step(batch, seed, [rank, step], (tensor) =>
@@ -256,13 +271,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         );
         if (rounds.endsWith(step)) client.progress(step, 'exchange');
         const t2 = performance.now();
-        const phases = { dataSeconds: (t1 - t0) / 1000, computeSeconds: (t2 - t1) / 1000 };
+        const phases = {
+          dataSeconds: (fetched - t0) / 1000,
+          computeSeconds: (t2 - t1) / 1000,
+          ...(rows && { rowsSeconds: (t1 - fetched) / 1000 }),
+        };
         const stepped = await client.step({
           epoch,
           samples,
           lossSum: result.loss * samples,
           correct: result.correct,
           phases,
+          rows: rows?.gradients(),
         });
         const t3 = performance.now();
         // Where the step was skipped these are the old ones: the forward pass has moved the model's state. With a
@@ -270,6 +290,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
+        seconds.rows += phases.rowsSeconds ?? 0;
         seconds.apply += (performance.now() - t3) / 1000;
         next = spec.backupWorkers && stepped.exchanged ? stepped.exchanged.step : step + 1;
         const at = { epoch, step: Math.min(next, epoch * stepsPerEpoch), steps: epochs * stepsPerEpoch };
@@ -328,7 +349,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         totals.steps = clocked ? updates : common.steps;
         assignTensors(tensors, (index) => client.masters(index));
       }
-      const share = await evaluateShare(compute, data, rank, workers, signal);
+      const share = await evaluateShare(compute, data, rank, workers, {
+        signal,
+        pull: (wanted) => client.pullRows(wanted, true),
+      });
       if (data.hasTest) last = await client.evaluate({ step, ...share });
       onEvent({
         event: 'epoch',
@@ -350,6 +374,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const values = client.masters(index);
       hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
+    if (rows) {
+      const { digests } = await client.readTables(rank === 0 ? options.tablesFile?.() : undefined);
+      for (const digest of digests) hash.update(digest);
+    }
     const moved = await client.done({ bytesPushed: totals.pushed, bytesPulled: totals.pulled });
     const count = epochs * stepsPerEpoch - fromStep;
     return {
@@ -365,15 +393,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
       phaseSeconds: Object.fromEntries(
-        PHASE_NAMES.filter((name) => local || name !== 'optimizer').map((name) => [
-          name,
-          seconds[name] / count,
-        ]),
+        PHASE_NAMES.filter((name) => (local || name !== 'optimizer') && (rows || name !== 'rows')).map(
+          (name) => [name, seconds[name] / count],
+        ),
       ),
       ...moved,
       weightsSha256: hash.digest('hex'),
     };
   } finally {
+    rows?.release();
     await client.stop();
   }
 }

@@ -36,7 +36,9 @@ import type { RowsPushReady as _gradloom_v1_RowsPushReady, RowsPushReady__Output
 import type { RowsPushReply as _gradloom_v1_RowsPushReply, RowsPushReply__Output as _gradloom_v1_RowsPushReply__Output } from './gradloom/v1/RowsPushReply.js';
 import type { RowsRelease as _gradloom_v1_RowsRelease, RowsRelease__Output as _gradloom_v1_RowsRelease__Output } from './gradloom/v1/RowsRelease.js';
 import type { RowsRequest as _gradloom_v1_RowsRequest, RowsRequest__Output as _gradloom_v1_RowsRequest__Output } from './gradloom/v1/RowsRequest.js';
+import type { RowsScan as _gradloom_v1_RowsScan, RowsScan__Output as _gradloom_v1_RowsScan__Output } from './gradloom/v1/RowsScan.js';
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
+import type { ScannedRows as _gradloom_v1_ScannedRows, ScannedRows__Output as _gradloom_v1_ScannedRows__Output } from './gradloom/v1/ScannedRows.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
 import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloom_v1_Snapshots__Output } from './gradloom/v1/Snapshots.js';
@@ -96,7 +98,9 @@ export interface ProtoGrpcType {
       RowsPushReply: MessageTypeDefinition<_gradloom_v1_RowsPushReply, _gradloom_v1_RowsPushReply__Output>
       RowsRelease: MessageTypeDefinition<_gradloom_v1_RowsRelease, _gradloom_v1_RowsRelease__Output>
       RowsRequest: MessageTypeDefinition<_gradloom_v1_RowsRequest, _gradloom_v1_RowsRequest__Output>
+      RowsScan: MessageTypeDefinition<_gradloom_v1_RowsScan, _gradloom_v1_RowsScan__Output>
       RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
+      ScannedRows: MessageTypeDefinition<_gradloom_v1_ScannedRows, _gradloom_v1_ScannedRows__Output>
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>

@@ -67,6 +67,8 @@ export interface ClusterOptions {
 const noMetrics: ServerMetrics = {
   probe: { now: () => 0, phase: () => undefined },
   moved: () => undefined,
+  rows: () => undefined,
+  tables: () => undefined,
   contribution: () => undefined,
   refused: () => undefined,
   held: () => undefined,
