@@ -18,6 +18,7 @@ runExchangeThread(async (lost) => {
     metrics: reportTo(instruments),
     // What happens to the mesh, the run's own events tell.
     log: () => undefined,
+    onSnapshot: (snapshot) => parentPort?.postMessage({ kind: 'snapshot', snapshot } satisfies FromThread),
     onLost: lost,
   });
   const { address, parameters } = server;

@@ -27,6 +27,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
     lines.push(
       `run ${run.run}  ${run.job}  ${run.state}  ${rulesOf(run)}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`,
     );
+    if (run.snapshot) lines.push(`  newest snapshot of step ${run.snapshotStep}  ${run.snapshot}`);
     for (const { info, step, phase, secondsInPhase } of run.workers)
       lines.push(
         run.state === 'running'

@@ -6,6 +6,7 @@ import { writeFileAtomic } from '../shared/atomic-file.js';
 import type { UpOptions } from '../shared/config/commands.js';
 import { EXIT, UserError } from '../shared/errors.js';
 import { onParentGone, onStopSignal, printEvent } from '../shared/process.js';
+import { chooseSnapshot } from '../shared/snapshot/find.js';
 import { Display } from '../worker/display/display.js';
 import type { TrainEvent } from '../worker/training/events.js';
 import { Child, type ChildEvent, type Exit, explain } from './children.js';
@@ -38,9 +39,15 @@ async function recordConfig(folder: string, plain: Readonly<Record<string, unkno
 }
 
 /** Runs until the training has ended; gives the exit status. Throws UserError or RunError. */
-export async function up(options: UpOptions, plain: Readonly<Record<string, unknown>>): Promise<number> {
+export async function up(options: UpOptions, given: Readonly<Record<string, unknown>>): Promise<number> {
   const children: Child[] = [];
   const display = options.json ? undefined : new Display(process.stdout, false);
+  const notice = (text: string) =>
+    options.json ? printEvent({ event: 'notice', text }) : display?.show({ event: 'notice', text });
+  // One choice for all, looked at to the last byte before anything starts.
+  const resume =
+    options.resume === undefined ? undefined : (await chooseSnapshot(options.resume, notice, true)).path;
+  const plain = resume === undefined ? given : { ...given, resume };
   let results: string | undefined;
   let interrupted = false;
   let closing = false;
@@ -54,6 +61,8 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
   };
   onStopSignal(interrupt);
   onParentGone(interrupt);
+  // The first child is the keeper.
+  process.on('SIGUSR2', () => void (children[0]?.running && children[0].process.kill('SIGUSR2')));
 
   const start = (name: string, module: string, flags: string[], onEvent: (event: ChildEvent) => void) => {
     const child = new Child(name, module, flags, onEvent);
@@ -80,9 +89,15 @@ export async function up(options: UpOptions, plain: Readonly<Record<string, unkn
     return { child, address };
   };
   const startServer = (index: number, keeper?: string) => {
-    const flags = ['--log-level=warn', `--peer-deadline=${options.peerDeadlineMs / 1000}`];
+    const flags = [
+      '--log-level=warn',
+      `--peer-deadline=${options.peerDeadlineMs / 1000}`,
+      ...(options.snapshots === undefined ? [] : [`--snapshots=${options.snapshots}`]),
+      ...(resume === undefined ? [] : [`--resume=${resume}`]),
+    ];
     return startServing(`server ${index}`, 'server/gradloom-server.js', flags, keeper, (event) => {
       if (options.json) printEvent(event);
+      else if (event.event === 'snapshot') display?.show(event as unknown as TrainEvent);
       return event.event === 'ready' ? (event.address as string) : undefined;
     });
   };

@@ -358,9 +358,16 @@ export class Coordinator {
   serverFenced(
     connection: number,
     runId: string,
-    { number, ...fenced }: Fenced & { number: number },
+    { number, initialized, ...fenced }: Fenced & { number: number; initialized: boolean },
   ): Order[] {
     const run = this.runs.get(runId);
+    const { leaving } = run?.change ?? {};
+    if (run && leaving?.rank === 0 && !initialized)
+      return this.#end(
+        run,
+        true,
+        `worker 0 (${leaving.label}) is gone before it had given the initial values: ${leaving.reason}`,
+      );
     if (!run?.change?.fenced(connection, number, fenced)) return [];
     return toServers(run, { change: { run: run.id, view: run.change.view } });
   }
@@ -392,9 +399,8 @@ export class Coordinator {
     const gone = `worker ${rank} (${label}) is gone at step ${stepOf(run)}: ${reason}`;
     const { number } = run.view as { number: number };
     const others = run.workers.filter((entry) => entry !== worker);
-    // Before the first step there may be no parameters yet.
-    const isUnderWay = run.state === 'running' && (putOut || others.some(({ step }) => step > 0));
-    if (!run.spec.elastic || !isUnderWay) return this.#end(run, true, gone);
+    if (!run.spec.elastic || others.length === 0 || run.state !== 'running')
+      return this.#end(run, true, gone);
     const late = run.workers.find(({ view }) => view < number);
     if (run.change || late)
       return this.#end(run, true, `${gone}; the run has not yet got over the leaving of another worker`);
@@ -530,7 +536,7 @@ export class Coordinator {
     const infos = run.servers.map(({ id, address }) => ({ id, address, weight: 1 }));
     run.view = {
       number: 1,
-      fromStep: 0,
+      fromStep: run.spec.resume?.step ?? 0,
       servers: infos,
       workers: run.workers.map(({ rank, label }) => ({ rank, label })),
       placement: place({

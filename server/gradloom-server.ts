@@ -17,6 +17,7 @@ import {
 } from '../shared/process.js';
 import { reportTo } from './metrics.js';
 import { startServer } from './server.js';
+import { checkSnapshotFolder } from './snapshot/folder.js';
 
 async function main(): Promise<void> {
   collectForBulk();
@@ -31,6 +32,7 @@ async function main(): Promise<void> {
   if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
   for (const warning of warnings) log.warn(warning);
 
+  if (options.snapshots !== undefined) await checkSnapshotFolder(options.snapshots);
   const instruments = createMetrics('server');
   let healthy = false;
   const metricsServer = await serveMetrics([instruments.registry], metricsAddress(options), () =>
@@ -41,12 +43,18 @@ async function main(): Promise<void> {
     advertise: options.advertise && formatAddress(options.advertise),
     join: options.join && formatAddress(options.join),
     memoryBytes: options.memoryBytes,
+    snapshots: options.snapshots,
+    resume: options.resume,
+    onSnapshot: (event) => options.json && printEvent({ ...event }),
     peerDeadlineMs: options.peerDeadlineMs,
     metrics: reportTo(instruments),
     log: (message) => log.info(message),
     onLost: (error) => fail(error, 'gradloom-server'),
   });
   healthy = true;
+  process.on('SIGUSR2', () =>
+    log.info(`SIGUSR2: snapshots of ${server.takeSnapshots()} runs were asked for`),
+  );
 
   const stop = async (reason: string, status: number) => {
     healthy = false;

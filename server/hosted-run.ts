@@ -18,6 +18,7 @@ import type { BlockNorms, Cut } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Reader, Readers } from './readers.js';
 import { type Effect, Shard } from './shard.js';
+import type { RunSnapshots } from './snapshot/run-snapshots.js';
 import { Writers } from './writers.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
@@ -53,6 +54,8 @@ export class HostedRun {
   #agreeOut: AgreeOut | undefined;
   /** Whether blocks are applied together, once the norms of all are known. */
   readonly #gathers: boolean;
+  /** There where snapshots of the run are taken. */
+  snapshots: RunSnapshots | undefined;
 
   constructor(
     readonly id: string,
@@ -67,8 +70,9 @@ export class HostedRun {
     index = 0,
   ) {
     this.#gathers = normRounds(spec.optimizer).length > 0;
-    this.shard = new Shard(spec, layout, owned, metrics.probe, index === LEADER);
-    this.#readers = new Readers({ run: id, layout, shard: this.shard, metrics, now });
+    const fromStep = spec.resume?.step ?? 0;
+    this.shard = new Shard(spec, layout, owned, metrics.probe, index === LEADER, fromStep);
+    this.#readers = new Readers({ run: id, layout, shard: this.shard, fromStep, metrics, now });
     this.#view = view;
     if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
     this.#waitingSince = now();
@@ -123,7 +127,7 @@ export class HostedRun {
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
-  fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
+  fetch(reader: Reader, request: Parameters<Readers['fetch']>[1]): void {
     this.#readers.fetch(reader, request);
   }
 
@@ -145,7 +149,7 @@ export class HostedRun {
   }
 
   /** Takes nothing of a worker any more, and says how far it has come here. */
-  fence(rank: number): { step: number; complete: boolean } {
+  fence(rank: number): ReturnType<Shard['fence']> {
     const progress = this.shard.fence(rank);
     const refusal = refuse('STALE_VIEW', `worker ${rank} has left the run`).toMessage();
     this.#writers.end(refusal, rank);
@@ -165,6 +169,7 @@ export class HostedRun {
       // Where the optimizer waits for norms, the last contribution of a step changes all blocks.
       for (const block of this.#gathers ? this.#readers.promised : [contribution.block])
         this.#readers.copy(block);
+      this.snapshots?.copy(this.#gathers ? undefined : contribution.block);
       effects = this.shard.contribution(rank, contribution);
       const [first] = effects;
       this.metrics.contribution(
@@ -174,6 +179,7 @@ export class HostedRun {
       const waited = this.now() - this.#lastHeaderAt;
       const first = this.shard.missingHeaders === (this.#view.workers.length || this.spec.workers);
       this.#lastHeaderAt = this.now();
+      if (first && header.step === this.shard.step) this.snapshots?.stepBegins();
       effects = this.shard.header(rank, header.step, header, header.view);
       this.#judge(rank, header);
       if (!first && effects.some((effect) => effect.kind === 'outcome' && effect.worker === undefined))
@@ -219,6 +225,7 @@ export class HostedRun {
         `expected norms of blocks that server ${server} of the view owns, got block ${foreign}; read the placement from the view`,
       );
     for (const block of this.#readers.promised) this.#readers.copy(block);
+    this.snapshots?.copy();
     for (const effect of this.shard.norms(norms)) this.#carryOut(effect);
     this.serverLost();
   }
@@ -279,6 +286,7 @@ export class HostedRun {
 
   /** Ends all streams; the shard's memory goes with this object. */
   close(): void {
+    this.snapshots?.abandon();
     this.#agreeOut?.close();
     this.#writers.end();
     this.#readers.end();

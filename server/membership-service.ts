@@ -13,6 +13,7 @@ import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/W
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { fromWire, rulesToWire, toWire } from '../shared/run-spec.js';
 import type { Coordinator, Order } from './coordinator.js';
+import type { SnapshotKeeper } from './snapshot/keeper.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
 type WorkCall = grpc.ServerDuplexStream<WorkerReport__Output, WorkerOrder>;
@@ -21,6 +22,8 @@ export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
   readonly #workers = new Map<number, WorkCall>();
+  /** Of the keeper: takes the snapshots of its runs. */
+  snapshots: SnapshotKeeper | undefined;
   /** Calls of `Change` that wait for their answer. */
   readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply>>();
 
@@ -45,13 +48,24 @@ export class MembershipService {
                 throw refuse('MALFORMED', 'expected hello as the first report, got something else');
               return coordinator.serverJoined(connection, report.hello);
             }
-            if (report.prepared) return coordinator.serverPrepared(connection, report.run);
+            if (report.prepared) {
+              const orders = coordinator.serverPrepared(connection, report.run);
+              void this.snapshots?.begin(report.run);
+              return orders;
+            }
+            if (report.snapshot) {
+              this.snapshots?.part(`server ${connection}`, report.run, report.snapshot);
+              return [];
+            }
             if (report.refused)
               return coordinator.serverRefused(connection, report.run, report.refused.sentence);
             if (report.taken) return coordinator.serverTaken(connection, report.run, report.taken.number);
             if (report.offends) return coordinator.workerOffends(connection, report.run, report.offends);
             if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
-            throw refuse('MALFORMED', 'expected prepared, taken, fenced or refused, got an empty report');
+            throw refuse(
+              'MALFORMED',
+              'expected prepared, taken, fenced, refused or a snapshot, got an empty report',
+            );
           },
           (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? [],
         );
@@ -74,6 +88,11 @@ export class MembershipService {
             if (report.evaluation)
               return coordinator.evaluationPart(connection, report.evaluation.step, report.evaluation);
             if (report.done) return coordinator.workerDone(connection, report.done);
+            if (report.snapshot) {
+              const run = this.snapshots?.runOfWorker(connection) ?? '';
+              this.snapshots?.part(`worker ${connection}`, run, report.snapshot);
+              return [];
+            }
             if (report.held) return coordinator.workerHeld(connection, report.held);
             if (report.entered) {
               coordinator.workerEntered(connection, report.entered.number);
@@ -81,7 +100,7 @@ export class MembershipService {
             }
             throw refuse(
               'MALFORMED',
-              'expected progress, evaluation, done, held or entered, got an empty report',
+              'expected progress, evaluation, done, held, entered or a snapshot, got an empty report',
             );
           },
           (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],
@@ -144,6 +163,8 @@ export class MembershipService {
         view: run.view?.number ?? 0,
         fromStep: run.view?.fromStep ?? 0,
         ...rulesToWire(run.spec),
+        snapshotStep: this.snapshots?.lastOf(run.id)?.step ?? 0,
+        snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',
       })),
     };
   }

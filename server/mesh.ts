@@ -1,9 +1,11 @@
 // A server's own membership: its stream to the keeper (the keeper has one to itself, so that there is one way).
 // Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh.
 import type * as grpc from '@grpc/grpc-js';
-import { RunError, sentence } from '../shared/errors.js';
+import { isExpected, RunError, sentence } from '../shared/errors.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
+import type { SnapshotPart } from '../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
+import type { TakeSnapshot__Output } from '../shared/rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
@@ -18,13 +20,21 @@ export interface MeshOptions {
   peerDeadlineMs: number;
   /** How to reach the keeper other than over the network. */
   streams?: MembershipStreams;
-  /** Makes the shard of a run. May throw an expected error. */
-  prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): void;
+  /** Makes the shard of a run; resolves when it is restored where it goes on from a snapshot. May throw an expected error. */
+  prepare(
+    run: string,
+    spec: RunSpec,
+    view: View__Output,
+    serverId: number,
+    report: (part: SnapshotPart) => void,
+  ): Promise<void> | undefined;
+  /** A part of a snapshot is wanted. */
+  snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
   /** Changes the view of a run at its step. Throws Refused. */
   change(run: string, view: View__Output): void;
   /** Takes nothing of a worker any more, and says how far it has come here. Throws Refused. */
-  fence(run: string, rank: number): { step: number; complete: boolean };
+  fence(run: string, rank: number): { step: number; complete: boolean; initialized: boolean };
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -56,14 +66,20 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       if (joined) options.lost(error);
       else reject(error);
     };
-    /** Does what was ordered for a run and reports it, or why it cannot be done. */
-    const answer = (run: string, work: () => ServerReport) => {
-      try {
-        call.write({ run, ...work() });
-      } catch (error) {
-        if (!(error instanceof RunError)) throw error;
+    /** Does what was ordered for a run, at once or in time, and reports it, or why it cannot be done. */
+    const answer = (run: string, work: () => ServerReport | Promise<ServerReport>) => {
+      const tell = (report: ServerReport) => void (leaving || call.write({ run, ...report }));
+      const refuse = (error: unknown) => {
+        if (!isExpected(error)) throw error;
         const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
-        call.write({ run, refused: { code, sentence: sentence(error) } });
+        tell({ refused: { code, sentence: sentence(error) } });
+      };
+      try {
+        const report = work();
+        if (report instanceof Promise) report.then(tell, refuse);
+        else tell(report);
+      } catch (error) {
+        refuse(error);
       }
     };
     call.on('data', (order: ServerOrder__Output) => {
@@ -88,8 +104,9 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         const { run, spec, view } = order.prepare;
         answer(run, () => {
           if (!view) throw new RunError('the order to prepare has no view');
-          options.prepare(run, fromWire(spec), view, serverId);
-          return { prepared: {} };
+          const report = (snapshot: SnapshotPart) => void (leaving || call.write({ run, snapshot }));
+          const restored = options.prepare(run, fromWire(spec), view, serverId, report);
+          return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
         });
       } else if (order.fence) {
         const { run, number, rank } = order.fence;
@@ -101,6 +118,8 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           options.change(run, view);
           return { taken: { number: view.number } };
         });
+      } else if (order.snapshot) {
+        options.snapshot(order.snapshot);
       } else if (order.end) {
         options.end(order.end.run, order.end.reason);
       }

@@ -7,6 +7,7 @@ import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js'
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { type RunSpec, stalenessOf } from '../shared/run-spec.js';
 import type { PhaseProbe } from './shard.js';
+import type { SnapshotEvent } from './snapshot/keeper.js';
 import type { Outcome } from './step-headers.js';
 
 /** What is told of a run that this server holds. */
@@ -21,6 +22,10 @@ export interface RunFigures {
 export interface ServerMetrics {
   readonly probe: PhaseProbe;
   moved(direction: 'sent' | 'received', codec: number, payloadBytes: number, elements: number): void;
+  /** Rows of a table, with the bytes of their payload. */
+  rows(direction: 'sent' | 'received', table: string, rows: number, payloadBytes: number): void;
+  /** What the tables of all runs hold now, by name. */
+  tables(resident: ReadonlyMap<string, { rows: number; bytes: number }>): void;
   contribution(result: 'accepted' | 'duplicate' | 'late'): void;
   refused(code: string): void;
   held(bytes: number): void;
@@ -37,11 +42,18 @@ export interface ServerMetrics {
   viewEntered(run: RunFigures): void;
   /** A run goes on without one of its workers. */
   departed(putOut: boolean): void;
+  /** The keeper: a snapshot of a run is whole, or there is none. */
+  snapshot(event: SnapshotEvent): void;
+  /** A part of so many bytes is on the disk. */
+  snapshotWritten(bytes: number): void;
+  /** Bytes of blocks that were copied since they changed, and wait to be written. */
+  snapshotCopies(bytes: number): void;
 }
 
 export function reportTo(metrics: Instruments): ServerMetrics {
   let ended = 0;
   let known = new Set<string>();
+  let knownTables = new Set<string>();
   const describe = ({ id, spec }: RunFigures) => {
     metrics.runInfo.set(1, {
       run: id,
@@ -62,6 +74,22 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       if (!codec) return;
       metrics.bytes.add(payloadBytes, { direction, codec: codec.name });
       metrics.elements.add(elements, { direction });
+    },
+    rows(direction, table, rows, payloadBytes) {
+      metrics.rows.add(rows, { direction, table });
+      metrics.rowBytes.add(payloadBytes, { direction, table });
+    },
+    tables(resident) {
+      for (const table of knownTables)
+        if (!resident.has(table)) {
+          metrics.residentRows.forget({ table });
+          metrics.residentRowBytes.forget({ table });
+        }
+      knownTables = new Set(resident.keys());
+      for (const [table, { rows, bytes }] of resident) {
+        metrics.residentRows.set(rows, { table });
+        metrics.residentRowBytes.set(bytes, { table });
+      }
     },
     contribution: (result) => metrics.contributions.add(1, { result }),
     refused: (code) => metrics.refusals.add(1, { code }),
@@ -89,6 +117,14 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       metrics.viewNumber.set(run.view.number);
       describe(run);
     },
+    snapshot({ run, step, seconds, failure }) {
+      metrics.snapshots.add(1, { outcome: failure === undefined ? 'whole' : 'failed' });
+      if (failure !== undefined) return;
+      metrics.snapshotStep.set(step, { run });
+      metrics.snapshotSeconds.observe(seconds ?? 0);
+    },
+    snapshotWritten: (bytes) => metrics.snapshotBytes.add(bytes),
+    snapshotCopies: (bytes) => metrics.snapshotCopiedBytes.set(bytes),
     runs(runs) {
       for (const id of known) {
         if (runs.has(id)) continue;
@@ -97,6 +133,7 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         metrics.loss.forget({ run: id });
         metrics.readStalenessMax.forget({ run: id });
         metrics.stalenessBound.forget({ run: id });
+        metrics.snapshotStep.forget({ run: id });
       }
       const hosted = [...runs.values()];
       for (const { id } of hosted) if (!known.has(id)) metrics.readStalenessMax.set(0, { run: id });

@@ -21,6 +21,8 @@ interface Queued {
   readonly block: number;
   /** The codec that a fetch asked for; undefined: of the subscription. */
   readonly fetched?: DirectCodecName;
+  /** What the workers hold was asked for, instead of the values. */
+  readonly held?: boolean;
   /** What was fetched, or with backup workers subscribed to, encoded before the block changed. */
   kept?: Framed;
   /** ssp, asp: the clock that the worker enters with it. */
@@ -50,13 +52,21 @@ export interface Reader {
   /** Small messages that the stream has not flushed. */
   unread: number;
   /** Fetches that wait for a step. */
-  readonly fetches: { step: number; since: number; codec: DirectCodecName; blocks: readonly number[] }[];
+  readonly fetches: {
+    step: number;
+    since: number;
+    codec: DirectCodecName;
+    blocks: readonly number[];
+    held: boolean;
+  }[];
 }
 
 export interface ReadersOptions {
   run: string;
   layout: BlockLayout;
   shard: Shard;
+  /** Step from which the run goes on; 0 where it begins. */
+  fromStep: number;
   metrics: ServerMetrics;
   /** Monotonic time in milliseconds. */
   now: () => number;
@@ -66,6 +76,7 @@ export class Readers {
   readonly #run: string;
   readonly #layout: BlockLayout;
   readonly #shard: Shard;
+  readonly #fromStep: number;
   readonly #metrics: ServerMetrics;
   readonly #now: () => number;
   readonly #readers = new Set<Reader>();
@@ -77,10 +88,11 @@ export class Readers {
   /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
   #stalest = 0;
 
-  constructor({ run, layout, shard, metrics, now }: ReadersOptions) {
+  constructor({ run, layout, shard, fromStep, metrics, now }: ReadersOptions) {
     this.#run = run;
     this.#layout = layout;
     this.#shard = shard;
+    this.#fromStep = fromStep;
     this.#metrics = metrics;
     this.#now = now;
   }
@@ -132,7 +144,7 @@ export class Readers {
         'UNKNOWN_WORKER',
         `expected a worker of the view, got an observer that subscribes; under ${isClocked(spec) ? spec.consistency : `codec ${expected.name}`} observers only fetch`,
       );
-    if (expected.lossy && this.#shard.step > 0)
+    if (expected.lossy && this.#shard.step > this.#fromStep)
       throw refuse(
         'NOT_NOW',
         `expected a subscription in ${expected.name}, which brings differences, before the first step, got it at step ${this.#shard.step}; fetch the parameters instead`,
@@ -142,13 +154,18 @@ export class Readers {
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
-  fetch(reader: Reader, request: { step: number; codec: number; blocks: readonly number[] }): void {
+  fetch(
+    reader: Reader,
+    request: { step: number; codec: number; blocks: readonly number[]; held?: boolean },
+  ): void {
     const codec = directCodecNames.find((name) => codecs[name].id === request.codec);
     if (!codec)
       throw refuse(
         'PAYLOAD',
         `expected a codec of ${directCodecNames.join(', ')}, got number ${request.codec}`,
       );
+    if (request.held && codec !== 'fp32')
+      throw refuse('PAYLOAD', `expected codec fp32 for what workers hold, got ${codec}`);
     const own = new Set(this.#shard.blockIndices);
     for (const block of request.blocks)
       if (!own.has(block))
@@ -163,6 +180,7 @@ export class Readers {
       since: this.#now(),
       codec,
       blocks: request.blocks.length > 0 ? request.blocks : [...own],
+      held: request.held ?? false,
     });
     this.#answerFetches(reader);
   }
@@ -275,7 +293,7 @@ export class Readers {
     if (!fetch || !this.#shard.initialized || fetch.step > this.#shard.step) return;
     reader.fetches.shift();
     for (const block of fetch.blocks) {
-      reader.queue.push({ block, fetched: fetch.codec });
+      reader.queue.push({ block, fetched: fetch.codec, held: fetch.held });
       this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
     }
     this.#send(reader);
@@ -323,7 +341,7 @@ export class Readers {
       for (const queued of reader.queue) {
         if (!queued.fetched || queued.block !== block) continue;
         try {
-          queued.kept ??= this.#frame({ block, fetched: true }, this.#shard.encode(block, queued.fetched));
+          queued.kept ??= this.#frame({ block, fetched: true }, this.#asked(queued, queued.fetched));
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           this.#refuse(reader, error);
@@ -345,7 +363,7 @@ export class Readers {
       try {
         if (next.fetched) this.#keepPromise(next.block);
         message = next.fetched
-          ? (next.kept ?? this.#fetched(reader, next.block, next.fetched))
+          ? (next.kept ?? this.#fetched(reader, next, next.fetched))
           : next.step === undefined
             ? (next.kept ?? this.#shared(reader, next.block))
             : this.#answer(reader, next, next.step);
@@ -401,8 +419,14 @@ export class Readers {
     this.#encoded.delete(block);
   }
 
-  #fetched(reader: Reader, block: number, codec: DirectCodecName): Framed | InMemory {
-    return this.#message(reader, { block, fetched: true }, this.#shard.encode(block, codec, !reader.near));
+  /** @param leaves as of `Shard.encode` */
+  #asked({ block, held }: Queued, codec: DirectCodecName, leaves = true): Encoded {
+    return held ? this.#shard.encodeHeld(block, leaves) : this.#shard.encode(block, codec, leaves);
+  }
+
+  #fetched(reader: Reader, queued: Queued, codec: DirectCodecName): Framed | InMemory {
+    const which = { block: queued.block, fetched: true };
+    return this.#message(reader, which, this.#asked(queued, codec, !reader.near));
   }
 
   /** What was encoded, for one reader; in this process it is read at once. */

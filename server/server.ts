@@ -18,7 +18,7 @@ import {
 } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
-import { layoutOf } from '../shared/run-spec.js';
+import { layoutOf, snapshotsFault } from '../shared/run-spec.js';
 import { AgreeStreams } from './agree-streams.js';
 import { Coordinator } from './coordinator.js';
 import { HostedRun } from './hosted-run.js';
@@ -26,8 +26,11 @@ import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
 import type { ServerMetrics } from './metrics.js';
 import { parametersHandlers } from './parameters-service.js';
-import { HostedRows } from './rows/hosted-rows.js';
+import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
+import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
+import { restoreShard } from './snapshot/restore.js';
+import { RunSnapshots } from './snapshot/run-snapshots.js';
 
 export interface ServerOptions {
   /** HOST:PORT to listen on; port 0 picks a free one. */
@@ -40,6 +43,12 @@ export interface ServerOptions {
   /** Silence after which a peer is given up. */
   peerDeadlineMs: number;
   metrics: ServerMetrics;
+  /** Folder in which snapshots of all runs are written; none: a run that wants some is refused. */
+  snapshots?: string;
+  /** Where a snapshot that a run resumes from is looked for, too. */
+  resume?: string;
+  /** On the keeper: a snapshot is whole, or there is none. */
+  onSnapshot?(event: SnapshotEvent): void;
   log(message: string): void;
   /** The keeper is gone; the server is of no use any more. */
   onLost(error: RunError): void;
@@ -51,6 +60,8 @@ export interface RunningServer {
   readonly runs: ReadonlyMap<string, HostedRun>;
   /** The Parameters service, for a worker in the same process. */
   readonly parameters: ParametersHandlers;
+  /** Asks for a snapshot of every run, where this is the keeper; returns of how many. */
+  takeSnapshots(): number;
   /** Ends runs and streams, then stops. */
   close(reason: string): Promise<void>;
 }
@@ -65,6 +76,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const coordinator = options.join ? undefined : new Coordinator();
   const membership = new MembershipService(coordinator, options.join ?? '', log, metrics.refused);
+  if (coordinator)
+    membership.snapshots = new SnapshotKeeper({
+      coordinator,
+      folder: options.snapshots,
+      dispatch: (orders) => membership.dispatch(orders),
+      stepOf: (id) => runs.get(id)?.shard.step ?? 0,
+      onSnapshot(event) {
+        metrics.snapshot(event);
+        options.onSnapshot?.(event);
+        const { run, step, path, failure } = event;
+        log(
+          `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
+        );
+      },
+      now: () => performance.now(),
+    });
   const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
   const parameters = parametersHandlers(runs, metrics, log);
   handled.addService(parametersService, parameters);
@@ -100,7 +127,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       label: `${hostname()}:${process.pid}`,
       memoryBytes: options.memoryBytes,
       peerDeadlineMs: options.peerDeadlineMs,
-      prepare(id, spec, view, serverId) {
+      prepare(id, spec, view, serverId, report) {
+        const uncut = (spec.snapshots ?? spec.resume) && snapshotsFault(spec);
+        if (uncut) throw refuse('RUN_SPEC', uncut);
+        if (spec.snapshots && options.snapshots === undefined)
+          throw refuse(
+            'NOT_NOW',
+            'expected a folder for the snapshots that the run wants, got none; start every server with --snapshots DIR, or the workers without',
+          );
         const index = view.servers.findIndex((server) => server.id === serverId);
         const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
         if (spec.tables) {
@@ -141,11 +175,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
               },
             }),
           );
+        const now = () => performance.now();
+        if (spec.snapshots)
+          run.snapshots = new RunSnapshots({
+            ...{ run: id, shard: run.shard, workers: spec.workers, serverId, metrics, report, now },
+            folder: options.snapshots,
+          });
         log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
         metrics.runs(runs);
+        const paths = [options.resume, options.snapshots].filter((path) => path !== undefined);
+        return spec.resume && restoreShard(run.shard, spec, spec.resume, paths);
       },
       change: (id, view) => held(id).change(view),
       fence: (id, rank) => held(id).fence(rank),
+      snapshot: (order) => runs.get(order.run)?.snapshots?.order(order),
       end: closeRun,
       lost(error) {
         for (const id of [...runs.keys()]) closeRun(id, error.message);
@@ -162,6 +205,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // A run that is held goes from waiting to training without a word.
     metrics.runs(runs);
     for (const hosted of rows.values()) hosted.announceWaiting();
+    metrics.tables(residentRows(rows.values()));
     for (const run of runs.values()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
@@ -175,8 +219,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serverId: mesh.serverId,
     runs,
     parameters,
+    takeSnapshots: () => membership.snapshots?.ask() ?? 0,
     async close(reason) {
       clearInterval(notices);
+      membership.snapshots?.close();
       for (const name of services) health.setStatus(name, 'NOT_SERVING');
       if (coordinator) membership.dispatch(coordinator.shutDown(reason));
       mesh.leave();

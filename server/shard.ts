@@ -52,6 +52,12 @@ interface BlockState {
   undoStep: number | undefined;
 }
 
+/** A block's version, and views of the arrays that make up its state. */
+export interface BlockSnapshot {
+  readonly version: number;
+  readonly arrays: ReadonlyMap<string, Float32Array<SharedArrayBuffer>>;
+}
+
 /** A view that is to come into force. */
 export interface NextView {
   readonly number: number;
@@ -121,6 +127,8 @@ export class Shard {
     owned: readonly number[],
     readonly probe: PhaseProbe = NO_PROBE,
     leads = true,
+    /** Steps that were decided before; then every block is restored, and none has initial values. */
+    fromStep = 0,
   ) {
     this.#spec = spec;
     const blocks = owned.map((index) => layout.blocks[index]);
@@ -158,7 +166,7 @@ export class Shard {
       norms: this.#norms,
       measure: this.#measure.bind(this),
     };
-    this.#consistency = this.#consistencyFrom({ spec, fromStep: 0 });
+    this.#consistency = this.#consistencyFrom({ spec, fromStep });
     this.#uninitialized = blocks.length;
   }
 
@@ -236,9 +244,10 @@ export class Shard {
   }
 
   /** Takes nothing of a worker any more. Returns the open step, and whether all that it owes in it is here. */
-  fence(worker: number): { step: number; complete: boolean } {
+  fence(worker: number): { step: number; complete: boolean; initialized: boolean } {
     this.#fenced.add(worker);
-    return { step: this.step, complete: !(this.#consistency.owes?.(worker) ?? true) };
+    const complete = !(this.#consistency.owes?.(worker) ?? true);
+    return { step: this.step, complete, initialized: this.initialized };
   }
 
   #checkFenced(worker: number): void {
@@ -331,6 +340,26 @@ export class Shard {
     return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
   }
 
+  /** What a block is made of between two steps, as it lies in memory: arrays by the names that snapshots have for them. */
+  stateOf(block: number): BlockSnapshot {
+    const { memory, version, block: of } = this.#state(block);
+    const arrays = new Map([['values', memory.values]]);
+    for (const [index, slot] of memory.slots.entries()) arrays.set(`slot${index}`, slot);
+    if (memory.held >= 0) arrays.set('held', memory.held);
+    return {
+      version,
+      arrays: new Map([...arrays].map(([name, at]) => [name, this.#kernels.f32(at, of.elements)])),
+    };
+  }
+
+  /** A block's arrays have been filled from a snapshot, in place of initial values. */
+  restored(block: number, version: number): void {
+    const state = this.#state(block);
+    state.version = version;
+    if (!state.initialized) this.#uninitialized--;
+    state.initialized = true;
+  }
+
   /**
    * What a worker says of its step before its contributions. Throws Refused.
    * @param view under which it takes the step, and sends the contributions that follow
@@ -396,6 +425,15 @@ export class Shard {
    */
   encode(block: number, codecName: DirectCodecName, leaves = true): Encoded {
     return this.#encoded(this.#state(block), codecs[codecName], leaves);
+  }
+
+  /** The same of what the workers hold, exactly: of a block whose new values travel as differences to it. */
+  encodeHeld(block: number, leaves = true): Encoded {
+    const state = this.#state(block);
+    const { memory } = state;
+    if (memory.held < 0) return this.encode(block, 'fp32', leaves);
+    const held = { ...state, absmax: undefined, memory: { ...memory, values: memory.held } };
+    return this.#encoded(held, codecs.fp32, leaves);
   }
 
   /**

@@ -149,6 +149,12 @@ export const BATCH_FILE_MAX_BYTES = 2048 * MiB;
 export const CLASS_NAMES_MAX_BYTES = 256 * KiB;
 /** Largest encoded image file; it is held whole while it is decoded. */
 export const IMAGE_FILE_MAX_BYTES = 32 * MiB;
+/** Longest line of a file of texts; it is held whole while it is read. */
+export const TEXT_LINE_MAX_BYTES = 1 * MiB;
+/** Ids of one text. */
+export const TEXT_LENGTH_MAX = 64 * KiB;
+/** Rows that words are hashed to: ids are int32 in a tensor. */
+export const TEXT_ROWS_MAX = 2 ** 31;
 /** Images that are decoded at the same time. */
 export const IMAGES_IN_FLIGHT_MAX = 32;
 /** Encoded images held at the same time. */
@@ -179,6 +185,7 @@ export const PREFETCH_BATCHES = 1;
 
 assert(CACHE_WAIT_NOTICE_MS % CACHE_POLL_MS === 0, 'the notice must fall on a poll');
 assert(RECORD_MAX_BYTES <= CACHE_CHUNK_MAX_BYTES, 'a chunk must hold one record');
+assert(4 * TEXT_LENGTH_MAX <= RECORD_MAX_BYTES, 'a text must fit into a record');
 assert(IMAGE_FILE_MAX_BYTES <= IMAGES_IN_FLIGHT_MAX_BYTES, 'an image must be allowed in flight');
 assert(BATCH_MAX_SAMPLES * LOCAL_STEPS_MAX < 2 ** 32, 'the samples of a round must fit into its header');
 
@@ -206,3 +213,39 @@ assert(
   'every worker of the largest run must be able to push a row',
 );
 assert(ROWS_MESSAGE_MAX_BYTES <= PUSH_CREDIT_BYTES, 'credit must let a message of rows travel');
+
+// Snapshots (shared/snapshot, server/snapshot).
+/** Arrays in one part: version, values, up to three slots and what is held of every block of a shard. */
+export const SNAPSHOT_ARRAYS_MAX = 128 * KiB;
+/** Largest manifest.json of a snapshot: the placement of BLOCKS_MAX blocks, and TENSORS_MAX tensors. */
+export const SNAPSHOT_MANIFEST_MAX_BYTES = 16 * MiB;
+/** Snapshots that are ordered and not whole, of one run: that of the cadence, and one that somebody asked for. */
+export const SNAPSHOTS_OPEN_MAX = 2;
+/** Steps by which a snapshot is ordered ahead: doubled each time that an order came too late, up to the second. */
+export const SNAPSHOT_AHEAD_STEPS = 2;
+export const SNAPSHOT_AHEAD_MAX_STEPS = 4096;
+/** Most that may be asked for: steps or minutes from one snapshot to the next, and snapshots that are kept. */
+export const SNAPSHOT_STEPS_MAX = 1_000_000_000;
+export const SNAPSHOT_MINUTES_MAX = 525_600;
+export const SNAPSHOTS_KEPT_MAX = 1000;
+/** What is asked for where only a folder is given. */
+export const SNAPSHOT_MINUTES_DEFAULT = 10;
+export const SNAPSHOTS_KEPT_DEFAULT = 3;
+/** How often the keeper looks whether a snapshot is due. */
+export const SNAPSHOT_TICK_MS = 250;
+/** Folders of one run, and runs in one folder, among which a snapshot is looked for. */
+export const SNAPSHOT_FOLDERS_MAX = 4096;
+
+assert(
+  SNAPSHOT_MANIFEST_MAX_BYTES >= 8 * BLOCKS_MAX + TENSORS_MAX * ((6 * NAME_CHARACTERS_MAX) / 2 + 192),
+  'a manifest must hold the largest placement and the tensors of the largest model',
+);
+assert(SNAPSHOTS_KEPT_MAX < SNAPSHOT_FOLDERS_MAX, 'all snapshots that are kept must be found');
+assert(
+  SNAPSHOT_ARRAYS_MAX >= 6 * (TENSORS_MAX + SHARD_MEMORY_MAX_BYTES / BLOCK_PAYLOAD_MAX_BYTES),
+  'a part must hold six arrays of each block that fits into a shard',
+);
+assert(
+  SAFETENSORS_HEADER_MAX_BYTES >= SNAPSHOT_ARRAYS_MAX * (64 + 128),
+  'a header must hold the place and the checksum of every array of a part',
+);

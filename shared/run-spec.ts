@@ -20,6 +20,9 @@ import {
   LOCAL_STEPS_MAX,
   LOSSY_BLOCK_ELEMENTS_MIN,
   NAME_CHARACTERS_MAX,
+  SNAPSHOT_MINUTES_MAX,
+  SNAPSHOT_STEPS_MAX,
+  SNAPSHOTS_KEPT_MAX,
   STALENESS_MAX,
   WORKERS_MAX,
 } from './limits.js';
@@ -77,6 +80,10 @@ export interface RunSpec {
   readonly local?: LocalSpec;
   /** Embedding tables, pushed and pulled by row; none: not there. */
   readonly tables?: readonly RowTableSpec[];
+  /** When snapshots are taken; none: never. */
+  readonly snapshots?: SnapshotsSpec;
+  /** The snapshot that the run goes on from; none: it begins with the values of worker 0. */
+  readonly resume?: ResumeSpec;
 }
 
 /** Steps that each worker takes by itself between two exchanges. */
@@ -85,6 +92,24 @@ export interface LocalSpec {
   readonly steps: number;
   /** What each worker runs on its own parameters. */
   readonly optimizer: OptimizerSpec;
+}
+
+/** With neither steps nor seconds, when the keeper is asked for one. */
+export interface SnapshotsSpec {
+  /** At every multiple of so many steps; 0: not. */
+  readonly everySteps: number;
+  /** So long after the last one; 0: not. */
+  readonly everySeconds: number;
+  /** How many are kept. */
+  readonly keep: number;
+}
+
+/** Names a snapshot wherever it lies. */
+export interface ResumeSpec {
+  /** Steps that were decided: the first step of the run that goes on. */
+  readonly step: number;
+  /** Hexadecimal, of its manifest. */
+  readonly sha256: string;
 }
 
 const KINDS: readonly TensorKind[] = ['trainable', 'state', 'frozen'];
@@ -294,6 +319,7 @@ export function elasticFault(
   optimizer: OptimizerSpec,
   tables = 0,
   backupWorkers = 0,
+  snapshots = false,
 ): string | undefined {
   const instead =
     consistency !== 'bsp'
@@ -306,7 +332,9 @@ export function elasticFault(
             ? 'embedding tables'
             : backupWorkers > 0
               ? 'backup workers'
-              : undefined;
+              : snapshots
+                ? 'snapshots'
+                : undefined;
   return (
     instead &&
     `elastic: expected bsp with codec fp32, fp16 or bf16 and an optimizer that takes each block by itself, got ${instead}, whose step cannot be taken back; leave --elastic out`
@@ -319,6 +347,23 @@ export function normsFault(consistency: string, optimizer: OptimizerSpec): strin
     return undefined;
   const what = optimizer.clipNorm === undefined ? 'the optimizer lamb' : 'clipping by global norm';
   return `expected consistency bsp or local with ${what}, got ${consistency}; norms of the whole gradient need a step that all blocks share`;
+}
+
+/**
+ * What is wrong with snapshots of a run, or with one that goes on from a snapshot; undefined: nothing. What a snapshot
+ * holds is cut between two steps that all workers share, so a worker with a clock or an optimizer of its own has none,
+ * nor one whose contribution may come after its step.
+ */
+export function snapshotsFault({
+  consistency,
+  backupWorkers,
+  tables,
+}: Pick<RunSpec, 'consistency' | 'backupWorkers' | 'tables'>): string | undefined {
+  const expected = 'with snapshots, which are cut between two steps that all workers share';
+  if (consistency !== 'bsp')
+    return `expected consistency bsp ${expected}, got ${consistency}; leave them out, or give bsp`;
+  if (backupWorkers) return `expected no backup workers ${expected}, got ${backupWorkers}; leave one out`;
+  return tables ? 'expected no tables with snapshots, which do not hold rows yet, got some' : undefined;
 }
 
 export function toWire(spec: RunSpec): WireSpec {
@@ -354,6 +399,36 @@ export function toWire(spec: RunSpec): WireSpec {
     gradientLimit: spec.gradientLimit ?? 0,
     elastic: spec.elastic ?? false,
     refusalsLimit: spec.refusalsLimit ?? 0,
+    ...(spec.snapshots && { snapshots: { ...spec.snapshots } }),
+    ...(spec.resume && {
+      resume: { step: spec.resume.step, manifestSha256: Buffer.from(spec.resume.sha256, 'hex') },
+    }),
+  };
+}
+
+/** Throws Refused where snapshots are asked for that cannot be taken. */
+function snapshotsFromWire({ snapshots, resume }: RunSpec__Output): Pick<RunSpec, 'snapshots' | 'resume'> {
+  if (snapshots) {
+    const { everySteps, everySeconds, keep } = snapshots;
+    if (
+      everySteps > SNAPSHOT_STEPS_MAX ||
+      !(everySeconds >= 0 && everySeconds <= 60 * SNAPSHOT_MINUTES_MAX) ||
+      keep < 1 ||
+      keep > SNAPSHOTS_KEPT_MAX
+    )
+      throw refuse(
+        'RUN_SPEC',
+        `expected snapshots every 0 to ${SNAPSHOT_STEPS_MAX} steps or 0 to ${60 * SNAPSHOT_MINUTES_MAX} seconds, 1 to ${SNAPSHOTS_KEPT_MAX} of them kept, got ${everySteps}, ${everySeconds} and ${keep}`,
+      );
+  }
+  if (resume && (resume.step < 1 || resume.manifestSha256.length !== 32))
+    throw refuse(
+      'RUN_SPEC',
+      `expected to resume from a step of 1 or more with a SHA-256 of 32 bytes, got step ${resume.step} and ${resume.manifestSha256.length} bytes`,
+    );
+  return {
+    ...(snapshots && { snapshots }),
+    ...(resume && { resume: { step: resume.step, sha256: resume.manifestSha256.toString('hex') } }),
   };
 }
 
@@ -438,8 +513,10 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
       'RUN_SPEC',
       `expected no clipping by global norm with tables, whose rows the norm would leave out, got ${optimizer.clipNorm}; leave it out`,
     );
+  const snapshots = snapshotsFromWire(wire);
+  const kept = snapshots.snapshots !== undefined || snapshots.resume !== undefined;
   const rigid = wire.elastic
-    ? elasticFault(consistency, codec, optimizer, tables.length, wire.backupWorkers)
+    ? elasticFault(consistency, codec, optimizer, tables.length, wire.backupWorkers, kept)
     : undefined;
   if (rigid) throw refuse('RUN_SPEC', rigid);
   const limit = gradientLimitFault(wire.gradientLimit);
@@ -479,6 +556,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
     ...(wire.elastic ? { elastic: true } : {}),
     ...(wire.elastic && wire.refusalsLimit > 0 ? { refusalsLimit: wire.refusalsLimit } : {}),
+    ...snapshots,
   };
 }
 
@@ -487,15 +565,9 @@ const describeInner = (optimizer: OptimizerSpec) =>
     Object.entries(describeOptimizer(optimizer)).map(([name, text]) => [`inner ${name}`, text]),
   );
 
-/** Why a worker with `theirs` cannot join a run of `ours`: the first difference; undefined if it can. */
-export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefined {
-  const tensors = manifestDifference(ours.tensors, theirs.tensors);
-  if (tensors)
-    return refuse(
-      'SCHEMA',
-      `the model differs from the run's: ${tensors}; start every worker with the same job`,
-    );
-  const flat = (spec: RunSpec): Record<string, string | number | undefined> => ({
+/** All but the tensors and the snapshots, by the names that messages have. */
+export function describeSpec(spec: RunSpec): Record<string, string | number | undefined> {
+  return {
     job: spec.job,
     ...describeOptimizer(spec.optimizer),
     consistency: spec.consistency,
@@ -516,9 +588,26 @@ export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefi
     'data fingerprint': spec.dataFingerprint,
     ...(spec.local && { 'local steps': spec.local.steps, ...describeInner(spec.local.optimizer) }),
     ...describeTables(spec.tables ?? []),
-  });
-  const a = flat(ours);
-  const b = flat(theirs);
+  };
+}
+
+const describeSnapshots = ({ snapshots, resume }: RunSpec): Record<string, string | number | undefined> => ({
+  'steps between snapshots': snapshots?.everySteps,
+  'seconds between snapshots': snapshots?.everySeconds,
+  'number of snapshots kept': snapshots?.keep,
+  'snapshot to resume from': resume && `that of step ${resume.step}, ${resume.sha256.slice(0, 12)}`,
+});
+
+/** Why a worker with `theirs` cannot join a run of `ours`: the first difference; undefined if it can. */
+export function specDifference(ours: RunSpec, theirs: RunSpec): Refused | undefined {
+  const tensors = manifestDifference(ours.tensors, theirs.tensors);
+  if (tensors)
+    return refuse(
+      'SCHEMA',
+      `the model differs from the run's: ${tensors}; start every worker with the same job`,
+    );
+  const a = { ...describeSpec(ours), ...describeSnapshots(ours) };
+  const b = { ...describeSpec(theirs), ...describeSnapshots(theirs) };
   for (const key of new Set([...Object.keys(a), ...Object.keys(b)]))
     if (a[key] !== b[key])
       return refuse(

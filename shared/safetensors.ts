@@ -1,7 +1,7 @@
 // Tensors in a file that every machine-learning library reads: https://huggingface.co/docs/safetensors.
 // 8 bytes little-endian header length · JSON header, padded with spaces to 8 bytes · data, without gaps.
 // Files from others are checked as strictly as the reference implementation does it, and refused with a sentence.
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { isSystemError, reason, writeFileAtomic } from './atomic-file.js';
 import { UserError } from './errors.js';
 import { SAFETENSORS_HEADER_MAX_BYTES, TENSORS_MAX } from './limits.js';
@@ -62,28 +62,77 @@ export async function writeSafetensors(
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<number> {
-  const parts = [`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`];
-  const names = new Set([METADATA]);
-  let end = 0;
   for (const { name, dtype, shape, data } of tensors) {
-    if (names.has(name)) throw new Error(`the tensor name ${JSON.stringify(name)} is taken`);
-    names.add(name);
     const bytes = bytesOf(dtype, shape);
     if (bytes !== data.byteLength) {
       throw new Error(
         `tensor ${name} of shape [${shape}] and type ${dtype} has ${data.byteLength} bytes, not ${bytes}`,
       );
     }
+  }
+  const header = safetensorsHeader(tensors, metadata);
+  return writeFileAtomic(path, [header, ...tensors.map(({ data }) => data)]);
+}
+
+/**
+ * What stands before the data of tensors that lie one behind the other.
+ * @param bytesMin it is made so long, where it is shorter
+ * @throws Error where two tensors have one name
+ */
+export function safetensorsHeader(
+  tensors: readonly Pick<NamedTensor, 'name' | 'dtype' | 'shape'>[],
+  metadata: Readonly<Record<string, string>>,
+  bytesMin = 0,
+): Buffer {
+  const parts = [`${JSON.stringify(METADATA)}:${JSON.stringify(metadata)}`];
+  const names = new Set([METADATA]);
+  let end = 0;
+  for (const { name, dtype, shape } of tensors) {
+    if (names.has(name)) throw new Error(`the tensor name ${JSON.stringify(name)} is taken`);
+    names.add(name);
+    const bytes = bytesOf(dtype, shape);
     parts.push(
       `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [end, end + bytes] })}`,
     );
     end += bytes;
   }
   const json = Buffer.from(`{${parts.join(',')}}`);
-  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
+  const header = Buffer.alloc(Math.max(bytesMin, 8 + Math.ceil(json.length / 8) * 8), ' ');
   header.writeBigUInt64LE(BigInt(header.length - 8));
   header.set(json, 8);
-  return writeFileAtomic(path, [header, ...tensors.map(({ data }) => data)]);
+  return header;
+}
+
+/**
+ * Reads what a file begins with, and checks it against the file's size.
+ * @param tensorsMax most tensors that it may have
+ * @returns the tensors' places, in bytes from the start of the file, in the order of their data
+ * @throws UserError that names the file and says what is wrong with it
+ */
+export async function readHeader(path: string, handle: FileHandle, tensorsMax = TENSORS_MAX) {
+  return explained(path, async () => {
+    const { size } = await handle.stat();
+    const prefix = Buffer.alloc(8);
+    await readInto(handle, prefix, 0);
+    const dataStart = 8 + checkHeaderLength(prefix, size);
+    const header = Buffer.alloc(dataStart);
+    await readInto(handle, header, 0);
+    const { entries, metadata } = parseHeader(header.subarray(8), size - dataStart, tensorsMax);
+    return {
+      header,
+      entries: entries.map((entry) => ({
+        ...entry,
+        begin: dataStart + entry.begin,
+        end: dataStart + entry.end,
+      })),
+      metadata,
+    };
+  });
+}
+
+/** Reads bytes of an open file. Throws UserError that names it where it ends before. */
+export function readBytes(path: string, handle: FileHandle, target: Uint8Array, position: number) {
+  return explained(path, () => readInto(handle, target, position));
 }
 
 /**
@@ -92,22 +141,24 @@ export async function writeSafetensors(
  * @throws UserError that names the file and says what is wrong with it
  */
 export async function readSafetensors(path: string): Promise<TensorFile> {
-  try {
+  return explained(path, async () => {
     await using handle = await open(path, 'r');
+    const { header, entries, metadata } = await readHeader(path, handle);
     const { size } = await handle.stat();
-    const prefix = Buffer.alloc(8);
-    await readInto(handle, prefix, 0);
-    const headerBytes = checkHeaderLength(prefix, size);
-    const json = Buffer.alloc(headerBytes);
-    await readInto(handle, json, 8);
-    const { entries, metadata } = parseHeader(json, size - 8 - headerBytes);
-    const data = new Uint8Array(size - 8 - headerBytes);
-    await readInto(handle, data, 8 + headerBytes);
+    const data = new Uint8Array(size - header.length);
+    await readInto(handle, data, header.length);
     const tensors: TensorFile['tensors'] = new Map();
     for (const { name, dtype, shape, begin, end } of entries) {
-      tensors.set(name, { dtype, shape, data: data.subarray(begin, end) });
+      tensors.set(name, { dtype, shape, data: data.subarray(begin - header.length, end - header.length) });
     }
     return { tensors, metadata };
+  });
+}
+
+/** Does what reads a file; what is wrong with that is told with its name. */
+async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
   } catch (error) {
     if (isSystemError(error)) throw new UserError(`Cannot read ${path}: ${reason(error)}`);
     if (error instanceof Flaw) {
@@ -169,6 +220,7 @@ function checkHeaderLength(prefix: Buffer, fileBytes: number): number {
 function parseHeader(
   json: Buffer,
   dataBytes: number,
+  tensorsMax: number,
 ): { entries: Entry[]; metadata: Record<string, string> } {
   if (json[0] !== 0x7b) throw new Flaw('its header does not begin with "{"');
   let header: unknown;
@@ -178,7 +230,7 @@ function parseHeader(
     throw new Flaw(`its header is not JSON in UTF-8 (${(error as Error).message})`);
   }
   const fields = Object.entries(header as object);
-  if (fields.length > TENSORS_MAX + 1) throw new Flaw(`it has more than ${TENSORS_MAX} tensors`);
+  if (fields.length > tensorsMax + 1) throw new Flaw(`it has more than ${tensorsMax} tensors`);
   const entries: Entry[] = [];
   let metadata: Record<string, string> = {};
   for (const [name, value] of fields) {

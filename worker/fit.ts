@@ -29,7 +29,7 @@ import { type LocalOptions, type TrainingData, train } from './training/train.js
 
 export { chooseBackend } from './backend/ladder.js';
 export type { Job, Loss } from './job.js';
-export { SparseEmbedding } from './rows/sparse-embedding.js';
+export { SparseEmbedding, type SparseEmbeddingOptions } from './rows/sparse-embedding.js';
 export type { TrainEvent } from './training/events.js';
 
 /** Records and labels, first dimension the record. */
@@ -85,6 +85,8 @@ export interface FitOptions extends CodecOptions {
   callbacks?: { onEpochEnd?(epoch: number, logs: Record<string, number>): void };
   onEvent?(event: TrainEvent): void;
   signal?: AbortSignal;
+  /** Where the first worker saves the rows of embedding tables (SparseEmbedding): a safetensors file. */
+  tablesFile?: string;
 }
 
 /** As tf.js's History: the epochs, and by name one value an epoch. */
@@ -315,6 +317,7 @@ export async function fit(
       peerDeadlineMs: options.peerDeadlineMs ?? 20_000,
       metrics: options.metrics ? parseAddress(options.metrics) : { host: '127.0.0.1', port: 0 },
       signal: options.signal,
+      tablesFile: () => options.tablesFile,
       onEvent(event) {
         if (event.event === 'step' && !event.skipped) {
           lossSum += event.loss * event.samples;

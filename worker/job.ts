@@ -2,11 +2,12 @@
 // user's are: a file whose default export is a Job. load-job.ts finds it.
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type { TextFormat } from './data/text-features.js';
 import type { JobOptimizer } from './training/compile-optimizer.js';
 
 /** What a job is told of its data before it builds its model. */
 export interface DataShape {
-  /** Shape of one record, e.g. [32, 32, 3]. */
+  /** Shape of one record, e.g. [32, 32, 3]; of a text [length]. */
   readonly shape: readonly number[];
   readonly classes: readonly string[];
 }
@@ -25,6 +26,8 @@ export interface Job {
   readonly epochs: number;
   /** What the servers run, with regularization, clipping, schedule and groups of tensors where the job wants them. */
   readonly optimizer: JobOptimizer;
+  /** How texts are read, for a job on texts; without it the records are images. */
+  readonly text?: TextFormat;
   /** Of one-hot labels and the model's predictions. */
   readonly loss: Loss;
   /** Builds the model; its initial weights are drawn by the run's seed. Called once in every worker. */

@@ -3,12 +3,24 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sentence, UserError } from '../shared/errors.js';
+import { TEXT_LENGTH_MAX, TEXT_ROWS_MAX } from '../shared/limits.js';
 import { OPTIMIZERS } from '../shared/optimizer/spec.js';
+import type { TextFormat } from './data/text-features.js';
 import type { Job } from './job.js';
 
 const BUILT_IN: Record<string, () => Promise<{ default: Job }>> = {
   cifar10: () => import('./jobs/cifar10.js'),
+  text: () => import('./jobs/text.js'),
 };
+
+const within = (value: unknown, min: number, max: number) =>
+  Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+
+function textFault({ length, rows, pairs }: Partial<TextFormat>): string | undefined {
+  if (!within(length, 1, TEXT_LENGTH_MAX)) return `text.length, a whole number from 1 to ${TEXT_LENGTH_MAX}`;
+  if (!within(rows, 2, TEXT_ROWS_MAX)) return `text.rows, a whole number from 2 to ${TEXT_ROWS_MAX}`;
+  return typeof pairs === 'boolean' ? undefined : 'text.pairs, true or false';
+}
 
 function fault(job: Partial<Job> | undefined): string | undefined {
   if (!job || typeof job !== 'object') return 'a default export that is a job';
@@ -20,6 +32,7 @@ function fault(job: Partial<Job> | undefined): string | undefined {
   if (job.optimizer?.groups !== undefined && !Array.isArray(job.optimizer.groups))
     return 'optimizer.groups, a list of {match, …}';
   if (!((job.optimizer?.learningRate ?? 0) > 0)) return 'optimizer.learningRate, a number above 0';
+  if (job.text !== undefined && textFault(job.text)) return textFault(job.text);
   if (typeof job.loss !== 'string' && typeof job.loss !== 'function')
     return 'loss, a name or a function of labels and predictions';
   if (typeof job.model !== 'function') return 'model, a function that returns a LayersModel';

@@ -17,6 +17,7 @@ import type { RowsPullReply } from '../../shared/rpc/generated/gradloom/v1/RowsP
 import type { RowsPushMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPushMessage.js';
 import type { RowsPushReply } from '../../shared/rpc/generated/gradloom/v1/RowsPushReply.js';
 import type { RowsRequest__Output } from '../../shared/rpc/generated/gradloom/v1/RowsRequest.js';
+import type { RowsScan__Output } from '../../shared/rpc/generated/gradloom/v1/RowsScan.js';
 import { recycle } from '../../shared/rpc/receive.js';
 import { Refused, refuse } from '../../shared/rpc/refusal.js';
 import type { RunSpec } from '../../shared/run-spec.js';
@@ -32,10 +33,13 @@ interface Writer {
   unread: number;
 }
 
+/** What a reader asks for: rows by id, or those that have been updated. */
+export type RowsQuestion = { readonly request: RowsRequest__Output } | { readonly scan: RowsScan__Output };
+
 export interface RowReader {
   readonly call: RowsPullCall;
   readonly isObserver: boolean;
-  readonly requests: RowsRequest__Output[];
+  readonly requests: RowsQuestion[];
   /** Answers handed to the stream that it has not flushed. */
   unsent: number;
 }
@@ -54,8 +58,8 @@ export class HostedRows {
     /** Monotonic time in milliseconds. */
     readonly now: () => number,
   ) {
-    const { tables = [], workers, seed } = spec;
-    this.core = new RowsCore({ tables, workers, seed, partitions });
+    const { tables = [], workers, seed, gradientLimit } = spec;
+    this.core = new RowsCore({ tables, workers, seed, partitions, gradientLimit });
     this.#closedAt = now();
   }
 
@@ -74,8 +78,8 @@ export class HostedRows {
   push(rank: number, { header, rows, end }: RowsPushMessage__Output): void {
     let effects: RowsEffect[];
     if (rows) {
-      this.metrics.moved('received', CODEC_IDS.fp32, rows.payload.byteLength, rows.payload.byteLength / 4);
       effects = this.core.contribution(rank, rows);
+      this.#moved('received', rows.table, rows.ids.byteLength / 4, rows.payload.byteLength);
       this.metrics.contribution(effects[0]?.kind === 'duplicate' ? 'duplicate' : 'accepted');
       // Without effects it is held; else it has been read.
       if (effects.length > 0) recycle(rows.payload);
@@ -110,14 +114,15 @@ export class HostedRows {
   }
 
   /** Answered at once, or when the steps before are closed. Throws Refused. */
-  request(reader: RowReader, request: RowsRequest__Output): void {
+  ask(reader: RowReader, question: RowsQuestion): void {
     if (reader.requests.length >= ROWS_REQUESTS_MAX)
       throw refuse(
         'CREDIT',
         `expected at most ${ROWS_REQUESTS_MAX} unanswered requests for rows, got one more; wait for answers`,
       );
-    this.core.checkRequest(request.table, request.ids);
-    reader.requests.push(request);
+    if ('scan' in question) this.core.checkScan(question.scan.table, question.scan.from);
+    else this.core.checkRequest(question.request.table, question.request.ids);
+    reader.requests.push(question);
     this.#answer(reader);
   }
 
@@ -159,12 +164,12 @@ export class HostedRows {
   #answer(reader: RowReader): void {
     const { core } = this;
     while (reader.unsent < STREAM_UNSENT_MAX && reader.requests.length > 0) {
-      const { step, table, ids } = reader.requests[0];
-      if (step > core.step) return;
+      const question = reader.requests[0];
+      if (('scan' in question ? question.scan : question.request).step > core.step) return;
       reader.requests.shift();
-      let payload: Buffer;
+      let reply: RowsPullReply;
       try {
-        payload = core.read(table, ids);
+        reply = this.#read(question);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         // Whoever closed the step has done nothing wrong: the refusal is the reader's.
@@ -174,13 +179,41 @@ export class HostedRows {
         reader.call.end();
         return;
       }
-      this.metrics.moved('sent', CODEC_IDS.fp32, payload.byteLength, payload.byteLength / 4);
       reader.unsent++;
-      const rows = { step: core.step, table, checksum: checksumOf(payload), payload };
-      reader.call.write({ rows }, () => {
+      reader.call.write(reply, () => {
         reader.unsent--;
         if (this.#readers.has(reader)) this.#answer(reader);
       });
     }
   }
+
+  /** Throws Refused. */
+  #read(question: RowsQuestion): RowsPullReply {
+    const { step } = this.core;
+    if ('scan' in question) {
+      const { table, from } = question.scan;
+      return { scanned: { step, table, ...this.core.scan(table, from) } };
+    }
+    const { table, exact, ids } = question.request;
+    const payload = this.core.read(table, ids, exact);
+    this.#moved('sent', table, ids.byteLength / 4, payload.byteLength, exact);
+    return { rows: { step, table, checksum: checksumOf(payload), payload } };
+  }
+
+  #moved(direction: 'sent' | 'received', table: number, rows: number, bytes: number, exact = false): void {
+    const { name, width, codec } = this.core.tables[table].spec;
+    this.metrics.moved(direction, CODEC_IDS[exact ? 'fp32' : codec], bytes, rows * width);
+    this.metrics.rows(direction, name, rows, bytes);
+  }
+}
+
+/** What the tables of some runs hold; those of one name are added up. */
+export function residentRows(hosted: Iterable<HostedRows>): Map<string, { rows: number; bytes: number }> {
+  const found = new Map<string, { rows: number; bytes: number }>();
+  for (const { core } of hosted)
+    for (const { spec, updatedRows, bytes } of core.tables) {
+      const sum = found.get(spec.name) ?? { rows: 0, bytes: 0 };
+      found.set(spec.name, { rows: sum.rows + updatedRows, bytes: sum.bytes + bytes });
+    }
+  return found;
 }

@@ -10,6 +10,8 @@ import { type FillRow, rowInitializer } from './row-initializer.js';
 import { updateRow } from './row-update.js';
 
 const PAGE_ELEMENTS = 256 * 1024;
+/** Ids that one scan looks at: some milliseconds. */
+const SCAN_IDS = 1024 * 1024;
 /** Of a row: its count of updates. */
 const COUNT_BYTES = 4;
 
@@ -84,6 +86,29 @@ export class RowTable {
     if (!page || page.counts[index] === 0) return this.#fill(row, out, at);
     const from = index * this.#elements;
     for (let k = 0; k < this.spec.width; k++) out[at + k] = page.memory[from + k];
+  }
+
+  /**
+   * Rows that have been updated and live here, ascending from `from` on: at most `most` of them, among the next
+   * SCAN_IDS ids. Ids go to `ids`, values to `out`.
+   * @returns their number, and from where to go on
+   */
+  scan(from: number, most: number, ids: Uint32Array, out: Float32Array): { count: number; next: number } {
+    const { rows, width } = this.spec;
+    let count = 0;
+    const end = Math.min(rows, from + SCAN_IDS);
+    let row = from;
+    for (; row < end && count < most; row++) {
+      if (this.#positions[row % ROW_PARTITIONS] < 0) continue;
+      const place = this.#placeOf(row);
+      const page = this.#pages[Math.floor(place / 2 ** this.#pageShift)];
+      const index = place % 2 ** this.#pageShift;
+      if (!page || page.counts[index] === 0) continue;
+      ids[count] = row;
+      for (let k = 0; k < width; k++) out[count * width + k] = page.memory[index * this.#elements + k];
+      count++;
+    }
+    return { count, next: row };
   }
 
   /** Updates a row that lives here by a sum of gradients. */

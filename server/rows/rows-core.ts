@@ -4,7 +4,14 @@
 // of a step changes before all of them may.
 
 import { PUSH_CREDIT_BYTES, ROWS_MESSAGE_MAX_BYTES, ROWS_STEP_MAX_BYTES } from '../../shared/limits.js';
-import type { RowTableSpec } from '../../shared/rows/tables.js';
+import {
+  decodeRows,
+  encodeRows,
+  type RowCodecName,
+  rowMagnitudeLimit,
+  rowsPayloadBytes,
+} from '../../shared/rows/row-codec.js';
+import { type RowTableSpec, rowsOfMessage } from '../../shared/rows/tables.js';
 import { checksumOf } from '../../shared/rpc/checksum.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import { type Header, StepHeaders, type Verdict } from '../step-headers.js';
@@ -59,11 +66,23 @@ export interface RowsCoreOptions {
   readonly seed: number;
   /** Of this server, ascending. */
   readonly partitions: readonly number[];
+  /** Largest magnitude of an element of a gradient; without it any. */
+  readonly gradientLimit?: number;
+}
+
+/** Rows that some step has updated, of a part of a table. */
+export interface ScannedRows {
+  readonly next: number;
+  readonly updated: number;
+  readonly checksum: number;
+  readonly ids: Buffer;
+  readonly payload: Buffer;
 }
 
 export class RowsCore {
   readonly tables: readonly RowTable[];
   readonly #workers: number;
+  readonly #gradientLimit: number;
   readonly #headers: StepHeaders;
   readonly #finite: boolean[] = [];
   #sums: readonly RowSums[];
@@ -75,7 +94,8 @@ export class RowsCore {
   readonly #ids = new Uint32Array(ROWS_MESSAGE_MAX_BYTES / 4);
   readonly #values = new Float32Array(ROWS_MESSAGE_MAX_BYTES / 4);
 
-  constructor({ tables, workers, seed, partitions }: RowsCoreOptions) {
+  constructor({ tables, workers, seed, partitions, gradientLimit }: RowsCoreOptions) {
+    this.#gradientLimit = gradientLimit ?? Number.POSITIVE_INFINITY;
     this.tables = tables.map((table) => new RowTable(table, seed, partitions));
     this.#workers = workers;
     this.#headers = new StepHeaders(workers);
@@ -161,20 +181,54 @@ export class RowsCore {
     this.#stageIds(this.#tableOf(table), ids, -1, 'a request');
   }
 
-  /** Values of rows as they stand, one after the other. Throws Refused: ROW, PAYLOAD, NOT_FINITE. */
-  read(table: number, ids: Uint8Array): Buffer {
+  /**
+   * Values of rows as they stand, one after the other: in the table's codec, or in fp32.
+   * Throws Refused: ROW, PAYLOAD, NOT_FINITE.
+   */
+  read(table: number, ids: Uint8Array, exact = true): Buffer {
     const of = this.#tableOf(table);
-    const { name, width } = of.spec;
+    const { width } = of.spec;
+    const codec = exact ? 'fp32' : of.spec.codec;
     const count = this.#stageIds(of, ids, -1, 'a request');
     const values = new Float32Array(count * width);
     for (let i = 0; i < count; i++) of.read(this.#ids[i], values, i * width);
+    this.#checkValues(of, values, codec);
+    return encodeRows(codec, values, width);
+  }
+
+  /** Throws Refused (ROW) for a scan that cannot be. */
+  checkScan(table: number, from: number): void {
+    const { name, rows } = this.#tableOf(table).spec;
+    if (!(Number.isInteger(from) && from >= 0 && from <= rows))
+      throw refuse(
+        'ROW',
+        `table '${name}': expected a scan from one of rows 0 to ${rows}, got one from ${from}`,
+      );
+  }
+
+  /** Updated rows from `from` on, as many as fit into a message. Throws Refused: ROW, NOT_FINITE. */
+  scan(table: number, from: number): ScannedRows {
+    this.checkScan(table, from);
+    const of = this.#tableOf(table);
+    const { width } = of.spec;
+    const most = rowsOfMessage(width);
+    const { count, next } = of.scan(from, most, this.#ids, this.#values);
+    const values = this.#values.slice(0, count * width);
+    this.#checkValues(of, values, 'fp32');
+    const ids = Buffer.from(this.#ids.slice(0, count).buffer);
+    const payload = encodeRows('fp32', values, width);
+    return { next, updated: of.updatedRows, checksum: checksumOf(ids, payload), ids, payload };
+  }
+
+  /** Throws Refused where a value, of the rows whose ids are staged, cannot travel. */
+  #checkValues({ spec: { name, width } }: RowTable, values: Float32Array, codec: RowCodecName): void {
+    const limit = rowMagnitudeLimit(codec);
     for (let i = 0; i < values.length; i++)
-      if (!Number.isFinite(values[i]))
+      if (!(Math.abs(values[i]) < limit))
         throw refuse(
           'NOT_FINITE',
-          `table '${name}', row ${this.#ids[Math.floor(i / width)]}: expected finite values after its updates, got ${values[i]}; lower the learning rate`,
+          `table '${name}', row ${this.#ids[Math.floor(i / width)]}: expected finite values that ${codec} can hold after its updates, got ${values[i]}; lower the learning rate`,
         );
-    return Buffer.from(values.buffer);
   }
 
   /** What a worker has sent of the open step; undefined for a step that is closed. */
@@ -201,7 +255,7 @@ export class RowsCore {
   #stageIds(table: RowTable, ids: Uint8Array, after: number, what: string): number {
     const { name, rows, width } = table.spec;
     const count = ids.byteLength / 4;
-    const most = Math.floor(ROWS_MESSAGE_MAX_BYTES / (4 + 4 * width));
+    const most = rowsOfMessage(width);
     if (!Number.isInteger(count) || count < 1 || count > most)
       throw refuse(
         'PAYLOAD',
@@ -231,17 +285,18 @@ export class RowsCore {
   /** Checks a contribution, and copies it to where it is read: its number of rows. */
   #check(worker: number, sender: Sender, { table, ids, payload, checksum: sent }: RowsContribution): number {
     const of = this.#tableOf(table);
-    const { name, width } = of.spec;
+    const { name, width, codec } = of.spec;
     if (sender.taken > 0 && table < sender.lastTable)
       throw refuse(
         'ROW',
         `worker ${worker}: expected tables in the spec's order, got ${table} after ${sender.lastTable}`,
       );
     const after = sender.taken > 0 && table === sender.lastTable ? sender.lastId : -1;
-    if (payload.byteLength !== ids.byteLength * width)
+    const bytes = rowsPayloadBytes(codec, ids.byteLength / 4, width);
+    if (payload.byteLength !== bytes)
       throw refuse(
         'PAYLOAD',
-        `table '${name}': expected ${ids.byteLength * width} bytes for ${ids.byteLength / 4} rows of ${width}, got ${payload.byteLength}`,
+        `table '${name}': expected ${bytes} bytes for ${ids.byteLength / 4} rows of ${width} in ${codec}, got ${payload.byteLength}`,
       );
     const count = this.#stageIds(of, ids, after, 'a contribution');
     if (checksumOf(ids, payload) !== sent)
@@ -249,13 +304,24 @@ export class RowsCore {
         'CHECKSUM',
         `table '${name}': the rows are not those whose checksum was sent; send them again`,
       );
-    new Uint8Array(this.#values.buffer).set(payload);
-    for (let i = 0; i < count * width; i++)
-      if (!Number.isFinite(this.#values[i]))
-        throw refuse(
-          'NOT_FINITE',
-          `table '${name}', row ${this.#ids[Math.floor(i / width)]}: expected finite numbers, got ${this.#values[i]}; say all_finite = false in the step header`,
-        );
+    const fault = decodeRows(codec, payload, width, this.#values.subarray(0, count * width));
+    if (fault) throw refuse('PAYLOAD', `table '${name}': ${fault}`);
+    const lossScale = this.#headers.lossScale(worker);
+    const limit = Math.min(this.#gradientLimit * lossScale, Number.MAX_VALUE);
+    for (let i = 0; i < count * width; i++) {
+      const value = this.#values[i];
+      if (Math.abs(value) <= limit) continue;
+      const where = `table '${name}', row ${this.#ids[Math.floor(i / width)]}`;
+      throw Number.isFinite(value)
+        ? refuse(
+            'GRADIENT_LIMIT',
+            `${where}: expected magnitudes of at most ${this.#gradientLimit} in the gradient of worker ${worker} (step ${this.step}), got ${Math.abs(value / lossScale).toPrecision(4)}; look at that worker's data, lower the learning rate, or raise --gradient-limit`,
+          )
+        : refuse(
+            'NOT_FINITE',
+            `${where}: expected finite numbers, got ${value}; say all_finite = false in the step header`,
+          );
+    }
     const most = Math.floor(ROWS_STEP_MAX_BYTES / this.#workers);
     if (sender.sumsBytes + count * sumBytes(width) > most)
       throw refuse(
@@ -275,9 +341,11 @@ export class RowsCore {
   #sumHeld(worker: number, effects: RowsEffect[]): void {
     const sender = this.#senders[worker];
     for (const message of sender.held) {
+      const { codec, width } = this.tables[message.table].spec;
+      const count = message.ids.byteLength / 4;
       new Uint8Array(this.#ids.buffer).set(message.ids);
-      new Uint8Array(this.#values.buffer).set(message.payload);
-      this.#sum(worker, message.table, message.ids.byteLength / 4);
+      decodeRows(codec, message.payload, width, this.#values.subarray(0, count * width));
+      this.#sum(worker, message.table, count);
     }
     if (sender.heldBytes > 0) effects.push({ kind: 'release', worker, bytes: sender.heldBytes });
     sender.held = [];

@@ -3,6 +3,7 @@
 import { sentence } from '../../shared/errors.js';
 import type { Hello__Output } from '../../shared/rpc/generated/gradloom/v1/Hello.js';
 import type { RowsHandlers } from '../../shared/rpc/generated/gradloom/v1/Rows.js';
+import type { RowsPullMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPullMessage.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import type { HostedRun } from '../hosted-run.js';
 import type { ServerMetrics } from '../metrics.js';
@@ -90,7 +91,7 @@ export function rowsHandlers(
     Pull(call: RowsPullCall) {
       let rows: HostedRows | undefined;
       let reader: RowReader | undefined;
-      serve<{ hello?: Hello__Output | null; request?: Parameters<HostedRows['request']>[1] | null }>(
+      serve<RowsPullMessage__Output>(
         call as unknown as Stream,
         'pull',
         (message) => {
@@ -98,7 +99,8 @@ export function rowsHandlers(
             const opened = open(message.hello);
             rows = opened.rows;
             reader = rows.attachReader(call, opened.hello.observer);
-          } else if (message.request) rows.request(reader, message.request);
+          } else if (message.request) rows.ask(reader, { request: message.request });
+          else if (message.scan) rows.ask(reader, { scan: message.scan });
           else throw refuse('MALFORMED', 'expected a request for rows, got an empty message');
         },
         () => {

@@ -95,7 +95,7 @@ export class Exchange {
   #unacknowledged = new Set<number>();
   #acknowledged: (() => void) | undefined;
   #failure: RunError | undefined;
-  #step = 0;
+  #step: number;
   /** As it stands under the view in force. */
   #spec: RunSpec;
   #view: number;
@@ -125,6 +125,7 @@ export class Exchange {
     const spec = specUnder(options.spec, view);
     this.#spec = spec;
     this.#view = view.number;
+    this.#step = spec.resume?.step ?? 0;
     if (spec.backupWorkers) this.#decided = new DecidedSteps(spec.workers, view.servers.length);
     this.#codecsAt = codecsByStep(spec, layout.blocks, 'up');
     this.#updateCodecsAt = codecsByStep(spec, layout.blocks, 'down');
@@ -185,6 +186,16 @@ export class Exchange {
   /** Steps decided so far, as this client has seen. */
   get step(): number {
     return this.#step;
+  }
+
+  /** What this worker's contributions have left out so far, by the names that snapshots have for it: to read, or to fill. */
+  get residuals(): ReadonlyMap<string, Float32Array<SharedArrayBuffer>> {
+    return this.#residuals.arrays();
+  }
+
+  /** They have been filled. */
+  residualsRestored(): void {
+    this.#residuals.restored();
   }
 
   /** The run's spec as it stands under the view in force. */
@@ -287,13 +298,15 @@ export class Exchange {
       if (group) group.push(block);
       else groups.set(codec, [block]);
     }
+    // Training begins with what the servers take this worker to hold, to which the differences are added.
+    const held = target === memory.parameters && codecName === undefined;
     for (const [codec, group] of groups) {
       const pending = this.#expect(step, true, target, codec, group);
       for (const link of this.#links) {
         const own = group
           .filter(({ index }) => view.placement[index] === link.index)
           .map(({ index }) => index);
-        if (own.length > 0) link.fetch(step, codecs[codec].id as 1, own);
+        if (own.length > 0) link.fetch(step, codecs[codec].id as 1, own, held && codec === 'fp32');
       }
       await pending.done;
       bytes += pending.bytes;
@@ -315,7 +328,7 @@ export class Exchange {
     this.#check();
     // Differences are added to what the server takes this worker to hold: the initial values.
     if (this.#baseless.length > 0) {
-      await this.fetch(this.#step, 'fp32', memory.parameters, this.#baseless);
+      await this.fetch(this.#step, undefined, memory.parameters, this.#baseless);
       this.#baseless = [];
     }
     const started = performance.now();

@@ -6,7 +6,9 @@ import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeRep
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
 import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
+import type { SnapshotPart } from '../rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { StatusReply__Output } from '../rpc/generated/gradloom/v1/StatusReply.js';
+import type { TakeSnapshot__Output } from '../rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport } from '../rpc/generated/gradloom/v1/WorkerReport.js';
@@ -29,6 +31,8 @@ export interface JoinOptions {
   streams?: MembershipStreams;
   /** Told at joining and whenever somebody else joins or leaves before the start. */
   onWelcome(welcome: WorkerWelcome__Output): void;
+  /** A part of a snapshot is wanted of this worker; answered by `snapshot`. */
+  onSnapshot?(order: TakeSnapshot__Output): void;
   /**
    * A view is about to be made: go no further than to the end of the step under way until it is told.
    * Resolves to the step that is next. Left out: cannot be held, so nobody can change the run; the keeper names it.
@@ -53,6 +57,8 @@ export interface Membership {
   progress(progress: { step: number; phase: string; secondsInPhase: number }): void;
   /** Hands in this worker's share; resolves to the whole when all workers have. */
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
+  /** Reports this worker's part of a snapshot. */
+  snapshot(part: SnapshotPart): void;
   /** Says that this worker is done, and what it moved; resolves to the sums of all workers when the run has ended. */
   done(bytes: Bytes): Promise<Bytes>;
   /** Says that this worker has done all steps before a view's, and goes on under it. */
@@ -102,6 +108,7 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
           evaluated = { resolve: resolvePart, reject: rejectPart };
           call.write({ evaluation: part });
         }),
+      snapshot: (snapshot) => void (over || call.write({ snapshot })),
       done: (bytes) =>
         new Promise((resolveEnd, rejectEnd) => {
           if (over) return rejectEnd(reason);
@@ -137,6 +144,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.evaluation) {
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
+      } else if (order.snapshot) {
+        options.onSnapshot?.(order.snapshot);
       } else if (order.ended) {
         const { failed, reason, bytesPushed, bytesPulled } = order.ended;
         finish(failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled });

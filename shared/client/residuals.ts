@@ -33,6 +33,7 @@ export class Residuals {
   readonly #momentum: number | undefined;
   /** Which of the two counts, by block. */
   readonly #current: (0 | 1)[];
+  readonly #codecs: readonly Codec[];
   /** What no magnitude of a block's arrays is above: of those that count, and of the next. */
   readonly #bounds: [Bounds, Bounds][];
   /** Blocks encoded in the step under way. */
@@ -56,6 +57,7 @@ export class Residuals {
     this.#memory = memory ?? 0;
     this.#momentum = momentum;
     this.#current = codecs.map(() => 0);
+    this.#codecs = codecs;
     this.#bounds = codecs.map(() => [
       { residual: 0, velocity: 0 },
       { residual: 0, velocity: 0 },
@@ -115,6 +117,34 @@ export class Residuals {
   settle(applied: boolean): void {
     if (applied) for (const block of this.#encoded) this.#current[block] = this.#current[block] === 0 ? 1 : 0;
     this.#encoded.clear();
+  }
+
+  /** Views of the residuals (and velocities) that count, between two steps. */
+  arrays(): Map<string, Float32Array<SharedArrayBuffer>> {
+    const arrays = new Map<string, Float32Array<SharedArrayBuffer>>();
+    for (const [index, { lossy }] of this.#codecs.entries()) {
+      if (!lossy) continue;
+      const block = this.#layout.blocks[index];
+      const view = (first: 0 | 2) =>
+        this.#kernels.f32(this.#at(block, this.#current[index], first), block.elements);
+      arrays.set(`${index}.residual`, view(0));
+      if (this.#momentum !== undefined) arrays.set(`${index}.velocity`, view(2));
+    }
+    return arrays;
+  }
+
+  /** What counts has been filled from a snapshot. */
+  restored(): void {
+    for (const [index, { lossy }] of this.#codecs.entries()) {
+      if (!lossy) continue;
+      const block = this.#layout.blocks[index];
+      const most = (first: 0 | 2) =>
+        this.#kernels.absmax(this.#at(block, this.#current[index], first), block.elements);
+      this.#bounds[index][this.#current[index]] = {
+        residual: most(0),
+        velocity: this.#momentum === undefined ? 0 : most(2),
+      };
+    }
   }
 
   /** @param absmax largest magnitude of what was encoded, unscaled */

@@ -10,6 +10,7 @@ import type { RowsPullReply__Output } from '../rpc/generated/gradloom/v1/RowsPul
 import type { RowsPushMessage } from '../rpc/generated/gradloom/v1/RowsPushMessage.js';
 import type { RowsPushReply__Output } from '../rpc/generated/gradloom/v1/RowsPushReply.js';
 import type { RowValues__Output } from '../rpc/generated/gradloom/v1/RowValues.js';
+import type { ScannedRows__Output } from '../rpc/generated/gradloom/v1/ScannedRows.js';
 import type { StepHeader } from '../rpc/generated/gradloom/v1/StepHeader.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectRows } from '../rpc/transport.js';
@@ -42,7 +43,7 @@ export class RowsLink {
   readonly #pull: PullStream;
   readonly #channels: { close(): void }[] = [];
   /** Requests without an answer, oldest first. */
-  readonly #requests: Deferred<RowValues__Output>[] = [];
+  readonly #requests: Deferred<RowsPullReply__Output>[] = [];
   #closing: (Deferred<boolean> & { step: number }) | undefined;
   #creditBytes = 0;
   #creditMaxBytes = 0;
@@ -84,8 +85,8 @@ export class RowsLink {
 
     this.#pull = open().Pull() as unknown as PullStream;
     this.#pull.on('data', (reply: RowsPullReply__Output) => {
-      if (reply.rows) {
-        this.#requests.shift()?.resolve(reply.rows);
+      if (reply.rows || reply.scanned) {
+        this.#requests.shift()?.resolve(reply);
         this.#wakeAll();
       } else if (reply.waiting) options.waiting(reply.waiting);
       else if (reply.ready) arrived();
@@ -157,12 +158,34 @@ export class RowsLink {
   }
 
   /** Values of rows, as they stand when `step` steps are closed. Throws RunError where the link has failed. */
-  async request(step: number, table: number, ids: Buffer): Promise<RowValues__Output> {
+  async request(request: {
+    step: number;
+    table: number;
+    ids: Buffer;
+    exact: boolean;
+  }): Promise<RowValues__Output> {
+    const { rows } = await this.#ask({ request });
+    if (rows) return rows;
+    throw new RunError(
+      `${this.name}: expected rows that were asked for, got a scan; run the same gradloom on every node`,
+    );
+  }
+
+  /** Updated rows from an id on. Throws RunError where the link has failed. */
+  async scan(scan: { step: number; table: number; from: number }): Promise<ScannedRows__Output> {
+    const { scanned } = await this.#ask({ scan });
+    if (scanned) return scanned;
+    throw new RunError(
+      `${this.name}: expected a scan of rows, got other rows; run the same gradloom on every node`,
+    );
+  }
+
+  async #ask(question: RowsPullMessage): Promise<RowsPullReply__Output> {
     while (!this.#failure && this.#requests.length >= REQUESTS_IN_FLIGHT) await this.#change();
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
       this.#requests.push({ resolve, reject });
-      this.#pull.write({ request: { step, table, ids } });
+      this.#pull.write(question);
     });
   }
 

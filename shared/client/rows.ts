@@ -4,9 +4,10 @@
 
 import { schemaHash } from '../blocks/manifest.js';
 import { RunError } from '../errors.js';
-import { ROW_PARTITIONS, ROWS_MESSAGE_MAX_BYTES } from '../limits.js';
+import { ROW_PARTITIONS } from '../limits.js';
 import { rowPlacementFault } from '../rows/partitions.js';
-import type { RowTableSpec } from '../rows/tables.js';
+import { decodeRows, encodeRows, type RowCodecName, rowsPayloadBytes } from '../rows/row-codec.js';
+import { type RowTableSpec, rowsOfMessage } from '../rows/tables.js';
 import { checksumOf } from '../rpc/checksum.js';
 import type { RowValues__Output } from '../rpc/generated/gradloom/v1/RowValues.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
@@ -24,6 +25,7 @@ export interface RowsClientOptions {
   view: View__Output;
   peerDeadlineMs: number;
   onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+  onMoved?(moved: MovedRows): void;
 }
 
 /** Mean gradients of rows of one table. */
@@ -36,6 +38,16 @@ export interface RowGradients {
   readonly gradients: Float32Array;
 }
 
+export interface PullRowsOptions {
+  /** Exactly, whatever the table's codec. */
+  exact?: boolean;
+  /** When so many steps are closed; default: all that were pushed here. */
+  step?: number;
+}
+
+/** Updated rows of a table, some of them: ids that rise strictly, over all calls for a table. */
+export type ScanSink = (ids: Uint32Array, values: Float32Array) => Promise<void>;
+
 export interface PulledRows {
   /** A row for each id, in their order. */
   readonly values: Float32Array;
@@ -45,10 +57,21 @@ export interface PulledRows {
   readonly skew: number;
 }
 
+/** Rows of a table that travelled, scans left out: gradients that were sent, values that were received. */
+export interface MovedRows {
+  readonly direction: 'sent' | 'received';
+  readonly table: RowTableSpec;
+  readonly rows: number;
+  readonly codec: RowCodecName;
+  readonly payloadBytes: number;
+  /** An exact read. */
+  readonly exact: boolean;
+}
+
 export class RowsClient {
   #links: RowsLink[] = [];
   #step = 0;
-  /** Ids and values that this client moved. */
+  /** Ids and values that this client moved, those of scans left out. */
   bytesPushed = 0;
   bytesPulled = 0;
 
@@ -109,7 +132,7 @@ export class RowsClient {
         let number = 0;
         for (const [index, { table, ids, gradients }] of work.entries()) {
           const mine = owned[index][server];
-          const most = rowsOfMessage(this.#table(table));
+          const most = rowsOfMessage(this.#table(table).width);
           for (let at = 0; at < mine.length; at += most)
             await this.#send(
               link,
@@ -127,9 +150,13 @@ export class RowsClient {
   }
 
   /** Rows of a table by ids that rise strictly, with the updates of all steps pushed here. Throws Refused or RunError. */
-  async pull(table: number, ids: Uint32Array): Promise<PulledRows> {
+  async pull(
+    table: number,
+    ids: Uint32Array,
+    { exact = false, step: wanted = this.#step }: PullRowsOptions = {},
+  ): Promise<PulledRows> {
     const { width } = this.#table(table);
-    const most = rowsOfMessage(this.#table(table));
+    const most = rowsOfMessage(this.#table(table).width);
     const values = new Float32Array(ids.length * width);
     const steps = new Set<number>();
     const owned = this.#split(ids);
@@ -138,15 +165,80 @@ export class RowsClient {
         const mine = owned[server];
         return Array.from({ length: Math.ceil(mine.length / most) }, async (_, message) => {
           const some = mine.subarray(message * most, (message + 1) * most);
-          const wanted = Uint32Array.from(some, (index) => ids[index]);
-          const rows = await link.request(this.#step, table, Buffer.from(wanted.buffer));
-          this.#take(link, rows, table, some, values);
+          const asked = Buffer.from(Uint32Array.from(some, (index) => ids[index]).buffer);
+          const rows = await link.request({ step: wanted, table, ids: asked, exact });
+          this.#take(link, rows, { table, exact, step: wanted }, some, values);
           steps.add(rows.step);
         });
       }),
     );
-    const step = steps.size > 0 ? Math.min(...steps) : this.#step;
+    const step = steps.size > 0 ? Math.min(...steps) : wanted;
     return { values, step, skew: steps.size > 0 ? Math.max(...steps) - step : 0 };
+  }
+
+  /**
+   * All rows of a table that some step has updated, in ascending order of their ids, a few at a time: from each server
+   * one message is held. Nobody may push meanwhile.
+   * @param begin told first how many there are
+   * @throws Refused or RunError
+   */
+  async scan(table: number, begin: (updated: number) => void, sink: ScanSink): Promise<void> {
+    const { rows, width } = this.#table(table);
+    const parts = await Promise.all(
+      this.#links.map(async (link) => ({ link, at: 0, ...(await this.#scanFrom(link, table, 0)) })),
+    );
+    begin(parts.reduce((sum, { updated }) => sum + updated, 0));
+    for (;;) {
+      // Below this id every server has told its rows.
+      const bound = Math.min(...parts.map(({ next }) => next));
+      const count = parts.reduce((sum, { ids, at }) => sum + countBelow(ids, at, bound), 0);
+      const ids = new Uint32Array(count);
+      const values = new Float32Array(count * width);
+      for (let i = 0; i < count; i++) {
+        let first = parts[0];
+        for (const part of parts)
+          if (
+            part.at < part.ids.length &&
+            (first.at >= first.ids.length || part.ids[part.at] < first.ids[first.at])
+          )
+            first = part;
+        ids[i] = first.ids[first.at];
+        const from = first.at++ * width;
+        for (let k = 0; k < width; k++) values[i * width + k] = first.values[from + k];
+      }
+      if (count > 0) await sink(ids, values);
+      if (bound >= rows) return;
+      // What is left of the others lies above the bound.
+      await Promise.all(
+        parts.map(async (part) => {
+          if (part.next === bound)
+            Object.assign(part, { at: 0 }, await this.#scanFrom(part.link, table, bound));
+        }),
+      );
+    }
+  }
+
+  async #scanFrom(link: RowsLink, table: number, from: number) {
+    const scanned = await link.scan({ step: this.#step, table, from });
+    const { name, rows, width } = this.#table(table);
+    const { ids: idBytes, payload, next, updated } = scanned;
+    const bytes = idBytes.length * width;
+    const fault =
+      scanned.table !== table || payload.length !== bytes
+        ? `expected ${bytes} bytes of table ${table} beside ${idBytes.length} bytes of ids, got ${payload.length} of table ${scanned.table}`
+        : next > rows || next <= from
+          ? `expected a scan from row ${from} to go on above it, up to ${rows}, got ${next}`
+          : checksumOf(idBytes, payload) !== scanned.checksum
+            ? 'the rows are not those whose checksum was sent'
+            : undefined;
+    if (fault)
+      throw new RunError(`${link.name}: table '${name}': ${fault}; run the same gradloom on every node`);
+    const ids = new Uint32Array(idBytes.length / 4);
+    new Uint8Array(ids.buffer).set(idBytes);
+    const values = new Float32Array(ids.length * width);
+    decodeRows('fp32', payload, width, values);
+    recycle(payload);
+    return { ids, values, next, updated };
   }
 
   /** Ends all streams; what is under way fails with the error. */
@@ -179,7 +271,8 @@ export class RowsClient {
     ids: Uint32Array,
     gradients: Float32Array,
   ): Promise<void> {
-    const { width } = this.#table(fields.table);
+    const table = this.#table(fields.table);
+    const { width, codec } = table;
     const some = new Uint32Array(mine.length);
     const rows = new Float32Array(mine.length * width);
     for (let i = 0; i < mine.length; i++) {
@@ -188,34 +281,47 @@ export class RowsClient {
       for (let k = 0; k < width; k++) rows[i * width + k] = gradients[from + k];
     }
     const idBytes = Buffer.from(some.buffer);
-    const payload = Buffer.from(rows.buffer);
+    const payload = encodeRows(codec, rows, width);
     const bytes = idBytes.length + payload.length;
     this.bytesPushed += bytes;
+    this.#moved('sent', table, codec, mine.length, payload);
     return link.rows({ ...fields, ids: idBytes, payload, checksum: checksumOf(idBytes, payload) }, bytes);
+  }
+
+  #moved(
+    direction: 'sent' | 'received',
+    table: RowTableSpec,
+    codec: RowCodecName,
+    rows: number,
+    { byteLength: payloadBytes }: Uint8Array,
+    exact = false,
+  ): void {
+    this.options.onMoved?.({ direction, table, codec, rows, payloadBytes, exact });
   }
 
   /** Checks what a server sent, and puts each row in its place. */
   #take(
     link: RowsLink,
     { step, table, checksum: sent, payload }: RowValues__Output,
-    asked: number,
+    asked: { table: number; exact: boolean; step: number },
     mine: Uint32Array,
     values: Float32Array,
   ): void {
-    const { name, width } = this.#table(asked);
-    const bytes = 4 * mine.length * width;
+    const { name, width, codec: own } = this.#table(asked.table);
+    const codec = asked.exact ? 'fp32' : own;
+    const bytes = rowsPayloadBytes(codec, mine.length, width);
+    const rows = new Float32Array(mine.length * width);
     const fault =
-      table !== asked || payload.length !== bytes
-        ? `expected ${bytes} bytes of table ${asked}, got ${payload.length} of table ${table}`
-        : step < this.#step
-          ? `expected rows after ${this.#step} steps, got them after ${step}`
+      table !== asked.table || payload.length !== bytes
+        ? `expected ${bytes} bytes of table ${asked.table} in ${codec}, got ${payload.length} of table ${table}`
+        : step < asked.step
+          ? `expected rows after ${asked.step} steps, got them after ${step}`
           : checksumOf(payload) !== sent
             ? 'the rows are not those whose checksum was sent'
-            : undefined;
+            : decodeRows(codec, payload, width, rows);
     if (fault)
       throw new RunError(`${link.name}: table '${name}': ${fault}; run the same gradloom on every node`);
-    const rows = new Float32Array(mine.length * width);
-    new Uint8Array(rows.buffer).set(payload);
+    this.#moved('received', this.#table(asked.table), codec, mine.length, payload, asked.exact);
     recycle(payload);
     this.bytesPulled += bytes;
     for (let i = 0; i < mine.length; i++) {
@@ -225,7 +331,9 @@ export class RowsClient {
   }
 }
 
-/** Rows with their ids that fit into one message, whichever way they go. */
-function rowsOfMessage({ width }: RowTableSpec): number {
-  return Math.floor(ROWS_MESSAGE_MAX_BYTES / (4 + 4 * width));
+/** How many ids from position `at` on are below a bound; they ascend. */
+function countBelow(ids: Uint32Array, at: number, bound: number): number {
+  let end = at;
+  while (end < ids.length && ids[end] < bound) end++;
+  return end - at;
 }

@@ -1,6 +1,8 @@
 // The SDK's face of tables: what `connect` takes of them, and the rows that `push` takes, each id once.
+import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
 import { optimizerSpec } from '../optimizer/spec.js';
+import { ROW_CODECS, type RowCodecName, rowMagnitudeLimit } from '../rows/row-codec.js';
 import {
   ROW_OPTIMIZERS,
   type RowInitializerSpec,
@@ -21,10 +23,21 @@ export interface TableOptions {
   width: number;
   /** Values of a row that no step has touched. Default: uniform with scale 0.05, as TensorFlow.js's embedding. */
   initializer?: RowInitializerSpec;
-  /** A name, with that optimizer's defaults, or all of it. Default adagrad. */
+  /** A name, with that optimizer's defaults, or all of it. Default: see TableDefaults. */
   optimizer?: RowOptimizerKind | RowOptimizerSpec;
   /** Beside the name of an optimizer; default 0.01. */
   learningRate?: number;
+  /** How rows travel: fp32, fp16 or bf16. Default: the run's codec if it is one of them, else fp32. */
+  codec?: RowCodecName;
+}
+
+/** What holds for tables that do not say it themselves. */
+export interface TableDefaults {
+  consistency: string;
+  /** The run's. */
+  codec: CodecName;
+  /** Without one: AdaGrad. */
+  optimizer?: RowOptimizerSpec;
 }
 
 /** Gradients of rows by id; an id may come more than once, and its gradients are added. */
@@ -35,8 +48,11 @@ export interface Rows {
 }
 
 /** Throws UserError. */
-export function compileTables(tables: readonly TableOptions[], consistency: string): RowTableSpec[] {
-  const specs = tables.map(({ optimizer = 'adagrad', learningRate, initializer, name, rows, width }) => {
+export function compileTables(tables: readonly TableOptions[], defaults: TableDefaults): RowTableSpec[] {
+  const specs = tables.map(({ learningRate, initializer, name, rows, width, ...table }) => {
+    const optimizer =
+      table.optimizer ?? (learningRate === undefined ? (defaults.optimizer ?? 'adagrad') : 'adagrad');
+    const fallback = ROW_CODECS.find((codec) => codec === defaults.codec) ?? 'fp32';
     if (typeof optimizer === 'object' && learningRate !== undefined)
       throw new UserError(
         `tables: expected no learningRate of '${name}' beside an optimizer that has its own, got ${learningRate}`,
@@ -54,9 +70,10 @@ export function compileTables(tables: readonly TableOptions[], consistency: stri
         typeof optimizer === 'object'
           ? optimizer
           : (optimizerSpec(optimizer, learningRate ?? 0.01) as RowOptimizerSpec),
+      codec: table.codec ?? fallback,
     };
   });
-  const fault = tablesFault(specs, consistency);
+  const fault = tablesFault(specs, defaults.consistency);
   if (fault) throw new UserError(`tables: ${fault}`);
   return specs;
 }
@@ -89,10 +106,11 @@ export function compileRows(
   });
 }
 
-/** Whether every gradient is a finite number. */
-export function rowsFinite(rows: readonly RowGradients[]): boolean {
-  return rows.every(({ gradients }) => {
-    for (let i = 0; i < gradients.length; i++) if (!Number.isFinite(gradients[i])) return false;
+/** Whether every gradient is a number that its table's codec can hold. */
+export function rowsFinite(tables: readonly RowTableSpec[], rows: readonly RowGradients[]): boolean {
+  return rows.every(({ table, gradients }) => {
+    const limit = rowMagnitudeLimit(tables[table].codec);
+    for (let i = 0; i < gradients.length; i++) if (!(Math.abs(gradients[i]) < limit)) return false;
     return true;
   });
 }

@@ -136,10 +136,10 @@ export interface Client {
   /** `push`, `wait` and the new parameters, in one exchange. */
   pushPull(gradients: Tensors, options?: PushOptions): Promise<Pulled & { outcome: Outcome }>;
   /**
-   * Rows of a table by id, exactly, with the updates of all steps pushed before; an id may come more than once and
-   * travels once. Throws UserError for an id that is out of range.
+   * Rows of a table by id, with the updates of all steps pushed before: in the table's codec, or exactly with
+   * `codec: 'fp32'`. An id may come more than once and travels once. Throws UserError for an id that is out of range.
    */
-  pullRows(table: string, ids: ArrayLike<number>): Promise<PulledRows>;
+  pullRows(table: string, ids: ArrayLike<number>, options?: { codec?: 'fp32' }): Promise<PulledRows>;
   /** Ends this client's part. A worker's resolves when all workers of the run have closed. */
   close(): Promise<void>;
 }
@@ -211,7 +211,7 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     throw new UserError(`workers: expected a whole number of 1 or more, got ${workers}`);
   const { seed = 0 } = options;
   if (!Number.isSafeInteger(seed)) throw new UserError(`seed: expected a whole number, got ${seed}`);
-  const tables = compileTables(options.tables ?? [], consistency);
+  const tables = compileTables(options.tables ?? [], { consistency, codec });
   const optimizer = compileOptimizer(options);
   const pair = codecFault(codec, optimizer, consistency);
   if (pair) throw new UserError(`codec: ${pair}`);
@@ -376,7 +376,7 @@ class MeshClient implements Client {
         if (gradients[name]) target.set(gradients[name]);
         else target.fill(0);
       }
-      const allFinite = this.#open.measure() && Number.isFinite(loss) && rowsFinite(rows);
+      const allFinite = this.#open.measure() && Number.isFinite(loss) && rowsFinite(this.tables, rows);
       const lossSum = Number.isFinite(loss) ? loss * samples : 0;
       const header = { samples, allFinite, lossScale: 1, lossSum, correct: 0 };
       // The same header goes to both, so a step is skipped, or applied, in both.
@@ -438,12 +438,18 @@ class MeshClient implements Client {
     return { outcome, ...(await read) };
   }
 
-  async pullRows(table: string, ids: ArrayLike<number>): Promise<PulledRows> {
+  async pullRows(
+    table: string,
+    ids: ArrayLike<number>,
+    { codec }: { codec?: 'fp32' } = {},
+  ): Promise<PulledRows> {
+    if (codec !== undefined && codec !== 'fp32')
+      throw new UserError(`pullRows: expected codec 'fp32', or none for the table's own, got "${codec}"`);
     const index = tableIndex(this.tables, table, 'pullRows');
     const { rows, width } = this.tables[index];
     const unique = uniqueIds(ids, rows, table);
     return this.#enqueue(async () => {
-      const pulled = await (this.#rows as RowsClient).pull(index, unique.ids);
+      const pulled = await (this.#rows as RowsClient).pull(index, unique.ids, { exact: codec === 'fp32' });
       if (unique.isIdentity) return pulled;
       const values = new Float32Array(ids.length * width);
       for (let i = 0; i < unique.positions.length; i++) {

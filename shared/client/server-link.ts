@@ -174,8 +174,8 @@ export class ServerLink {
     this.#subscribed = undefined;
   }
 
-  fetch(step: number, codec: 1 | 2 | 3, blocks: readonly number[]): void {
-    this.#pull.write({ fetch: { step, codec, blocks: [...blocks] } });
+  fetch(step: number, codec: 1 | 2 | 3, blocks: readonly number[], held = false): void {
+    this.#pull.write({ fetch: { step, codec, blocks: [...blocks], held } });
   }
 
   header(header: StepHeader): void {

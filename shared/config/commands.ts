@@ -3,7 +3,7 @@
 import { pairFault } from '../codec/allowed-pairs.js';
 import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
-import { backupWorkersFault, type ConsistencyName } from '../run-spec.js';
+import { backupWorkersFault, type ConsistencyName, snapshotsFault } from '../run-spec.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
 import { OPTIONS, required } from './options.js';
@@ -18,6 +18,9 @@ const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, e
 const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { clipNorm, gradientLimit, accumulate, elastic, refusalsLimit } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
+const { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume } = OPTIONS;
+/** What goes with --snapshots, and what goes on from one. */
+const snapshotOptions = { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume };
 const { weightDecay, l1, l2, clipValue, schedule, warmupSteps, decaySteps, decayRate, decayEnd, decayPower } =
   OPTIONS;
 /** What goes with --optimizer; checked together in check-optimizer.ts. */
@@ -119,6 +122,32 @@ function checkCodec(
   if (fault) throw new UserError(`${at('codec')}: ${fault}`);
 }
 
+/** Whether snapshots have a folder, and a run that can be cut between two steps. */
+function checkSnapshots(
+  options: {
+    consistency: ConsistencyName;
+    backupWorkers: number | undefined;
+    snapshots: string | undefined;
+    snapshotSteps: number | undefined;
+    snapshotMinutes: number | undefined;
+    snapshotKeep: number | undefined;
+    resume: string | undefined;
+  },
+  at: (
+    key: 'snapshots' | 'snapshotSteps' | 'snapshotMinutes' | 'snapshotKeep' | 'resume' | 'consistency',
+  ) => string,
+): void {
+  if (options.snapshots === undefined)
+    for (const key of ['snapshotSteps', 'snapshotMinutes', 'snapshotKeep'] as const)
+      if (options[key] !== undefined)
+        throw new UserError(
+          `${at(key)}: expected a folder for snapshots beside it, got none; add --snapshots DIR, or leave it out`,
+        );
+  const asked = options.snapshots !== undefined ? 'snapshots' : 'resume';
+  const fault = options[asked] === undefined ? undefined : snapshotsFault(options);
+  if (fault) throw new UserError(`${at(asked)}: ${fault}`);
+}
+
 function checkSecure(address: Address | undefined, allowed: boolean, name: string, verb: string): void {
   if (address === undefined || allowed || isLoopback(address.host)) return;
   throw new UserError(
@@ -194,6 +223,7 @@ export const UP = define({
     summary,
     out,
     cache,
+    ...snapshotOptions,
     peerDeadlineMs,
     json,
     config,
@@ -206,6 +236,10 @@ export const UP = define({
       does: 'events as JSON lines, for scripts',
     },
     { line: 'gradloom up --peers 2', does: 'nobody in the middle: each process computes and holds a part' },
+    {
+      line: 'gradloom up --snapshots snapshots/ --resume snapshots/',
+      does: 'goes on from the newest snapshot of a run that was killed, and takes further ones',
+    },
   ],
   check(options, at, given) {
     if (options.peers !== undefined)
@@ -229,6 +263,7 @@ export const UP = define({
     checkBackupWorkers({ ...options, workers: options.peers ?? options.workers }, at);
     checkLocal(options, at);
     checkElastic(options, at);
+    checkSnapshots(options, at);
   },
 });
 
@@ -274,6 +309,8 @@ export const SERVER = define({
     join,
     metrics,
     memoryBytes,
+    snapshots,
+    resume,
     peerDeadlineMs,
     insecure,
     json,
@@ -337,6 +374,7 @@ export const WORKER = define({
     cache,
     out,
     summary,
+    ...snapshotOptions,
     metrics,
     peerDeadlineMs,
     insecure,
@@ -380,6 +418,11 @@ export const WORKER = define({
     checkBackupWorkers(options, at);
     checkLocal(options, at);
     checkElastic(options, at);
+    checkSnapshots(options, at);
+    if (options.evaluate && (options.snapshots ?? options.resume) !== undefined)
+      throw new UserError(
+        `${at(options.snapshots === undefined ? 'resume' : 'snapshots')}: an evaluator only reads a run; leave it out`,
+      );
     checkSecure(options.join, options.insecure, at('join'), 'a connection to');
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },

@@ -19,6 +19,11 @@ import {
   SCHEDULE_STEPS_MAX,
   SERVERS_MAX,
   SHARD_MEMORY_MAX_BYTES,
+  SNAPSHOT_MINUTES_DEFAULT,
+  SNAPSHOT_MINUTES_MAX,
+  SNAPSHOT_STEPS_MAX,
+  SNAPSHOTS_KEPT_DEFAULT,
+  SNAPSHOTS_KEPT_MAX,
   STALENESS_MAX,
   WORKERS_MAX,
 } from '../limits.js';
@@ -543,6 +548,63 @@ export const OPTIONS = {
       },
       'a file',
       'summary.json',
+    ),
+  ),
+  snapshots: optional(
+    path(
+      {
+        flag: 'snapshots',
+        placeholder: 'DIR',
+        help: 'folder for snapshots of running runs, which all servers and workers reach',
+        fallback: 'no snapshots',
+      },
+      'a folder',
+      'snapshots/',
+    ),
+  ),
+  snapshotSteps: optional(
+    whole(
+      { flag: 'snapshot-steps', help: 'steps from one snapshot to the next', fallback: 'by time' },
+      1,
+      SNAPSHOT_STEPS_MAX,
+      1000,
+    ),
+  ),
+  snapshotMinutes: optional(
+    real(
+      {
+        flag: 'snapshot-minutes',
+        help: 'minutes from one snapshot to the next',
+        fallback: `${SNAPSHOT_MINUTES_DEFAULT}, unless --snapshot-steps is given`,
+      },
+      z.number().positive().max(SNAPSHOT_MINUTES_MAX),
+      `a number above 0 and at most ${SNAPSHOT_MINUTES_MAX}`,
+      5,
+    ),
+  ),
+  snapshotKeep: optional(
+    whole(
+      {
+        flag: 'snapshot-keep',
+        placeholder: 'K',
+        help: 'snapshots of a run that are kept',
+        fallback: String(SNAPSHOTS_KEPT_DEFAULT),
+      },
+      1,
+      SNAPSHOTS_KEPT_MAX,
+      5,
+    ),
+  ),
+  resume: optional(
+    path(
+      {
+        flag: 'resume',
+        placeholder: 'PATH',
+        help: 'goes on from a snapshot: its folder, or the newest whole one in the folder of a run or of all runs',
+        fallback: 'a new run',
+      },
+      'a folder',
+      'snapshots/',
     ),
   ),
   peerDeadlineMs: defaulting(

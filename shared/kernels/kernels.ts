@@ -137,6 +137,10 @@ export interface Kernels {
   unpackF16(src: number, elements: number, factor: number, dst: number): void;
   /** acc += fp32(src) · factor, from fp16. */
   addF16(src: number, elements: number, factor: number, acc: number): void;
+  /** dst = fp16(src · 2^exponent) of rows of finite numbers, each with an exponent of its own (a signed byte). */
+  packRowsF16(src: number, rows: number, width: number, dst: number, exponents: number): void;
+  /** The way back; returns the rows that were unpacked, fewer where an exponent is outside of -112 to 126. */
+  unpackRowsF16(src: number, exponents: number, rows: number, width: number, dst: number): number;
   /** dst = bf16(src), to nearest even. */
   packBf16(src: number, elements: number, dst: number): void;
   /** dst = fp32(src) · factor, from bf16. */

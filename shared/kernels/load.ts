@@ -71,6 +71,8 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
     packF16: kernels.packF16,
     unpackF16: kernels.unpackF16,
     addF16: kernels.addF16,
+    packRowsF16: kernels.packRowsF16,
+    unpackRowsF16: kernels.unpackRowsF16,
     packBf16: kernels.packBf16,
     unpackBf16: kernels.unpackBf16,
     addBf16: kernels.addBf16,

@@ -26,6 +26,7 @@ export interface Definition {
 const RUNS: BoundedLabel = { values: 16 };
 const CODES: BoundedLabel = { values: 64 };
 const RANKS: BoundedLabel = { values: 64 };
+const TABLES: BoundedLabel = { values: 64 };
 
 const BOTH = ['server', 'worker'] as const;
 const DIRECTION = ['sent', 'received'] as const;
@@ -177,6 +178,42 @@ export const METRICS = {
     roles: ['server'],
     labels: { cause: ['left', 'put_out'] },
   },
+  snapshots: {
+    name: 'gradloom_snapshots_total',
+    help: 'Snapshots of runs, at the keeper: whole, or failed.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { outcome: ['whole', 'failed'] },
+  },
+  snapshotSeconds: {
+    name: 'gradloom_snapshot_seconds',
+    help: 'Time from the cut of a snapshot until it was whole on the disk, at the keeper; training goes on meanwhile.',
+    type: 'histogram',
+    roles: ['server'],
+    labels: {},
+    buckets: buckets(0.01, 500),
+  },
+  snapshotStep: {
+    name: 'gradloom_snapshot_step',
+    help: 'Step of the newest whole snapshot of the run, at the keeper.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { run: RUNS },
+  },
+  snapshotBytes: {
+    name: 'gradloom_snapshot_bytes_total',
+    help: 'Bytes that this process has written as its parts of snapshots.',
+    type: 'counter',
+    roles: BOTH,
+    labels: {},
+  },
+  snapshotCopiedBytes: {
+    name: 'gradloom_snapshot_copied_bytes',
+    help: 'Blocks that changed before they were written into the snapshot under way: copies of them, which wait for the disk.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: {},
+  },
   viewNumber: {
     name: 'gradloom_view_number',
     help: 'Number of the newest view of the membership that this process has seen.',
@@ -207,10 +244,10 @@ export const METRICS = {
   },
   stepPhaseSeconds: {
     name: 'gradloom_step_phase_seconds',
-    help: 'Time that one step took in each phase; step is the whole of it. Under local the optimizer is a phase, and encode, wait and decode are those of a round, in its last step.',
+    help: 'Time that one step took in each phase; step is the whole of it. With embedding tables the pull of the rows of a batch is one; under local the optimizer is a phase, and encode, wait and decode are those of a round, in its last step.',
     type: 'histogram',
     roles: ['worker'],
-    labels: { phase: ['data', 'compute', 'encode', 'wait', 'decode', 'step', 'optimizer'] },
+    labels: { phase: ['data', 'compute', 'encode', 'wait', 'decode', 'step', 'optimizer', 'rows'] },
     buckets: buckets(0.5e-3, 50),
   },
   epoch: {
@@ -219,6 +256,34 @@ export const METRICS = {
     type: 'gauge',
     roles: ['worker'],
     labels: {},
+  },
+  rows: {
+    name: 'gradloom_rows_total',
+    help: 'Rows of embedding tables that travelled: values from servers to workers, gradients from workers to servers.',
+    type: 'counter',
+    roles: BOTH,
+    labels: { direction: DIRECTION, table: TABLES },
+  },
+  rowBytes: {
+    name: 'gradloom_row_bytes_total',
+    help: 'Payload of these rows as it travelled, encoded; it is part of gradloom_bytes_total.',
+    type: 'counter',
+    roles: BOTH,
+    labels: { direction: DIRECTION, table: TABLES },
+  },
+  residentRows: {
+    name: 'gradloom_resident_rows',
+    help: 'Rows of a table that have been updated on this server; the others have their initial values and take no memory.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { table: TABLES },
+  },
+  residentRowBytes: {
+    name: 'gradloom_resident_row_bytes',
+    help: "Memory that a table takes on this server, in pages: rows, their optimizer's state and counts of updates.",
+    type: 'gauge',
+    roles: ['server'],
+    labels: { table: TABLES },
   },
   cacheRequests: {
     name: 'gradloom_cache_requests_total',

@@ -1,10 +1,18 @@
 // Embedding tables of a run as all its nodes agree on them: what a table is, what is wrong with one, its wire form.
 // Nobody holds a table in full; its rows are dealt over the servers (partitions.ts).
-import { NAME_CHARACTERS_MAX, ROW_WIDTH_MAX, TABLE_ROWS_MAX, TABLES_MAX } from '../limits.js';
+import { CODEC_IDS } from '../codec/codec.js';
+import {
+  NAME_CHARACTERS_MAX,
+  ROW_WIDTH_MAX,
+  ROWS_MESSAGE_MAX_BYTES,
+  TABLE_ROWS_MAX,
+  TABLES_MAX,
+} from '../limits.js';
 import { type OptimizerSpec, optimizerFault } from '../optimizer/spec.js';
 import { describeOptimizer, optimizerFromWire, optimizerToWire } from '../optimizer/wire.js';
 import type { RowTable, RowTable__Output } from '../rpc/generated/gradloom/v1/RowTable.js';
 import { refuse } from '../rpc/refusal.js';
+import { ROW_CODECS, type RowCodecName } from './row-codec.js';
 
 /** In the order of their numbers on the wire, from 1. */
 export const ROW_INITIALIZERS = ['zeros', 'uniform', 'normal'] as const;
@@ -29,11 +37,18 @@ export interface RowTableSpec {
   readonly initializer: RowInitializerSpec;
   /** Run on the rows of a step alone; Adam's t is the row's own count of updates (LazyAdam). */
   readonly optimizer: RowOptimizerSpec;
+  /** How rows travel, both ways. */
+  readonly codec: RowCodecName;
+}
+
+/** Rows with their ids that fit into one message, whichever way they go, in whatever codec. */
+export function rowsOfMessage(width: number): number {
+  return Math.floor(ROWS_MESSAGE_MAX_BYTES / (4 + 4 * width));
 }
 
 const within = (value: number, max: number) => Number.isSafeInteger(value) && value >= 1 && value <= max;
 
-function tableFault({ name, rows, width, initializer, optimizer }: RowTableSpec): string | undefined {
+function tableFault({ name, rows, width, initializer, optimizer, codec }: RowTableSpec): string | undefined {
   if (typeof name !== 'string' || name.length === 0 || name.length > NAME_CHARACTERS_MAX)
     return `expected a table's name of 1 to ${NAME_CHARACTERS_MAX} characters, got ${name?.length ?? 'none'}`;
   const where = `table '${name}'`;
@@ -49,7 +64,9 @@ function tableFault({ name, rows, width, initializer, optimizer }: RowTableSpec)
     return `${where}: expected an optimizer of ${ROW_OPTIMIZERS.join(', ')}, got '${optimizer.kind}'`;
   const { l1, l2, clipValue, clipNorm, groups } = optimizer;
   if (l1 || l2 || clipValue || clipNorm || groups)
-    return `${where}: expected an optimizer without l1, l2, clipValue, clipNorm and groups, got one with; rows have none of them`;
+    return `${where}: expected an optimizer without l1, l2, clipValue, clipNorm and groups, got one with; rows have none of them: give the table an optimizer of its own`;
+  if (!ROW_CODECS.includes(codec))
+    return `${where}: expected a codec of ${ROW_CODECS.join(', ')}, got '${codec}'; what a lossy one leaves out of a row would need a copy of the table at each worker`;
   const fault = optimizerFault(optimizer);
   return fault && `${where}: ${fault}`;
 }
@@ -58,7 +75,8 @@ function tableFault({ name, rows, width, initializer, optimizer }: RowTableSpec)
 export function tablesFault(tables: readonly RowTableSpec[], consistency: string): string | undefined {
   if (tables.length === 0) return undefined;
   if (tables.length > TABLES_MAX) return `expected at most ${TABLES_MAX} tables, got ${tables.length}`;
-  if (consistency !== 'bsp') return `expected consistency bsp with tables, got ${consistency}`;
+  if (consistency !== 'bsp')
+    return `expected consistency bsp with tables, got ${consistency}: the rows of a step are applied when all workers have ended it; take bsp`;
   const names = new Set<string>();
   for (const table of tables) {
     const fault = tableFault(table);
@@ -69,18 +87,20 @@ export function tablesFault(tables: readonly RowTableSpec[], consistency: string
   return undefined;
 }
 
-export function tableToWire({ initializer, optimizer, ...table }: RowTableSpec): RowTable {
+export function tableToWire({ initializer, optimizer, codec, ...table }: RowTableSpec): RowTable {
   return {
     ...table,
     initializer: (ROW_INITIALIZERS.indexOf(initializer.kind) + 1) as 1 | 2 | 3,
     initializerScale: initializer.scale,
     optimizer: optimizerToWire(optimizer),
+    codec: CODEC_IDS[codec],
   };
 }
 
 /** Reads and checks tables from the network. Throws Refused: MALFORMED or RUN_SPEC. */
 export function tablesFromWire(wire: readonly RowTable__Output[], consistency: string): RowTableSpec[] {
-  const tables = wire.map(({ name, rows, width, initializer, initializerScale, optimizer }): RowTableSpec => {
+  const tables = wire.map((table): RowTableSpec => {
+    const { name, rows, width, initializer, initializerScale, optimizer, codec } = table;
     if (!optimizer)
       throw refuse('MALFORMED', `table '${name.slice(0, 80)}': expected an optimizer, got none`);
     return {
@@ -89,6 +109,9 @@ export function tablesFromWire(wire: readonly RowTable__Output[], consistency: s
       width,
       initializer: { kind: ROW_INITIALIZERS[initializer - 1], scale: initializerScale },
       optimizer: optimizerFromWire(optimizer, []) as RowOptimizerSpec,
+      codec:
+        (Object.keys(CODEC_IDS) as RowCodecName[]).find((known) => CODEC_IDS[known] === codec) ??
+        (`number ${codec}` as RowCodecName),
     };
   });
   const fault = tablesFault(tables, consistency);
@@ -99,9 +122,17 @@ export function tablesFromWire(wire: readonly RowTable__Output[], consistency: s
 /** The tables as texts by name, for comparison. */
 export function describeTables(tables: readonly RowTableSpec[]): Record<string, string> {
   return Object.fromEntries(
-    tables.map(({ name, rows, width, initializer, optimizer }, index) => [
+    tables.map(({ name, rows, width, initializer, optimizer, codec }, index) => [
       `table ${index + 1}`,
-      JSON.stringify([name, rows, width, initializer.kind, initializer.scale, describeOptimizer(optimizer)]),
+      JSON.stringify([
+        name,
+        rows,
+        width,
+        initializer.kind,
+        initializer.scale,
+        describeOptimizer(optimizer),
+        codec,
+      ]),
     ]),
   );
 }

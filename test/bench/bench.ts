@@ -98,6 +98,17 @@ const BENCHES: readonly Bench[] = [
     peer: rate('rate', 'rows/s'),
   },
   {
+    name: 'snapshots',
+    summary:
+      'time and size of a snapshot, and of going on from the newest after kill -9 of everything, at random moments',
+    repeats: 1,
+    own: [
+      { flags: '--kills <n>', help: 'how often (default: 10)', read: whole },
+      { flags: '--steps <n>', help: 'from one snapshot to the next (default: 20)', read: whole },
+    ],
+    peer: { metric: 'written', unit: 's', units: ['s'], best: 'lowest', sentence: 'the lowest median in s' },
+  },
+  {
     name: 'slow-link',
     summary: 'two hosts with a slow link between them: time of a step and to an accuracy, per codec',
     repeats: 1,

@@ -51,6 +51,7 @@ async function measure({ rows, servers, batch, steps }: Case, series: Series): P
     width: WIDTH,
     initializer: { kind: 'uniform', scale: 0.05 },
     optimizer: optimizerSpec('adagrad', 0.5) as RowOptimizerSpec,
+    codec: 'fp32',
   };
   const memory = `--memory=${Math.ceil(rowsBytes([table], servers) / MIB) + SPARE_MIB}`;
   const nodes: Started[] = [];

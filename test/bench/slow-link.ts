@@ -24,7 +24,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   fp16: ['--codec=fp16'],
   int8: ['--codec=int8'],
   // These two do not go with the job's own Adam.
-  topk: ['--codec=topk', '--optimizer=momentum', '--learning-rate=0.01'],
+  topk: ['--codec=topk', '--optimizer=momentum', '--learning-rate=0.02'],
   sign: ['--codec=sign', '--optimizer=momentum', '--learning-rate=0.01'],
   'local-20': ['--codec=fp16', '--consistency=local', '--local-steps=20'],
   'local-100': ['--codec=fp16', '--consistency=local', '--local-steps=100'],

@@ -134,9 +134,15 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
       server.bytes.add(2000, { direction, codec: 'fp16' });
       server.elements.add(1000, { direction });
     }
+    for (const direction of ['sent', 'received'] as const) {
+      worker.rows.add(100, { direction, table: 'words' });
+      worker.rowBytes.add(3300, { direction, table: 'words' });
+      server.rows.add(100, { direction, table: 'words' });
+    }
     worker.cacheRequests.add(32, { result: 'hit' });
     worker.inFlightBytes.set(1000);
     worker.viewNumber.set(1);
+    worker.snapshotBytes.add(1000);
     worker.viewMembers.set(2, { member: 'worker' });
     server.contributions.add(1, { result: 'accepted' });
     server.waitedForWorkerSeconds.add(0.001, { rank: String(rank) });
@@ -148,7 +154,14 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
   server.loss.set(2 / step, { run, split: 'train' });
   server.readStalenessMax.set(1, { run });
   server.stalenessBound.set(3, { run });
+  server.residentRows.set(5000, { table: 'words' });
+  server.residentRowBytes.set(2 ** 20, { table: 'words' });
   server.inFlightBytes.set(1000);
+  server.snapshots.add(1, { outcome: 'whole' });
+  server.snapshotSeconds.observe(0.2);
+  server.snapshotStep.set(step, { run });
+  server.snapshotBytes.add(1000);
+  server.snapshotCopiedBytes.set(1000);
   server.refusals.add(1, { code: 'STALE_VIEW' });
   server.blocksApplied.add(4);
   for (const phase of ['decode', 'aggregate', 'optimizer', 'encode'] as const) {
@@ -190,6 +203,14 @@ prometheusTest('a real Prometheus returns data for every query, and the figures 
   t.is(await one('Nodes'), 3);
   t.is(await one('Steps skipped'), 0);
   t.is(await one('Data cache'), 1);
+  const rows = (panel: string) => {
+    const expression = queries.find((query) => query.panel === panel)?.expression ?? '';
+    return prometheus.query(substitute(expression, '10s'));
+  };
+  t.deepEqual((await rows('Rows'))[0].metric, { table: 'words' });
+  const [resident] = await rows('Resident rows');
+  t.is(resident.metric.table, 'words');
+  t.is(resident.values[0][1], 5000);
   const refused = queries.find(({ panel }) => panel === 'Refusals')?.expression ?? '';
   const [{ metric }] = await prometheus.query(substitute(refused, '10s'));
   t.deepEqual(metric, { code: 'STALE_VIEW' });

@@ -23,12 +23,14 @@ const act = fc.oneof(
     cut: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.nat(5)),
   }),
   fc.record({ kind: fc.constant('end' as const), rank, step, number: few }),
+  fc.record({ kind: fc.constant('scan' as const), table: few, from: oddNumber }),
   fc.record({ kind: fc.constant('read' as const), table: few, bytes: fc.uint8Array({ maxLength: 9 }) }),
 );
 
 function carryOut(core: RowsCore, said: typeof act extends fc.Arbitrary<infer Act> ? Act : never): void {
   if (said.kind === 'header') core.header(said.rank, said.step, rowsHeader(said.samples, said.finite));
   else if (said.kind === 'end') core.end(said.rank, said.step, said.number);
+  else if (said.kind === 'scan') core.scan(said.table, said.from);
   else if (said.kind === 'read') core.read(said.table, said.bytes);
   else {
     const ids = [...new Set(said.ids)].sort((a, b) => a - b);

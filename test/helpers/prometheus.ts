@@ -26,7 +26,7 @@ export interface Prometheus {
 }
 
 const BINARY = 'prometheus';
-const READY_MS = 120_000;
+const READY_MS = 60_000;
 /** Between two of the questions of `until`. */
 const ASK_AGAIN_MS = 100;
 
@@ -92,6 +92,7 @@ function readAddress(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     const log: string[] = [];
     let address = '';
+    let isReady = false;
     const fail = (why: string) =>
       reject(new Error(`${BINARY} ${why}; it said: ${log.slice(-5).join(' | ')}`));
     const timer = setTimeout(() => fail(`was not ready after ${READY_MS} ms`), READY_MS);
@@ -102,8 +103,10 @@ function readAddress(child: ChildProcess): Promise<string> {
       log.push(line);
       if (log.length > 50) log.shift();
       const { msg, address: found } = parseLine(line);
+      // The two are told by different threads of its own, in either order.
       if (msg === 'Listening on' && found) address = found;
-      if (!msg?.includes('ready to receive web requests') || !address) return;
+      isReady ||= msg?.includes('ready to receive web requests') ?? false;
+      if (!isReady || !address) return;
       clearTimeout(timer);
       resolve(address);
     });

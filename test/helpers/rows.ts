@@ -18,6 +18,7 @@ export function makeTable(
     width: 3,
     initializer: { kind: 'uniform', scale: 0.5 },
     optimizer: optimizerSpec(kind, 0.05) as RowOptimizerSpec,
+    codec: 'fp32',
     ...changes,
   };
 }

@@ -8,16 +8,19 @@ import type { RecordStore } from './cache/record-store.js';
 import { fill } from './fill.js';
 import { GENERATED_SIZE, type GeneratedSize } from './generated.js';
 import { fingerprintOf } from './identity.js';
-import { generatedOrigin, type Origin, originAt, type Progress } from './origin.js';
+import { generatedOrigin, generatedTextsOrigin, type Origin, originAt, type Progress } from './origin.js';
 import { type RecordFormat, recordBytes, type Split, splitOffset } from './source.js';
+import type { TextFormat } from './text-features.js';
 
 export interface DatasetOptions {
-  /** A folder or archive of CIFAR-10 batches or of images; the embedded dataset when absent. */
+  /** A folder or archive of CIFAR-10 batches, of images, or of texts; the embedded dataset when absent. */
   data?: string;
   /** Where the cache lies; `$XDG_CACHE_HOME/gradloom` or `~/.cache/gradloom` when absent. */
   cacheDir?: string;
   /** Disk that all cached datasets may take together. */
   cacheMaxBytes?: number;
+  /** Read texts, in this way; images when absent. */
+  text?: TextFormat;
   /** How much of the embedded dataset to make. */
   generated?: GeneratedSize;
   /** Records done, of all, and what is being done: `generate` or `cache`. */
@@ -51,7 +54,7 @@ export interface Dataset {
   readonly fingerprint: string;
   readonly classes: readonly string[];
   readonly format: Readonly<RecordFormat>;
-  /** Of one record: height, width, channels. */
+  /** Of one record: height, width, channels; of a text: its number of ids. */
   readonly shape: readonly number[];
   readonly splits: Readonly<Record<Split, number>>;
   readonly cache: Readonly<CacheStats>;
@@ -152,15 +155,18 @@ export async function openDataset(options: DatasetOptions = {}): Promise<Dataset
   };
   const index = new HostIndex(options.cacheDir ?? defaultCacheDir());
   try {
+    const { data, text } = options;
     const origin =
-      options.data === undefined
-        ? generatedOrigin(
-            options.generated ?? GENERATED_SIZE,
-            index,
-            (...progress) => options.onProgress?.(...progress),
-            signal,
-          )
-        : await originAt(options.data, index, signal);
+      data !== undefined
+        ? await originAt(data, text, index, signal)
+        : text
+          ? generatedTextsOrigin(text)
+          : generatedOrigin(
+              options.generated ?? GENERATED_SIZE,
+              index,
+              (...progress) => options.onProgress?.(...progress),
+              signal,
+            );
     const found = findDataset(index, fingerprintOf(origin.identity), cacheOptions);
     const warm = found?.isComplete() ?? false;
     const { store, misses } =

@@ -5,11 +5,14 @@ import type { HostIndex } from './cache/host-index.js';
 import { isCifarBatch, openCifar } from './cifar-source.js';
 import type { Container } from './container.js';
 import { type GeneratedSize, generate, generatedIdentity } from './generated.js';
+import { GENERATED_TEXTS_SIZE, generatedTexts, generatedTextsIdentity } from './generated-texts.js';
 import { identify } from './identity.js';
 import { openImages } from './image-source.js';
 import { treeRoot } from './image-tree.js';
 import { openContainer } from './open-container.js';
 import type { Source } from './source.js';
+import { TEXT_FEATURES_VERSION, type TextFormat } from './text-features.js';
+import { openTexts } from './text-source.js';
 
 export type Progress = (done: number, total: number, phase: string) => void;
 
@@ -33,13 +36,38 @@ export async function openSource(container: Container, signal?: AbortSignal): Pr
   );
 }
 
-/** What lies at a path. @throws UserError when it can't be read */
-export async function originAt(path: string, index: HostIndex, signal?: AbortSignal): Promise<Origin> {
+/** Texts are other records for every way to read them. */
+const asRead = (identity: string, text: TextFormat | undefined): string =>
+  text
+    ? `${identity} as ${JSON.stringify([TEXT_FEATURES_VERSION, text.length, text.rows, text.pairs])}`
+    : identity;
+
+/**
+ * What lies at a path.
+ * @param text how to read texts; undefined: images
+ * @throws UserError when it can't be read
+ */
+export async function originAt(
+  path: string,
+  text: TextFormat | undefined,
+  index: HostIndex,
+  signal?: AbortSignal,
+): Promise<Origin> {
   const container = await openContainer(path);
   return {
-    identity: await identify(container, index, signal),
-    open: () => openSource(container, signal),
-    identityNow: async () => identify(await openContainer(path), index, signal),
+    identity: asRead(await identify(container, index, signal), text),
+    open: () => (text ? openTexts(container, text, signal) : openSource(container, signal)),
+    identityNow: async () => asRead(await identify(await openContainer(path), index, signal), text),
+  };
+}
+
+/** The embedded dataset of texts: nothing of it is on a disk but what is cached. */
+export function generatedTextsOrigin(text: TextFormat, size = GENERATED_TEXTS_SIZE): Origin {
+  const identity = asRead(generatedTextsIdentity(size), text);
+  return {
+    identity,
+    open: async () => generatedTexts(size, text),
+    identityNow: async () => identity,
   };
 }
 

@@ -5,10 +5,10 @@
 
 /** What one record looks like; a label (int32) always comes with it. */
 export interface RecordFormat {
-  /** Of an image: height, width, channels. */
+  /** Of an image: height, width, channels; of a text: its number of ids. */
   shape: number[];
-  /** How a feature is stored. */
-  dtype: 'uint8';
+  /** How a feature is stored: a channel of a pixel, or the id of a row of an embedding table. */
+  dtype: 'uint8' | 'uint32';
 }
 
 export type Split = 'train' | 'test';
@@ -44,7 +44,7 @@ export interface Source extends SourceDescription {
 
 /** Bytes of one record's features. */
 export function recordBytes(format: RecordFormat): number {
-  return format.shape.reduce((product, side) => product * side, 1);
+  return format.shape.reduce((product, side) => product * side, format.dtype === 'uint32' ? 4 : 1);
 }
 
 /** Where a split's records begin in the numbering of the source. */

@@ -68,8 +68,16 @@ export class Display {
         return this.#once(
           'start',
           `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
-            `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples${event.accumulate > 1 ? `, in ${event.accumulate} micro-batches on each worker` : ''}`,
+            `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples${event.accumulate > 1 ? `, in ${event.accumulate} micro-batches on each worker` : ''}${event.fromStep > 0 ? `; goes on after step ${count(event.fromStep)}` : ''}`,
         );
+      case 'snapshot':
+        return this.#line(
+          event.failure === undefined
+            ? `snapshot of step ${count(event.step)} in ${event.path}  (${size(event.bytes ?? 0)}, ${event.seconds?.toFixed(1)} s)`
+            : `no snapshot of step ${count(event.step)}: ${event.failure}; training goes on`,
+        );
+      case 'notice':
+        return this.#once(event.text, event.text);
       case 'view':
         if (event.departed !== undefined)
           return this.#once(
@@ -141,7 +149,7 @@ export class Display {
   #step(event: StepEvent): void {
     const start = this.#start;
     if (!start) return;
-    const rate = event.seconds / event.step;
+    const rate = event.seconds / (event.step - start.fromStep);
     // What fp32 would have taken, over what was sent.
     const smaller = (4 * event.elementsPushed) / Math.max(1, event.bytesPushed);
     const whose = event.worker === undefined ? '' : ` of worker ${event.worker}`;

@@ -13,13 +13,16 @@ import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
 import { localBytes } from '../local/local-steps.js';
+import type { WantedRows } from '../rows/model-rows.js';
+import type { TrainEvent } from '../training/events.js';
 import {
   type FromThread,
   PHASES,
   type Phase,
   type Pulled,
+  type ReadTables,
   type ServeOptions,
-  type StepPhases,
+  type StepDone,
   type Stepped,
   type ThreadData,
   type ToThread,
@@ -37,6 +40,11 @@ export interface ExchangeClientOptions {
   label: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
+  /** See ThreadData. */
+  snapshots?: string;
+  resume?: string;
+  /** A node with both roles that keeps the mesh: of a snapshot. */
+  onSnapshot?(snapshot: Extract<TrainEvent, { event: 'snapshot' }>): void;
   /** A node with both roles: the module of its exchange thread, and what its server is started with. */
   peer?: Peer;
   /** The server of this node is in the mesh, at this address. */
@@ -95,7 +103,7 @@ export class ExchangeClient {
     this.#addresses = addresses;
     this.#memory = kernels.memory.buffer as SharedArrayBuffer;
     this.#clock = new Float64Array(clock);
-    const { spec, join, run, label, peerDeadlineMs, metrics } = options;
+    const { spec, join, run, label, peerDeadlineMs, metrics, snapshots, resume } = options;
     const workerData: ThreadData = {
       memory: kernels.memory,
       ...addresses,
@@ -106,6 +114,8 @@ export class ExchangeClient {
       label,
       peerDeadlineMs,
       metrics,
+      snapshots,
+      resume,
       serve: options.peer?.serve,
     };
     this.#thread = new Worker(options.peer?.thread ?? new URL('./thread.js', import.meta.url), {
@@ -180,14 +190,19 @@ export class ExchangeClient {
     return this.#ask({ kind: 'masters', step });
   }
 
-  step(step: {
-    epoch: number;
-    samples: number;
-    lossSum: number;
-    correct: number;
-    phases: StepPhases;
-  }): Promise<Stepped> {
-    return this.#ask({ kind: 'step', ...step });
+  step(step: StepDone): Promise<Stepped> {
+    const given = step.rows?.map(({ gradients }) => gradients.buffer as ArrayBuffer);
+    return this.#ask({ kind: 'step', ...step }, given);
+  }
+
+  /** Rows as they stand after the last step; exactly: whatever their codec. */
+  pullRows(wanted: readonly WantedRows[], exact: boolean): Promise<Float32Array[]> {
+    return this.#ask({ kind: 'rows', wanted, exact });
+  }
+
+  /** Reads all rows that some step has updated; with a file, saves them there. */
+  readTables(file: string | undefined): Promise<ReadTables> {
+    return this.#ask({ kind: 'tables', file });
   }
 
   /** With no records: somebody has left, and the shares are divided anew. */
@@ -230,11 +245,12 @@ export class ExchangeClient {
     ) as unknown as Float32Array;
   }
 
-  #ask<T>(message: ToThread): Promise<T> {
+  /** @param given memory that goes over to the thread */
+  #ask<T>(message: ToThread, given: ArrayBuffer[] = []): Promise<T> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise<T>((resolve, reject) => {
       this.#answers.push({ resolve: resolve as (value: unknown) => void, reject });
-      this.#thread.postMessage(message);
+      this.#thread.postMessage(message, given);
     });
   }
 
@@ -249,6 +265,8 @@ export class ExchangeClient {
     switch (message.kind) {
       case 'serving':
         return options.onServing?.(message.address);
+      case 'snapshot':
+        return options.onSnapshot?.(message.snapshot);
       case 'ready':
         return options.onReady(message.metrics);
       case 'welcome':

@@ -1,11 +1,14 @@
 // The exchange thread: everything of a worker that talks. Membership, the exchange itself, the heartbeat with
 // the compute thread's progress, and the metrics. So a long computation delays no acknowledgement, and a slow
 // network no computation.
+import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Registry } from 'prom-client';
 import { Exchange } from '../../shared/client/exchange.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
+import { type MovedRows, type RowGradients, RowsClient } from '../../shared/client/rows.js';
+import { rowsFinite } from '../../shared/client/sdk-tables.js';
 import { EXIT, isExpected, RunError, sentence } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
@@ -13,16 +16,20 @@ import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { readManifest } from '../../shared/snapshot/manifest.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
+import { TablesFile } from '../results/tables-file.js';
 import {
   type Exchanged,
   type FromThread,
   PHASES,
+  type ReadTables,
   type Stepped,
   type ThreadData,
   type ToThread,
 } from './messages.js';
+import { restoreResiduals, WorkerParts } from './worker-part.js';
 
 const port = parentPort as NonNullable<typeof parentPort>;
 const data = workerData as ThreadData;
@@ -49,6 +56,10 @@ const local = spec.local && new LocalSteps(layout, spec.local.optimizer, { kerne
 
 let membership: Membership | undefined;
 let exchange: Exchange | undefined;
+/** Where the run has tables. */
+let rows: RowsClient | undefined;
+/** Payload and numbers of rows that training has moved since the last step. */
+const rowsMoved = { sent: 0, received: 0, elementsSent: 0 };
 let opened = (_exchange: Exchange): void => undefined;
 const open = new Promise<Exchange>((resolve) => {
   opened = resolve;
@@ -56,6 +67,10 @@ const open = new Promise<Exchange>((resolve) => {
 let failed = false;
 let finished = false;
 let own: OwnServer | undefined;
+/** There from the start of the run. */
+let parts: WorkerParts | undefined;
+/** Steps (rounds) whose exchange has begun. */
+let begunSteps = 0;
 let stepsDone = 0;
 /** Since when this worker takes part in an exchange (ms, monotonic); undefined while it does not. */
 let exchangingSince: number | undefined;
@@ -80,10 +95,11 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
       ? local.contribution()
       : undefined;
   const optimizerSeconds = (performance.now() - started) / 1000;
-  const exchanged = sums && (await exchangeRound(sums));
+  const exchanged = sums && (await exchangeRound(sums, message.rows ?? []));
   const seconds = {
     data: phases.dataSeconds,
     compute: phases.computeSeconds,
+    ...(phases.rowsSeconds !== undefined && { rows: phases.rowsSeconds }),
     ...(local && { optimizer: optimizerSeconds }),
     ...(exchanged && {
       encode: exchanged.encodeSeconds,
@@ -99,24 +115,31 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
 }
 
 /** Pushes the gradients of a step, or the differences of a round, and takes the new parameters. */
-async function exchangeRound({
-  samples,
-  lossSum,
-  correct,
-  steps,
-  skipped,
-  usable,
-}: RoundSums): Promise<Exchanged> {
-  const finite = (exchange as Exchange).measure();
+async function exchangeRound(
+  { samples, lossSum, correct, steps, skipped, usable }: RoundSums,
+  gradients: readonly RowGradients[],
+): Promise<Exchanged> {
+  const current = exchange as Exchange;
+  const finite = current.measure() && rowsFinite(spec.tables ?? [], gradients);
   exchangingSince = performance.now();
-  const result = await (exchange as Exchange).pushPull({
+  begunSteps = current.step + 1;
+  parts?.stepBegins(current.step, () => current.residuals);
+  const header = {
     samples,
     allFinite: finite && usable,
     lossScale: 1,
     lossSum: Number.isFinite(lossSum) ? lossSum : 0,
     correct,
-  });
+  };
+  // The same header goes to both, so a step is skipped, or applied, in both.
+  const [result] = await Promise.all([
+    (exchange as Exchange).pushPull(header),
+    rows?.push(header, gradients),
+  ]);
+  const exchangeSeconds = (performance.now() - exchangingSince) / 1000;
   exchangingSince = undefined;
+  const moved = { ...rowsMoved };
+  Object.assign(rowsMoved, { sent: 0, received: 0, elementsSent: 0 });
   const { outcome, taken, passed } = result;
   local?.end(outcome.skipped, finite);
   const run = (membership as Membership).run;
@@ -144,13 +167,52 @@ async function exchangeRound({
     loss: isPassed ? passed.lossSum / passed.samples : outcome.loss,
     accuracy: isPassed ? passed.correct / passed.samples : outcome.accuracy,
     encodeSeconds: result.encodeSeconds,
-    waitSeconds: result.waitSeconds,
+    // Also for the rows, where they take longer than the blocks.
+    waitSeconds: Math.max(result.waitSeconds, exchangeSeconds - result.encodeSeconds - result.decodeSeconds),
     decodeSeconds: result.decodeSeconds,
-    bytesPushed: result.bytesPushed,
-    bytesPulled: result.bytesPulled,
-    elementsPushed: result.elementsPushed,
+    bytesPushed: result.bytesPushed + moved.sent,
+    bytesPulled: result.bytesPulled + moved.received,
+    elementsPushed: result.elementsPushed + moved.elementsSent,
     clocked: result.clocked,
   };
+}
+
+/** Reads all rows that some step has updated, a message of each server at a time. */
+async function readTables(client: RowsClient, file: string | undefined): Promise<ReadTables> {
+  const tables = spec.tables ?? [];
+  const { run } = membership as Membership;
+  const saved =
+    file === undefined
+      ? undefined
+      : await TablesFile.open(file, tables, {
+          run,
+          job: spec.job,
+          // What a row that is not in the file is: its initial values.
+          seed: String(spec.seed),
+          tables: JSON.stringify(tables),
+        });
+  const digests: Uint8Array[] = [];
+  try {
+    for (const table of tables.keys()) {
+      const ids = createHash('sha256');
+      const values = createHash('sha256');
+      await client.scan(
+        table,
+        (updated) => saved?.begin(updated),
+        async (someIds, someValues) => {
+          ids.update(someIds);
+          values.update(someValues);
+          await saved?.write(someIds, someValues);
+        },
+      );
+      digests.push(ids.digest(), values.digest());
+    }
+    await saved?.close();
+  } catch (error) {
+    await saved?.abandon();
+    throw error;
+  }
+  return { digests };
 }
 
 function describe(run: string, consistency: RunSpec['consistency']): void {
@@ -161,6 +223,17 @@ function describe(run: string, consistency: RunSpec['consistency']): void {
 function count(direction: 'sent' | 'received', bytes: number, elements: number): void {
   metrics.bytes.add(bytes, { direction, codec: spec.codec });
   metrics.elements.add(elements, { direction });
+}
+
+function countRows({ direction, table, rows: moved, codec, payloadBytes, exact }: MovedRows): void {
+  const elements = moved * table.width;
+  metrics.rows.add(moved, { direction, table: table.name });
+  metrics.rowBytes.add(payloadBytes, { direction, table: table.name });
+  metrics.bytes.add(payloadBytes, { direction, codec });
+  metrics.elements.add(elements, { direction });
+  // What an evaluation reads is no part of training, as the masters of the other parameters.
+  if (!exact) rowsMoved[direction] += payloadBytes;
+  if (direction === 'sent') rowsMoved.elementsSent += elements;
 }
 
 async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'answer' }>['answer']> {
@@ -194,6 +267,15 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
     }
     case 'step':
       return step(message);
+    case 'rows': {
+      const client = rows as RowsClient;
+      const pulled = await Promise.all(
+        message.wanted.map(({ table, ids }) => client.pull(table, ids, { exact: message.exact })),
+      );
+      return pulled.map(({ values }) => values);
+    }
+    case 'tables':
+      return readTables(rows as RowsClient, message.file);
     case 'evaluation': {
       const whole = await (membership as Membership).evaluate(message);
       const run = (membership as Membership).run;
@@ -207,11 +289,13 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
       return undefined;
     case 'done':
       exchange?.close();
+      rows?.close();
       finished = true;
       return (membership as Membership).done(message);
     case 'leave':
       finished = true;
       exchange?.close();
+      rows?.close();
       membership?.leave();
       await own?.close();
       return undefined;
@@ -235,11 +319,20 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     label: data.label,
     peerDeadlineMs: data.peerDeadlineMs,
     onWelcome: (welcome) => say({ kind: 'welcome', welcome }),
+    onSnapshot: (order) => parts?.order(order, begunSteps),
     onHold: async () => (await open).hold(),
     onView: (view) => exchange?.change(view),
     onLost: fail,
   });
   const { run, rank, view } = membership;
+  parts = new WorkerParts({
+    run,
+    rank,
+    folder: data.snapshots,
+    report: (part) => membership?.snapshot(part),
+    onWritten: (bytes) => metrics.snapshotBytes.add(bytes),
+    now: () => performance.now(),
+  });
   exchange = await Exchange.open({
     run,
     rank,
@@ -276,6 +369,23 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
     },
   });
+  if (spec.tables)
+    rows = await RowsClient.open({
+      run,
+      rank,
+      spec,
+      view,
+      peerDeadlineMs: data.peerDeadlineMs,
+      onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
+      onMoved: countRows,
+    });
+  if (data.resume !== undefined) {
+    const snapshot = await readManifest(data.resume);
+    if (snapshot?.sha256 !== spec.resume?.sha256)
+      throw new RunError(`the snapshot in ${data.resume} has changed since this worker began; start again`);
+    if (snapshot) await restoreResiduals(snapshot, rank, view.workers.length, exchange.residuals);
+    exchange.residualsRestored();
+  }
   opened(exchange);
   describe(run, spec.consistency);
   metrics.viewNumber.set(view.number);

@@ -2,12 +2,15 @@
 // memory that both see.
 
 import type { Bytes } from '../../shared/client/membership.js';
+import type { RowGradients } from '../../shared/client/rows.js';
 import type { WasmMemory } from '../../shared/kernels/webassembly.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
 import type { RunSpec } from '../../shared/run-spec.js';
+import type { WantedRows } from '../rows/model-rows.js';
+import type { TrainEvent } from '../training/events.js';
 
 /** Phases of the compute thread, as its progress clock tells them. */
-export const PHASES = ['start', 'data', 'compute', 'exchange', 'evaluate', 'save'] as const;
+export const PHASES = ['start', 'data', 'compute', 'exchange', 'evaluate', 'save', 'rows'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** What the exchange thread is started with. */
@@ -28,6 +31,10 @@ export interface ThreadData {
   label: string;
   peerDeadlineMs: number;
   metrics: { host: string; port: number };
+  /** Folder of the snapshots of all runs, where the run takes some. */
+  snapshots?: string;
+  /** Folder of the snapshot that the run goes on from. */
+  resume?: string;
   /** A node with both roles: what its server is started with. */
   serve?: ServeOptions;
 }
@@ -39,11 +46,27 @@ export interface ServeOptions {
   /** HOST:PORT of the keeper; without it this node is the keeper. */
   join?: string;
   memoryBytes: number;
+  /** As of `ServerOptions`. */
+  snapshots?: string;
+  resume?: string;
 }
 
 export interface StepPhases {
   dataSeconds: number;
   computeSeconds: number;
+  /** Where the run has tables: the pull of the batch's rows. */
+  rowsSeconds?: number;
+}
+
+/** A step of the training thread. */
+export interface StepDone {
+  epoch: number;
+  samples: number;
+  lossSum: number;
+  correct: number;
+  phases: StepPhases;
+  /** Where the run has tables: gradients of their rows. */
+  rows?: readonly RowGradients[];
 }
 
 export type ToThread =
@@ -52,7 +75,11 @@ export type ToThread =
   | { kind: 'pull'; step: number }
   /** Pull the fp32 masters into the gradients' memory. */
   | { kind: 'masters'; step: number }
-  | { kind: 'step'; epoch: number; samples: number; lossSum: number; correct: number; phases: StepPhases }
+  | ({ kind: 'step' } & StepDone)
+  /** Pull rows; exactly: not as they travel in training. */
+  | { kind: 'rows'; wanted: readonly WantedRows[]; exact: boolean }
+  /** Read all updated rows of the tables; with a file, save them there. */
+  | { kind: 'tables'; file?: string }
   | { kind: 'evaluation'; view: number; step: number; records: number; lossSum: number; correct: number }
   | { kind: 'cache'; hits: number; misses: number }
   | ({ kind: 'done' } & Bytes)
@@ -90,6 +117,12 @@ export interface Exchanged {
   clocked: boolean;
 }
 
+/** The updated rows of all tables. */
+export interface ReadTables {
+  /** For each table the SHA-256 of its ids (uint32, ascending) and that of their rows (fp32), little-endian. */
+  digests: Uint8Array[];
+}
+
 export interface Pulled {
   /** Updates applied to the model: under ssp and asp each worker's contributions are one. */
   updates: number;
@@ -116,10 +149,19 @@ export type FromThread =
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
   | { kind: 'started'; run: string; rank: number; servers: number; workers: number }
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  /** A node with both roles that keeps the mesh: of a snapshot of a run. */
+  | { kind: 'snapshot'; snapshot: Extract<TrainEvent, { event: 'snapshot' }> }
   | ({ kind: 'view' } & ViewFigures)
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
   | {
       kind: 'answer';
-      answer: Stepped | Bytes | Pulled | { loss: number; accuracy: number; records: number } | undefined;
+      answer:
+        | Stepped
+        | Bytes
+        | Pulled
+        | ReadTables
+        | Float32Array[]
+        | { loss: number; accuracy: number; records: number }
+        | undefined;
     };

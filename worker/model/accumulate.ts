@@ -49,6 +49,7 @@ export class Accumulation {
     for (let part = 0; part < count; part++) {
       const [start, end] = shareOf(samples, weights, part);
       const micro = { xs: rows(batch.xs, start, end - start), ys: rows(batch.ys, start, end - start) };
+      this.#compute.rows?.select(start, end);
       const result = await this.#compute.step(
         micro,
         seed,

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type LayersModel, metrics } from '@tensorflow/tfjs-layers';
 import { UserError } from '../../shared/errors.js';
 import type { Loss, LossName } from '../job.js';
+import type { ModelRows } from '../rows/model-rows.js';
 import { withKeyedRandom } from './keyed-math-random.js';
 import type { ModelTensor } from './model-tensors.js';
 import { readValues } from './tensor-io.js';
@@ -64,13 +65,15 @@ export class Compute {
     readonly model: LayersModel,
     readonly tensors: readonly ModelTensor[],
     loss: Loss,
+    /** Where the model has embedding tables; their rows are loaded before each step and evaluation. */
+    readonly rows?: ModelRows,
   ) {
     this.#loss = lossFunction(loss);
     this.#classifies = typeof loss === 'function' || loss.toLowerCase().includes('crossentropy');
     this.#trainable = tensors.flatMap(({ kind, variable }, index) =>
       kind === 'trainable' ? [{ index, variable }] : [],
     );
-    if (this.#trainable.length === 0)
+    if (this.#trainable.length === 0 && !rows)
       throw new UserError('the model has nothing to train: expected at least one layer that is not frozen');
   }
 
@@ -86,19 +89,16 @@ export class Compute {
   ): Promise<BatchResult> {
     let correct: tf.Scalar | undefined;
     const { value, grads } = withKeyedRandom(seed, ['step', ...key], () =>
-      tf.variableGrads(
-        () => {
-          const predictions = this.model.apply(batch.xs, { training: true }) as tf.Tensor;
-          const regularization = this.model.calculateLosses();
-          const loss = regularization.reduce(
-            (sum, extra) => tf.add(sum, extra),
-            this.#loss(batch.ys, predictions),
-          ) as tf.Scalar;
-          if (this.#classifies) correct = tf.keep(countCorrect(batch.ys, predictions));
-          return loss;
-        },
-        this.#trainable.map(({ variable }) => variable),
-      ),
+      tf.variableGrads(() => {
+        const predictions = this.model.apply(batch.xs, { training: true }) as tf.Tensor;
+        const regularization = this.model.calculateLosses();
+        const loss = regularization.reduce(
+          (sum, extra) => tf.add(sum, extra),
+          this.#loss(batch.ys, predictions),
+        ) as tf.Scalar;
+        if (this.#classifies) correct = tf.keep(countCorrect(batch.ys, predictions));
+        return loss;
+      }, [...this.#trainable.map(({ variable }) => variable), ...(this.rows?.variables ?? [])]),
     );
     for (const { index, variable } of this.#trainable) {
       const gradient = grads[variable.name];
@@ -106,6 +106,7 @@ export class Compute {
       else into(index).fill(0);
       gradient?.dispose();
     }
+    await this.rows?.take(grads);
     const loss = (await value.data())[0];
     const hits = correct ? (await correct.data())[0] : 0;
     value.dispose();

@@ -1,8 +1,8 @@
 // Where a run's results stand: runs/<id>/ with one fixed name for each thing.
-import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isSystemError, reason, writeFileAtomic } from '../../shared/atomic-file.js';
 import { UserError } from '../../shared/errors.js';
+import { makeNewFolder } from '../../shared/new-folder.js';
 import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
 
 export interface RunFolder {
@@ -18,10 +18,9 @@ export interface RunFolder {
   /** A folder: the LayersModel. */
   readonly model: string;
   readonly safetensors: string;
+  /** Rows of embedding tables, where the run has some. */
+  readonly tables: string;
 }
-
-/** Folders of one name and second that are tried before giving up. */
-const TRIES_MAX = 1000;
 
 /**
  * Makes a folder that nobody has used, named after the run and the time it started.
@@ -30,19 +29,9 @@ const TRIES_MAX = 1000;
  * @throws UserError where --out cannot be written
  */
 export async function createRunFolder(out: string, name: string, startedAt: Date): Promise<RunFolder> {
-  const stamp = startedAt.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-  const base = `${
-    name
-      .replaceAll(/[^a-zA-Z0-9._-]+/g, '-')
-      .replace(/^[.-]+/, '')
-      .slice(0, 64) || 'run'
-  }-${stamp}`;
   try {
-    await mkdir(out, { recursive: true });
-    for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
-      const id = attempt === 1 ? base : `${base}-${attempt}`;
-      if (await makeNew(join(out, id))) return layout(id, resolve(out, id));
-    }
+    const id = await makeNewFolder(out, name, startedAt);
+    if (id !== undefined) return layout(id, resolve(out, id));
   } catch (error) {
     if (!isSystemError(error)) throw error;
     const why = error.code === 'EEXIST' ? 'it is a file' : reason(error);
@@ -51,7 +40,7 @@ export async function createRunFolder(out: string, name: string, startedAt: Date
     );
   }
   throw new UserError(
-    `Cannot save results in ${out}: ${TRIES_MAX} folders named ${base} are there; give another --out`,
+    `Cannot save results in ${out}: too many folders of this name are there; give another --out`,
   );
 }
 
@@ -79,15 +68,6 @@ function layout(id: string, path: string): RunFolder {
     curveSvg: join(path, 'loss.svg'),
     model: join(path, 'model'),
     safetensors: join(path, 'model.safetensors'),
+    tables: join(path, 'tables.safetensors'),
   };
-}
-
-async function makeNew(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
 }

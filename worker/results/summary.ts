@@ -17,6 +17,11 @@ export interface Summary {
   codec: string;
   epochs: number;
   /**
+   * Of a run that went on from a snapshot, and only there: steps that were done before. `steps`, `samples`, the seconds
+   * and the bytes are those of this part of the run.
+   */
+  resumedFromStep?: number;
+  /**
    * Optimizer updates, skipped ones not counted; under ssp and asp each worker's steps are updates of their own,
    * under `local` those of worker 0 count, in rounds that were applied.
    */

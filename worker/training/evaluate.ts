@@ -7,6 +7,7 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { elementsOf, manifestDifference } from '../../shared/blocks/manifest.js';
 import { Exchange } from '../../shared/client/exchange.js';
 import { describe } from '../../shared/client/membership.js';
+import { RowsClient } from '../../shared/client/rows.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
@@ -14,6 +15,7 @@ import { BLOCK_PAYLOAD_MAX_BYTES, EVALUATION_AHEAD_MAX, RUN_POLL_MS } from '../.
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { freezeGroups } from '../../shared/optimizer/groups.js';
+import { describeTables } from '../../shared/rows/tables.js';
 import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
 import { fromWire, isClocked, layoutOf, type OptimizerSpec } from '../../shared/run-spec.js';
@@ -21,6 +23,8 @@ import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
 import { Compute } from '../model/compute.js';
 import { assignTensors, tensorsOf } from '../model/model-tensors.js';
+import { ModelRows } from '../rows/model-rows.js';
+import { compileModelTables } from '../rows/model-tables.js';
 import { evaluateShare } from './evaluation-share.js';
 import type { TrainEvent } from './events.js';
 import type { TrainingData } from './train.js';
@@ -28,8 +32,8 @@ import type { TrainingData } from './train.js';
 export interface EvaluateOptions {
   model: LayersModel;
   loss: Loss;
-  /** Of the job's optimizer: some freeze tensors. */
-  groups: OptimizerSpec['groups'];
+  /** The job's: some freeze tensors, and tables may follow it. */
+  optimizer: OptimizerSpec;
   data: TrainingData;
   /** HOST:PORT of the keeper. */
   join: string;
@@ -72,10 +76,20 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const spec = fromWire(found.spec);
   const { run, view } = found;
   if (!view) throw new RunError(`the keeper at ${options.join} described run ${run} without a view`);
-  const tensors = freezeGroups(tensorsOf(model), options.groups);
+  const tensors = freezeGroups(tensorsOf(model), options.optimizer.groups);
   const difference = manifestDifference(spec.tensors, tensors);
   if (difference)
     throw new UserError(`the model differs from the run's: ${difference}; give --job as its workers have it`);
+  const rows = ModelRows.of(model);
+  const tables = describeTables(
+    rows ? compileModelTables(rows.tables, { ...spec, optimizer: options.optimizer }) : [],
+  );
+  const agreed = describeTables(spec.tables ?? []);
+  for (const table of Object.keys({ ...agreed, ...tables }))
+    if (agreed[table] !== tables[table])
+      throw new UserError(
+        `the model differs from the run's: ${table} is ${tables[table] ?? 'none'}, expected ${agreed[table] ?? 'none'}; give --job and its options as the run's workers have them`,
+      );
   if (data.fingerprint !== spec.dataFingerprint)
     throw new UserError(
       "--data: expected the data of the run, got another; give --data and --batch as the run's workers have them",
@@ -90,7 +104,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const parameters = arena.alloc(modelBytes);
   const scratch = arena.alloc(scratchBytes);
   const memory = { kernels, gradients: parameters, parameters, scratch };
-  const compute = new Compute(model, tensors, options.loss);
+  const compute = new Compute(model, tensors, options.loss, rows);
   const exchange = await Exchange.open({
     run,
     rank: undefined,
@@ -101,7 +115,23 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
     peerDeadlineMs: options.peerDeadlineMs,
     onWaiting: () => undefined,
   });
-  const leave = () => exchange.close();
+  const client =
+    rows &&
+    (await RowsClient.open({
+      run,
+      rank: undefined,
+      spec,
+      view,
+      peerDeadlineMs: options.peerDeadlineMs,
+      onWaiting: () => undefined,
+    }).catch((error) => {
+      exchange.close();
+      throw error;
+    }));
+  const leave = () => {
+    exchange.close();
+    client?.close();
+  };
   signal?.addEventListener('abort', leave, { once: true });
   attached = true;
   metrics.runInfo.set(1, { run, training_job: spec.job, codec: spec.codec, consistency: spec.consistency });
@@ -125,14 +155,36 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
       assignTensors(tensors, (index) =>
         kernels.f32(parameters + 4 * layout.tensorOffsets[index], elementsOf(tensors[index].shape)),
       );
-      const sums = await evaluateShare(compute, data, 0, 1, signal);
+      // Training goes on while rows are read, batch after batch: they are as new as the rest, or newer.
+      let newest = round + skew;
+      const sums = await evaluateShare(compute, data, 0, 1, {
+        signal,
+        pull:
+          client &&
+          ((wanted) =>
+            Promise.all(
+              wanted.map(async ({ table, ids }) => {
+                const pulled = await client.pull(table, ids, { exact: true, step: round });
+                newest = Math.max(newest, pulled.step + pulled.skew);
+                return pulled.values;
+              }),
+            )),
+      });
       const loss = sums.lossSum / sums.records;
       const accuracy = sums.correct / sums.records;
       metrics.loss.set(loss, { run, split: 'test' });
       metrics.accuracy.set(accuracy, { run, split: 'test' });
       const seconds = (performance.now() - started) / 1000;
-      onEvent({ event: 'evaluation', step, skew, loss, accuracy, records: sums.records, seconds });
-      next = rounds.endedWith(rounds.firstStep(round + skew) + options.everySteps);
+      onEvent({
+        event: 'evaluation',
+        step,
+        skew: newest - round,
+        loss,
+        accuracy,
+        records: sums.records,
+        seconds,
+      });
+      next = rounds.endedWith(rounds.firstStep(newest) + options.everySteps);
     }
   } catch (error) {
     signal?.throwIfAborted();
@@ -140,7 +192,8 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
     onEvent({ event: 'finished-observing', run });
   } finally {
     signal?.removeEventListener('abort', leave);
-    exchange.close();
+    leave();
+    rows?.release();
     await endpoint.close();
   }
 }

@@ -41,7 +41,21 @@ export type TrainEvent =
       /** Micro-batches in which this worker computes its part of a batch. */
       accumulate: number;
       parameters: number;
+      /** Steps that were done before, in the snapshot that the run goes on from; 0: it begins. */
+      fromStep: number;
     }
+  /** A snapshot of the run is whole, or why there is none. */
+  | {
+      event: 'snapshot';
+      run: string;
+      step: number;
+      path?: string;
+      bytes?: number;
+      seconds?: number;
+      failure?: string;
+    }
+  /** What is to be known and stops nobody. */
+  | { event: 'notice'; text: string }
   /** From the step `fromStep` on (counted from 0) another view of the run holds. */
   | {
       event: 'view';

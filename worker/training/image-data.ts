@@ -5,6 +5,7 @@ import type { Dataset } from '../data/dataset.js';
 import { createDealer, equalShares, stepsPerEpoch } from '../data/dealer.js';
 import { createLoader, type Batch as LoadedBatch } from '../data/loader.js';
 import type { Batch } from '../model/compute.js';
+import { cacheCounts } from './cache-counts.js';
 import type { TrainingData } from './train.js';
 
 function toTensors({ x, labels, shape }: LoadedBatch, classes: number): Batch {
@@ -18,7 +19,6 @@ function toTensors({ x, labels, shape }: LoadedBatch, classes: number): Batch {
 export function imageData(dataset: Dataset, globalBatch: number, seed: number): TrainingData {
   const loader = createLoader(dataset, createDealer(dataset.splits.train, globalBatch, seed));
   const classes = dataset.classes.length;
-  let counted = { hits: 0, misses: 0, read: 0 };
   return {
     fingerprint: dataset.fingerprint,
     hasTest: dataset.splits.test > 0,
@@ -32,15 +32,7 @@ export function imageData(dataset: Dataset, globalBatch: number, seed: number): 
       for (const batch of loader.evaluation('test', EVALUATION_BATCH, equalShares(workers), rank))
         yield toTensors(batch, classes);
     },
-    takeCacheCounts() {
-      const now = { hits: dataset.cache.hits, misses: dataset.cache.misses, read: dataset.recordsRead };
-      const taken = {
-        hits: now.hits - counted.hits + now.read - counted.read,
-        misses: now.misses - counted.misses,
-      };
-      counted = now;
-      return taken;
-    },
+    takeCacheCounts: cacheCounts(dataset),
     close: () => loader.close(),
   };
 }

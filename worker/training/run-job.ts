@@ -6,9 +6,14 @@ import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
 import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
-import { REFUSALS_LIMIT_DEFAULT } from '../../shared/limits.js';
+import {
+  REFUSALS_LIMIT_DEFAULT,
+  SNAPSHOT_MINUTES_DEFAULT,
+  SNAPSHOTS_KEPT_DEFAULT,
+} from '../../shared/limits.js';
 import { OUTER_DEFAULTS } from '../../shared/run-spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
+import { chooseSnapshot } from '../../shared/snapshot/find.js';
 import { chooseBackend } from '../backend/ladder.js';
 import { openDataset } from '../data/dataset.js';
 import type { ServeOptions } from '../exchange/messages.js';
@@ -25,6 +30,7 @@ import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
 import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
+import { textData } from './text-data.js';
 import { type LocalOptions, train } from './train.js';
 
 export interface RunJobOptions {
@@ -38,12 +44,27 @@ export interface RunJobOptions {
   peerThread: URL;
 }
 
-function serveOptions({ listen, advertise, join, memoryBytes }: WorkerOptions): ServeOptions {
+function serveOptions(options: WorkerOptions): ServeOptions {
+  const { listen, advertise, join, memoryBytes, snapshots, resume } = options;
   return {
     listen: formatAddress(listen),
     advertise: advertise && formatAddress(advertise),
     join: join && formatAddress(join),
     memoryBytes,
+    snapshots,
+    resume,
+  };
+}
+
+/** When snapshots are taken, where a folder for them is given. */
+function snapshotsOf({ snapshots, snapshotSteps, snapshotMinutes, snapshotKeep }: WorkerOptions) {
+  if (snapshots === undefined) return undefined;
+  const minutes = snapshotMinutes ?? (snapshotSteps === undefined ? SNAPSHOT_MINUTES_DEFAULT : 0);
+  return {
+    folder: snapshots,
+    everySteps: snapshotSteps ?? 0,
+    everySeconds: 60 * minutes,
+    keep: snapshotKeep ?? SNAPSHOTS_KEPT_DEFAULT,
   };
 }
 
@@ -87,6 +108,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
   const job = await loadJob(options.job);
   const fault = pairFault(options.codec, options.optimizer ?? job.optimizer.kind, options.consistency);
   if (fault) throw new UserError(`--codec: ${fault}`);
+  const resume = options.resume === undefined ? undefined : await chooseSnapshot(options.resume, onNotice);
   const backend = await chooseBackend(options.backend);
   await setBackend(backend.name === 'cuda' ? 'tensorflow' : backend.name);
   onEvent({ event: 'backend', backend: backend.name, why: backend.why });
@@ -94,6 +116,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
   const dataset = await openDataset({
     data: options.data,
     cacheDir: options.cache,
+    text: job.text,
     onProgress: (done, total, phase) => onEvent({ event: 'preparing', done, total, phase }),
     onNotice,
     signal,
@@ -113,7 +136,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
     localSteps === undefined ? undefined : { steps: localSteps, outerLearningRate, outerMomentum };
   const epochs = options.epochs ?? job.epochs;
   const model = buildModel(job, options, dataset);
-  const data = imageData(dataset, options.batch, options.seed);
+  const data = (job.text ? textData : imageData)(dataset, options.batch, options.seed);
   const optimizer = compileOptimizer(job.optimizer, options, epochs * data.stepsPerEpoch(options.batch));
   const whole = codecFault(options.codec, optimizer, options.consistency);
   if (whole) throw new UserError(`--codec: ${whole}`);
@@ -175,7 +198,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       return await evaluate({
         model,
         loss: lossOf(job, options.job),
-        groups: optimizer.groups,
+        optimizer,
         data,
         join: options.join ? formatAddress(options.join) : '',
         run: options.run ?? '',
@@ -207,6 +230,8 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       backupWorkers: options.backupWorkers,
       local,
       seed: options.seed,
+      snapshots: snapshotsOf(options),
+      resume,
       join: options.join ? formatAddress(options.join) : '',
       peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
       run: options.run ?? '',
@@ -217,6 +242,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       }),
       onEvent: record,
       signal,
+      tablesFile: () => folder?.tables,
       async onStart(started) {
         if (started.rank === 0) await openFolder(started.run);
       },
@@ -255,6 +281,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       consistency: result.consistency,
       codec: options.codec,
       epochs,
+      ...(resume && { resumedFromStep: resume.manifest.step }),
       steps: result.steps,
       samples: result.samples,
       ...(result.lateContributions && { lateContributions: result.lateContributions }),

@@ -13,7 +13,11 @@ import {
   type OptimizerSpec,
   outerOptimizer,
   type RunSpec,
+  type SnapshotsSpec,
+  snapshotsFault,
 } from '../../shared/run-spec.js';
+import { checkFits } from '../../shared/snapshot/fits.js';
+import type { Snapshot } from '../../shared/snapshot/manifest.js';
 import type { Departed } from '../data/dealer.js';
 import { ExchangeClient, type Peer } from '../exchange/exchange-client.js';
 import type { Loss } from '../job.js';
@@ -21,6 +25,8 @@ import { roundsOf } from '../local/rounds.js';
 import { Accumulation } from '../model/accumulate.js';
 import { type Batch, Compute } from '../model/compute.js';
 import { assignTensors, readTensors, tensorsOf } from '../model/model-tensors.js';
+import { ModelRows } from '../rows/model-rows.js';
+import { compileModelTables } from '../rows/model-tables.js';
 import { evaluateShare } from './evaluation-share.js';
 import type { TrainEvent } from './events.js';
 
@@ -83,6 +89,10 @@ export interface TrainOptions extends CodecOptions {
   /** Micro-batches in which a worker computes its part of a batch; by default one. */
   accumulate?: number;
   seed: number;
+  /** When snapshots are taken, and the folder for those of all runs; none: never. */
+  snapshots?: SnapshotsSpec & { folder: string };
+  /** What the run goes on from; none: it begins. */
+  resume?: Snapshot;
   /** HOST:PORT of the keeper; empty where this node is the keeper itself. */
   join: string;
   /** A node with both roles. */
@@ -93,6 +103,8 @@ export interface TrainOptions extends CodecOptions {
   onEvent(event: TrainEvent): void;
   /** Awaited before the first step. */
   onStart?(started: { run: string; rank: number }): Promise<void>;
+  /** Where rank 0 saves the rows of embedding tables that were updated; asked at the end, where there are tables. */
+  tablesFile?(): string | undefined;
   /** Leaves after the step under way. */
   signal?: AbortSignal;
 }
@@ -125,7 +137,16 @@ export interface TrainResult {
   weightsSha256: string;
 }
 
-const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'optimizer'] as const;
+/** What the spec has of snapshots. */
+function snapshotsOf({ snapshots, resume }: TrainOptions): Pick<RunSpec, 'snapshots' | 'resume'> {
+  const { everySteps = 0, everySeconds = 0, keep = 1 } = snapshots ?? {};
+  return {
+    ...(snapshots && { snapshots: { everySteps, everySeconds, keep } }),
+    ...(resume && { resume: { step: resume.manifest.step, sha256: resume.sha256 } }),
+  };
+}
+
+const PHASE_NAMES = ['data', 'compute', 'encode', 'wait', 'decode', 'apply', 'optimizer', 'rows'] as const;
 
 /** Trains; the model ends up with the fp32 masters. Throws UserError, Refused or RunError, or the signal's reason. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
@@ -143,6 +164,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       `expected a batch of at least ${workers} samples for ${workers} workers, got ${globalBatch}; use a larger --batch`,
     );
   const { local } = options;
+  const rows = ModelRows.of(model);
+  const tables = rows && compileModelTables(rows.tables, options);
   const spec: RunSpec = {
     job: options.job,
     tensors: tensors.map(({ name, shape, kind }) => ({ name, shape, kind })),
@@ -161,9 +184,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     seed,
     dataFingerprint: data.fingerprint,
     ...(local && { local: { steps: local.steps, optimizer: options.optimizer } }),
+    ...(tables && { tables }),
+    ...snapshotsOf(options),
   };
+  const uncut = (spec.snapshots ?? spec.resume) && snapshotsFault(spec);
+  if (uncut) throw new UserError(`--${spec.snapshots ? 'snapshots' : 'resume'}: ${uncut}`);
+  const { resume } = options;
+  if (resume) checkFits(resume, spec);
+  const fromStep = resume?.manifest.step ?? 0;
   const rounds = roundsOf(spec);
-  const compute = new Compute(model, tensors, options.loss);
+  const compute = new Compute(model, tensors, options.loss, rows);
   const { accumulate = 1 } = options;
   const accumulation = new Accumulation(compute, tensors, accumulate);
   let inForce = spec.consistency;
@@ -176,6 +206,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       join: options.join,
       peer: options.peer,
       onServing: (address) => onEvent({ event: 'serving', address }),
+      snapshots: options.snapshots?.folder,
+      resume: resume?.path,
+      onSnapshot: onEvent,
       run: options.run,
       label: `${hostname()}:${process.pid}`,
       peerDeadlineMs: options.peerDeadlineMs,
@@ -209,14 +242,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       globalBatch,
       accumulate,
       parameters: client.layout.elements,
+      fromStep,
     });
     await options.onStart?.(started);
     const exchanged = (tensor: { kind: string }) => tensor.kind !== 'frozen';
-    if (rank === 0) {
+    if (rank === 0 && !resume) {
       await readTensors(tensors, (index) => client.parameters(index));
       await client.initialize();
     }
-    const begun = await client.pull(0);
+    const begun = await client.pull(fromStep);
     assignTensors(tensors, (index) => client.parameters(index));
 
     const seconds = Object.fromEntries(PHASE_NAMES.map((name) => [name, 0])) as Record<
@@ -230,9 +264,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const late = new Array<number>(workers).fill(0);
     const lateSoFar = () => (spec.backupWorkers ? { lateContributions: [...late] } : {});
     /** The next step of the run. With backup workers others may have done some before this one begins, or in between. */
-    let next = spec.backupWorkers ? begun.step : 0;
+    let next = spec.backupWorkers ? begun.step : fromStep;
     let last = { loss: Number.NaN, accuracy: Number.NaN, records: 0 };
-    for (let epoch = 1; epoch <= epochs; epoch++) {
+    for (let epoch = 1 + Math.floor(fromStep / stepsPerEpoch); epoch <= epochs; epoch++) {
       let epochStarted = performance.now();
       const samplesBefore = totals.samples;
       while (next < epoch * stepsPerEpoch) {
@@ -243,6 +277,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         const t0 = performance.now();
         const batch = await data.batch(epoch, index, rank, workers, departed);
         const samples = batch.xs.shape[0];
+        const fetched = performance.now();
+        if (rows) {
+          client.progress(step, 'rows');
+          await rows.load(batch.xs, (wanted) => client.pullRows(wanted, false));
+        }
         client.progress(step, 'compute');
         const t1 = performance.now();
         const result = await accumulation.step(batch, seed, [rank, step], (tensor) =>
@@ -257,13 +296,18 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         );
         if (rounds.endsWith(step)) client.progress(step, 'exchange');
         const t2 = performance.now();
-        const phases = { dataSeconds: (t1 - t0) / 1000, computeSeconds: (t2 - t1) / 1000 };
+        const phases = {
+          dataSeconds: (fetched - t0) / 1000,
+          computeSeconds: (t2 - t1) / 1000,
+          ...(rows && { rowsSeconds: (t1 - fetched) / 1000 }),
+        };
         const stepped = await client.step({
           epoch,
           samples,
           lossSum: result.loss * samples,
           correct: result.correct,
           phases,
+          rows: rows?.gradients(),
         });
         const t3 = performance.now();
         // Where the step was skipped these are the old ones: the forward pass has moved the model's state. With a
@@ -271,6 +315,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         assignTensors(tensors, (tensor) => client.parameters(tensor), exchanged);
         seconds.data += phases.dataSeconds;
         seconds.compute += phases.computeSeconds;
+        seconds.rows += phases.rowsSeconds ?? 0;
         seconds.apply += (performance.now() - t3) / 1000;
         next = spec.backupWorkers && stepped.exchanged ? stepped.exchanged.step : step + 1;
         const at = { epoch, step: Math.min(next, epoch * stepsPerEpoch), steps: epochs * stepsPerEpoch };
@@ -332,7 +377,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       for (let records = 0; records === 0; ) {
         const asked = view;
         const place = members.indexOf(rank);
-        const share = await evaluateShare(compute, data, place, members.length, signal);
+        const share = await evaluateShare(compute, data, place, members.length, {
+          signal,
+          pull: (wanted) => client.pullRows(wanted, true),
+        });
         if (!data.hasTest) break;
         last = await client.evaluate({ view: asked, step, ...share });
         // Somebody has left: the shares are those of the others now.
@@ -358,8 +406,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const values = client.masters(index);
       hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     }
+    if (rows) {
+      const { digests } = await client.readTables(rank === 0 ? options.tablesFile?.() : undefined);
+      for (const digest of digests) hash.update(digest);
+    }
     const moved = await client.done({ bytesPushed: totals.pushed, bytesPulled: totals.pulled });
-    const count = epochs * stepsPerEpoch;
+    const count = epochs * stepsPerEpoch - fromStep;
     return {
       run,
       rank,
@@ -374,15 +426,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       loss: last.loss,
       trainSeconds: totals.trainSeconds,
       phaseSeconds: Object.fromEntries(
-        PHASE_NAMES.filter((name) => local || name !== 'optimizer').map((name) => [
-          name,
-          seconds[name] / count,
-        ]),
+        PHASE_NAMES.filter((name) => (local || name !== 'optimizer') && (rows || name !== 'rows')).map(
+          (name) => [name, seconds[name] / count],
+        ),
       ),
       ...moved,
       weightsSha256: hash.digest('hex'),
     };
   } finally {
+    rows?.release();
     await client.stop();
   }
 }

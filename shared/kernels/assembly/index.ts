@@ -12,6 +12,7 @@ export { adam, momentum, sgd } from './optimize';
 export { prepareGradient } from './prepare';
 export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
 export { absmaxOfSumBits, addI8, packDifferenceI8, packI8, packRandomI8, unpackI8 } from './int8';
+export { packRowsF16, unpackRowsF16 } from './rows';
 export { addSign, packDifferenceSign, packSign, unpackSign } from './sign';
 export { addTopK, faultTopK, gatherTopK, packTopK, unpackTopK } from './topk';
 

@@ -22,10 +22,12 @@ import type { PushMessage as _gradloom_v1_PushMessage, PushMessage__Output as _g
 import type { PushReady as _gradloom_v1_PushReady, PushReady__Output as _gradloom_v1_PushReady__Output } from './gradloom/v1/PushReady.js';
 import type { PushReply as _gradloom_v1_PushReply, PushReply__Output as _gradloom_v1_PushReply__Output } from './gradloom/v1/PushReply.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
+import type { Resume as _gradloom_v1_Resume, Resume__Output as _gradloom_v1_Resume__Output } from './gradloom/v1/Resume.js';
 import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from './gradloom/v1/RowTable.js';
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloom_v1_Snapshots__Output } from './gradloom/v1/Snapshots.js';
 import type { StepCut as _gradloom_v1_StepCut, StepCut__Output as _gradloom_v1_StepCut__Output } from './gradloom/v1/StepCut.js';
 import type { StepHeader as _gradloom_v1_StepHeader, StepHeader__Output as _gradloom_v1_StepHeader__Output } from './gradloom/v1/StepHeader.js';
 import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from './gradloom/v1/StepOutcome.js';
@@ -68,12 +70,14 @@ export interface ProtoGrpcType {
       PushReply: MessageTypeDefinition<_gradloom_v1_PushReply, _gradloom_v1_PushReply__Output>
       Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
       RefusalCode: EnumTypeDefinition
+      Resume: MessageTypeDefinition<_gradloom_v1_Resume, _gradloom_v1_Resume__Output>
       RowInitializerKind: EnumTypeDefinition
       RowTable: MessageTypeDefinition<_gradloom_v1_RowTable, _gradloom_v1_RowTable__Output>
       RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      Snapshots: MessageTypeDefinition<_gradloom_v1_Snapshots, _gradloom_v1_Snapshots__Output>
       StepCut: MessageTypeDefinition<_gradloom_v1_StepCut, _gradloom_v1_StepCut__Output>
       StepHeader: MessageTypeDefinition<_gradloom_v1_StepHeader, _gradloom_v1_StepHeader__Output>
       StepOutcome: MessageTypeDefinition<_gradloom_v1_StepOutcome, _gradloom_v1_StepOutcome__Output>

@@ -22,6 +22,7 @@ import type { PushMessage as _gradloom_v1_PushMessage, PushMessage__Output as _g
 import type { PushReady as _gradloom_v1_PushReady, PushReady__Output as _gradloom_v1_PushReady__Output } from './gradloom/v1/PushReady.js';
 import type { PushReply as _gradloom_v1_PushReply, PushReply__Output as _gradloom_v1_PushReply__Output } from './gradloom/v1/PushReply.js';
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
+import type { Resume as _gradloom_v1_Resume, Resume__Output as _gradloom_v1_Resume__Output } from './gradloom/v1/Resume.js';
 import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from './gradloom/v1/RowTable.js';
 import type { RowValues as _gradloom_v1_RowValues, RowValues__Output as _gradloom_v1_RowValues__Output } from './gradloom/v1/RowValues.js';
 import type { RowsClient as _gradloom_v1_RowsClient, RowsDefinition as _gradloom_v1_RowsDefinition } from './gradloom/v1/Rows.js';
@@ -36,9 +37,12 @@ import type { RowsPushReady as _gradloom_v1_RowsPushReady, RowsPushReady__Output
 import type { RowsPushReply as _gradloom_v1_RowsPushReply, RowsPushReply__Output as _gradloom_v1_RowsPushReply__Output } from './gradloom/v1/RowsPushReply.js';
 import type { RowsRelease as _gradloom_v1_RowsRelease, RowsRelease__Output as _gradloom_v1_RowsRelease__Output } from './gradloom/v1/RowsRelease.js';
 import type { RowsRequest as _gradloom_v1_RowsRequest, RowsRequest__Output as _gradloom_v1_RowsRequest__Output } from './gradloom/v1/RowsRequest.js';
+import type { RowsScan as _gradloom_v1_RowsScan, RowsScan__Output as _gradloom_v1_RowsScan__Output } from './gradloom/v1/RowsScan.js';
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
+import type { ScannedRows as _gradloom_v1_ScannedRows, ScannedRows__Output as _gradloom_v1_ScannedRows__Output } from './gradloom/v1/ScannedRows.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloom_v1_Snapshots__Output } from './gradloom/v1/Snapshots.js';
 import type { StepCut as _gradloom_v1_StepCut, StepCut__Output as _gradloom_v1_StepCut__Output } from './gradloom/v1/StepCut.js';
 import type { StepHeader as _gradloom_v1_StepHeader, StepHeader__Output as _gradloom_v1_StepHeader__Output } from './gradloom/v1/StepHeader.js';
 import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from './gradloom/v1/StepOutcome.js';
@@ -81,6 +85,7 @@ export interface ProtoGrpcType {
       PushReply: MessageTypeDefinition<_gradloom_v1_PushReply, _gradloom_v1_PushReply__Output>
       Refusal: MessageTypeDefinition<_gradloom_v1_Refusal, _gradloom_v1_Refusal__Output>
       RefusalCode: EnumTypeDefinition
+      Resume: MessageTypeDefinition<_gradloom_v1_Resume, _gradloom_v1_Resume__Output>
       RowInitializerKind: EnumTypeDefinition
       RowTable: MessageTypeDefinition<_gradloom_v1_RowTable, _gradloom_v1_RowTable__Output>
       RowValues: MessageTypeDefinition<_gradloom_v1_RowValues, _gradloom_v1_RowValues__Output>
@@ -96,10 +101,13 @@ export interface ProtoGrpcType {
       RowsPushReply: MessageTypeDefinition<_gradloom_v1_RowsPushReply, _gradloom_v1_RowsPushReply__Output>
       RowsRelease: MessageTypeDefinition<_gradloom_v1_RowsRelease, _gradloom_v1_RowsRelease__Output>
       RowsRequest: MessageTypeDefinition<_gradloom_v1_RowsRequest, _gradloom_v1_RowsRequest__Output>
+      RowsScan: MessageTypeDefinition<_gradloom_v1_RowsScan, _gradloom_v1_RowsScan__Output>
       RunSpec: MessageTypeDefinition<_gradloom_v1_RunSpec, _gradloom_v1_RunSpec__Output>
+      ScannedRows: MessageTypeDefinition<_gradloom_v1_ScannedRows, _gradloom_v1_ScannedRows__Output>
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      Snapshots: MessageTypeDefinition<_gradloom_v1_Snapshots, _gradloom_v1_Snapshots__Output>
       StepCut: MessageTypeDefinition<_gradloom_v1_StepCut, _gradloom_v1_StepCut__Output>
       StepHeader: MessageTypeDefinition<_gradloom_v1_StepHeader, _gradloom_v1_StepHeader__Output>
       StepOutcome: MessageTypeDefinition<_gradloom_v1_StepOutcome, _gradloom_v1_StepOutcome__Output>

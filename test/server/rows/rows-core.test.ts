@@ -4,11 +4,14 @@ import test from 'ava';
 import fc from 'fast-check';
 import { RowSums } from '../../../server/rows/row-sums.js';
 import { RowTable, tableBytes } from '../../../server/rows/row-table.js';
+import { RowsCore } from '../../../server/rows/rows-core.js';
 import { adamScalars } from '../../../shared/kernels/kernels.js';
 import * as adaptive from '../../../shared/kernels/plain/adaptive.js';
 import * as plain from '../../../shared/kernels/plain/optimize.js';
 import { ROW_PARTITIONS, ROWS_STEP_MAX_BYTES } from '../../../shared/limits.js';
+import { encodeRows } from '../../../shared/rows/row-codec.js';
 import { ROW_OPTIMIZERS } from '../../../shared/rows/tables.js';
+import { checksumOf } from '../../../shared/rpc/checksum.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
 import {
   bytesOf,
@@ -295,3 +298,78 @@ test('a worker has its share of the sums of a step, and no more', (t) => {
   t.is(t.throws(() => push(number, most, 1), { instanceOf: Refused })?.label, 'credit');
   t.deepEqual(core.end(3, 0, number), []);
 });
+
+test('a scan tells every row that was updated once, in order, whatever page or server it is on', (t) => {
+  const table = makeTable('sgd', { rows: 3_000_000, width: 2 });
+  const servers = new RowServers([table], 3, 1);
+  const ids = [0, 1, 5, 1024, 1025, 999_999, 1_048_576, 1_048_577, 2_999_999];
+  servers.step(0, [0], () => ({ ids, values: ids.flatMap((id) => [id % 7, 1]) }));
+  const found = servers.cores.flatMap((core) => {
+    const told: number[] = [];
+    for (let from = 0; from < table.rows; ) {
+      const scanned = core.scan(0, from);
+      const some = new Uint32Array(scanned.ids.buffer, scanned.ids.byteOffset, scanned.ids.length / 4);
+      t.true(scanned.next > from);
+      t.true(some.every((id) => id >= from && id < scanned.next));
+      const values = new Float32Array(scanned.payload.buffer, scanned.payload.byteOffset, 2 * some.length);
+      for (const [at, id] of some.entries())
+        t.deepEqual([...values.subarray(2 * at, 2 * at + 2)], [...servers.read(id)]);
+      told.push(...some);
+      from = scanned.next;
+      t.is(scanned.updated, core.tables[0].updatedRows);
+    }
+    t.deepEqual(
+      told,
+      [...told].sort((a, b) => a - b),
+    );
+    return told;
+  });
+  t.deepEqual(
+    found.sort((a, b) => a - b),
+    ids,
+  );
+});
+
+test('a gradient above the limit is refused, without its loss scale, and changes nothing', (t) => {
+  const core = new RowsCore({
+    tables: [makeTable()],
+    workers: 1,
+    seed: 1,
+    partitions: all,
+    gradientLimit: 2,
+  });
+  core.header(0, 0, { ...rowsHeader(), lossScale: 8 });
+  t.throws(() => core.contribution(0, rowsMessage(0, 0, [3], [1, -17, 1])), {
+    instanceOf: Refused,
+    message: /row 3: expected magnitudes of at most 2 in the gradient of worker 0 \(step 0\), got 2\.125/,
+  });
+  core.contribution(0, rowsMessage(0, 0, [3], [1, -16, 1]));
+  core.end(0, 0, 1);
+  t.is(core.step, 1);
+});
+
+for (const codec of ['fp16', 'bf16'] as const)
+  test(`${codec}: contributions are decoded when they come and when they were held, and values are encoded`, (t) => {
+    const table = makeTable('sgd', { codec, initializer: { kind: 'zeros', scale: 0 } });
+    const core = new RowsCore({ tables: [table], workers: 2, seed: 1, partitions: all });
+    const encoded = (values: number[]) => {
+      const ids = bytesOf(Uint32Array.of(9));
+      const payload = encodeRows(codec, Float32Array.from(values), 3);
+      return { step: 0, number: 0, table: 0, ids, payload, checksum: checksumOf(ids, payload) };
+    };
+    for (const worker of [0, 1]) core.header(worker, 0, rowsHeader());
+    t.deepEqual(core.contribution(1, encoded([8, 0, 0.5])), []);
+    core.contribution(0, encoded([2, -4, 0.25]));
+    t.throws(() => core.contribution(0, { ...rowsMessage(0, 1, [10], [1, 1, 1]) }), {
+      instanceOf: Refused,
+      message: new RegExp(`in ${codec}, got 12`),
+    });
+    for (const worker of [0, 1]) core.end(worker, 0, 1);
+    const expected = [5, -2, 0.375].map((mean) => Math.fround(-Math.fround(mean * Math.fround(0.05))));
+    const exact = core.read(0, bytesOf(Uint32Array.of(9)));
+    t.deepEqual([...new Float32Array(exact.buffer, exact.byteOffset, 3)], expected);
+    t.deepEqual(
+      core.read(0, bytesOf(Uint32Array.of(9)), false),
+      encodeRows(codec, Float32Array.from(expected), 3),
+    );
+  });

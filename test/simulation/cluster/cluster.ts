@@ -77,6 +77,8 @@ export interface ClusterOptions {
 const noMetrics: ServerMetrics = {
   probe: { now: () => 0, phase: () => undefined },
   moved: () => undefined,
+  rows: () => undefined,
+  tables: () => undefined,
   contribution: () => undefined,
   refused: () => undefined,
   held: () => undefined,
@@ -88,6 +90,9 @@ const noMetrics: ServerMetrics = {
   runs: () => undefined,
   viewEntered: () => undefined,
   departed: () => undefined,
+  snapshot: () => undefined,
+  snapshotWritten: () => undefined,
+  snapshotCopies: () => undefined,
 };
 
 export class Cluster {
@@ -220,7 +225,9 @@ export class Cluster {
         const run = new HostedRun(id, spec, view, layoutOf(spec), owned, noMetrics, now);
         this.options.bug?.hosted?.(run, index);
         runs.set(id, run);
+        return undefined;
       },
+      snapshot: () => undefined,
       change: (id, view) => runs.get(id)?.change(view),
       fence: (id, rank) => (runs.get(id) as HostedRun).fence(rank),
       end,

@@ -14,22 +14,25 @@ async function open(
   t: ExecutionContext,
   optimizer: 'sgd' | 'adagrad',
   learningRate: number,
-): Promise<Client> {
+): Promise<{ client: Client; layer: SparseEmbedding }> {
+  const layer = new SparseEmbedding({ table: 'words', rows: 500_000, width: 3, optimizer, learningRate });
   const keeper = await startTestServer(t);
   await startTestServer(t, { join: keeper.address });
-  return connect({
+  const client = await connect({
     join: keeper.address,
     tensors: [{ name: 'kernel', shape: [6, 1], values: new Float32Array(6).fill(0.5) }],
-    tables: [{ name: 'words', rows: 500_000, width: 3, optimizer, learningRate }],
+    tables: [layer.table],
     optimizer: 'sgd',
     learningRate: 0.1,
     codec: 'fp32',
   });
+  return { client, layer };
 }
 
 test.serial('its gradients are those of a dense embedding', async (t) => {
-  const client = await open(t, 'sgd', 0.5);
-  const layer = new SparseEmbedding(client, 'words');
+  const { client, layer } = await open(t, 'sgd', 0.5);
+  await t.throwsAsync(layer.prefetch([1]), { instanceOf: UserError, message: /attach/ });
+  layer.attach(client);
   t.throws(() => layer.rows, { instanceOf: UserError, message: /prefetch/ });
   const ids = [499_999, 3, 3, 70_000];
   const before = (await client.pullRows('words', [3, 70_000, 499_999])).values;
@@ -38,7 +41,7 @@ test.serial('its gradients are those of a dense embedding', async (t) => {
   const output = layer.apply(batch) as tf.Tensor;
   t.deepEqual(output.shape, [2, 2, 3]);
   t.deepEqual([...(await output.data())].slice(0, 3), [...before.slice(6)]);
-  t.throws(() => layer.apply(tf.tensor1d([1], 'int32')), { message: /expected the 4 ids/ });
+  t.throws(() => layer.apply(tf.tensor1d([1], 'int32')), { message: /expected the 4 ids whose/ });
 
   const factors = tf.tensor3d([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [2, 2, 3]);
   const { grads } = tf.variableGrads(
@@ -53,13 +56,14 @@ test.serial('its gradients are those of a dense embedding', async (t) => {
   );
   t.deepEqual([...after], expected);
   await t.throwsAsync(layer.prefetch([500_000]), { instanceOf: UserError, message: /0 to 499999/ });
-  t.throws(() => new SparseEmbedding(client, 'other'), { instanceOf: UserError, message: /'words'/ });
+  const other = new SparseEmbedding({ table: 'words', rows: 500_000, width: 4 });
+  t.throws(() => other.attach(client), { instanceOf: UserError, message: /× 4, got 'words' of 500000 × 3/ });
   await client.close();
 });
 
 test.serial('a model with it learns', async (t) => {
-  const client = await open(t, 'adagrad', 0.3);
-  const layer = new SparseEmbedding(client, 'words');
+  const { client, layer } = await open(t, 'adagrad', 0.3);
+  layer.attach(client);
   const ids = input({ shape: [2], dtype: 'int32' });
   const flat = layers.flatten().apply(layer.apply(ids)) as ReturnType<typeof input>;
   const dense = layers.dense({ units: 1, useBias: false });

@@ -11,6 +11,10 @@ export interface Fetch {
   'step'?: (number | string | Long);
   'codec'?: (_gradloom_v1_Codec);
   'blocks'?: (number)[];
+  /**
+   * Of blocks that travel as differences in training: what the workers hold, instead of the values. In fp32.
+   */
+  'held'?: (boolean);
 }
 
 /**
@@ -21,4 +25,8 @@ export interface Fetch__Output {
   'step': (number);
   'codec': (_gradloom_v1_Codec__Output);
   'blocks': (number)[];
+  /**
+   * Of blocks that travel as differences in training: what the workers hold, instead of the values. In fp32.
+   */
+  'held': (boolean);
 }

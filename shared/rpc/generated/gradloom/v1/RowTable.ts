@@ -2,6 +2,7 @@
 
 import type { RowInitializerKind as _gradloom_v1_RowInitializerKind, RowInitializerKind__Output as _gradloom_v1_RowInitializerKind__Output } from '../../gradloom/v1/RowInitializerKind.js';
 import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloom_v1_Optimizer__Output } from '../../gradloom/v1/Optimizer.js';
+import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -25,6 +26,12 @@ export interface RowTable {
    * is a row's own count of updates. Without groups, l1, l2 and clip_value.
    */
   'optimizer'?: (_gradloom_v1_Optimizer | null);
+  /**
+   * How rows travel, gradients and values: CODEC_FP32; CODEC_BF16; or CODEC_FP16 with a scale for each row, so that its
+   * bits do not depend on the rows beside it: all rows' halves, then for each row one signed byte, the exponent of its
+   * power of two.
+   */
+  'codec'?: (_gradloom_v1_Codec);
 }
 
 /**
@@ -48,4 +55,10 @@ export interface RowTable__Output {
    * is a row's own count of updates. Without groups, l1, l2 and clip_value.
    */
   'optimizer': (_gradloom_v1_Optimizer__Output | null);
+  /**
+   * How rows travel, gradients and values: CODEC_FP32; CODEC_BF16; or CODEC_FP16 with a scale for each row, so that its
+   * bits do not depend on the rows beside it: all rows' halves, then for each row one signed byte, the exponent of its
+   * power of two.
+   */
+  'codec': (_gradloom_v1_Codec__Output);
 }

@@ -19,6 +19,9 @@ export interface RowsContribution {
    */
   'checksum'?: (number);
   'ids'?: (Buffer | Uint8Array | string);
+  /**
+   * In the table's codec.
+   */
   'payload'?: (Buffer | Uint8Array | string);
 }
 
@@ -39,5 +42,8 @@ export interface RowsContribution__Output {
    */
   'checksum': (number);
   'ids': (Buffer);
+  /**
+   * In the table's codec.
+   */
   'payload': (Buffer);
 }

@@ -9,6 +9,10 @@ export interface RowsRequest {
   'step'?: (number | string | Long);
   'table'?: (number);
   /**
+   * In fp32, whatever the table's codec.
+   */
+  'exact'?: (boolean);
+  /**
    * Strictly ascending.
    */
   'ids'?: (Buffer | Uint8Array | string);
@@ -20,6 +24,10 @@ export interface RowsRequest {
 export interface RowsRequest__Output {
   'step': (number);
   'table': (number);
+  /**
+   * In fp32, whatever the table's codec.
+   */
+  'exact': (boolean);
   /**
    * Strictly ascending.
    */

@@ -5,6 +5,8 @@ import type { Optimizer as _gradloom_v1_Optimizer, Optimizer__Output as _gradloo
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
 import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from '../../gradloom/v1/RowTable.js';
+import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloom_v1_Snapshots__Output } from '../../gradloom/v1/Snapshots.js';
+import type { Resume as _gradloom_v1_Resume, Resume__Output as _gradloom_v1_Resume__Output } from '../../gradloom/v1/Resume.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -70,6 +72,14 @@ export interface RunSpec {
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
   'tables'?: (_gradloom_v1_RowTable)[];
+  /**
+   * When snapshots of the run are taken; none: never. CONSISTENCY_BSP without tables alone.
+   */
+  'snapshots'?: (_gradloom_v1_Snapshots | null);
+  /**
+   * The snapshot that the run goes on from; none: it begins with the values of worker 0.
+   */
+  'resume'?: (_gradloom_v1_Resume | null);
   /**
    * A worker that leaves does not end the run: servers can go back to before the step under way.
    */
@@ -144,6 +154,14 @@ export interface RunSpec__Output {
    * Embedding tables, which are pushed and pulled by row. CONSISTENCY_BSP alone.
    */
   'tables': (_gradloom_v1_RowTable__Output)[];
+  /**
+   * When snapshots of the run are taken; none: never. CONSISTENCY_BSP without tables alone.
+   */
+  'snapshots': (_gradloom_v1_Snapshots__Output | null);
+  /**
+   * The snapshot that the run goes on from; none: it begins with the values of worker 0.
+   */
+  'resume': (_gradloom_v1_Resume__Output | null);
   /**
    * A worker that leaves does not end the run: servers can go back to before the step under way.
    */

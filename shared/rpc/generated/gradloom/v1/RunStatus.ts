@@ -26,6 +26,11 @@ export interface RunStatus {
   'fromStep'?: (number | string | Long);
   'consistency'?: (_gradloom_v1_Consistency);
   'staleness'?: (number);
+  /**
+   * Step of the newest whole snapshot and its folder; empty where there is none.
+   */
+  'snapshotStep'?: (number | string | Long);
+  'snapshot'?: (string);
 }
 
 export interface RunStatus__Output {
@@ -50,4 +55,9 @@ export interface RunStatus__Output {
   'fromStep': (number);
   'consistency': (_gradloom_v1_Consistency__Output);
   'staleness': (number);
+  /**
+   * Step of the newest whole snapshot and its folder; empty where there is none.
+   */
+  'snapshotStep': (number);
+  'snapshot': (string);
 }

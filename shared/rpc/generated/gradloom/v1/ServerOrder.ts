@@ -6,6 +6,7 @@ import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndR
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
 import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from '../../gradloom/v1/ChangeView.js';
 import type { FenceWorker as _gradloom_v1_FenceWorker, FenceWorker__Output as _gradloom_v1_FenceWorker__Output } from '../../gradloom/v1/FenceWorker.js';
+import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
 
 export interface ServerOrder {
   'welcome'?: (_gradloom_v1_ServerWelcome | null);
@@ -14,7 +15,8 @@ export interface ServerOrder {
   'refusal'?: (_gradloom_v1_Refusal | null);
   'change'?: (_gradloom_v1_ChangeView | null);
   'fence'?: (_gradloom_v1_FenceWorker | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence";
+  'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"snapshot";
 }
 
 export interface ServerOrder__Output {
@@ -24,5 +26,6 @@ export interface ServerOrder__Output {
   'refusal'?: (_gradloom_v1_Refusal__Output | null);
   'change'?: (_gradloom_v1_ChangeView__Output | null);
   'fence'?: (_gradloom_v1_FenceWorker__Output | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence";
+  'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"snapshot";
 }

@@ -7,6 +7,7 @@ import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Out
 import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from '../../gradloom/v1/ViewTaken.js';
 import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from '../../gradloom/v1/WorkerFenced.js';
 import type { WorkerOffends as _gradloom_v1_WorkerOffends, WorkerOffends__Output as _gradloom_v1_WorkerOffends__Output } from '../../gradloom/v1/WorkerOffends.js';
+import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as _gradloom_v1_SnapshotPart__Output } from '../../gradloom/v1/SnapshotPart.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -14,13 +15,14 @@ export interface ServerReport {
   'refused'?: (_gradloom_v1_Refusal | null);
   'progress'?: (_gradloom_v1_ServerProgress | null);
   /**
-   * Which run `prepared`, `refused`, `progress` and `taken` speak of.
+   * Which run `prepared`, `refused`, `progress`, `taken` and `snapshot` speak of.
    */
   'run'?: (string);
   'taken'?: (_gradloom_v1_ViewTaken | null);
   'fenced'?: (_gradloom_v1_WorkerFenced | null);
   'offends'?: (_gradloom_v1_WorkerOffends | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends";
+  'snapshot'?: (_gradloom_v1_SnapshotPart | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"snapshot";
 }
 
 export interface ServerReport__Output {
@@ -29,11 +31,12 @@ export interface ServerReport__Output {
   'refused'?: (_gradloom_v1_Refusal__Output | null);
   'progress'?: (_gradloom_v1_ServerProgress__Output | null);
   /**
-   * Which run `prepared`, `refused`, `progress` and `taken` speak of.
+   * Which run `prepared`, `refused`, `progress`, `taken` and `snapshot` speak of.
    */
   'run': (string);
   'taken'?: (_gradloom_v1_ViewTaken__Output | null);
   'fenced'?: (_gradloom_v1_WorkerFenced__Output | null);
   'offends'?: (_gradloom_v1_WorkerOffends__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends";
+  'snapshot'?: (_gradloom_v1_SnapshotPart__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"snapshot";
 }

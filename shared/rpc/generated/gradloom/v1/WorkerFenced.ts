@@ -15,6 +15,10 @@ export interface WorkerFenced {
    * Whether all that it owes this server in the open step is here.
    */
   'complete'?: (boolean);
+  /**
+   * Whether every block here has its initial values.
+   */
+  'initialized'?: (boolean);
 }
 
 /**
@@ -30,4 +34,8 @@ export interface WorkerFenced__Output {
    * Whether all that it owes this server in the open step is here.
    */
   'complete': (boolean);
+  /**
+   * Whether every block here has its initial values.
+   */
+  'initialized': (boolean);
 }

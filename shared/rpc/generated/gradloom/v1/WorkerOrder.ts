@@ -7,6 +7,7 @@ import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from '../../gradloom/v1/Refusal.js';
 import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_HoldRun__Output } from '../../gradloom/v1/HoldRun.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
+import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
 
 export interface WorkerOrder {
   'welcome'?: (_gradloom_v1_WorkerWelcome | null);
@@ -19,7 +20,8 @@ export interface WorkerOrder {
    * Decided: what was held goes on, up to the view's step under the old rules. The old view: nothing changes.
    */
   'view'?: (_gradloom_v1_View | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view";
+  'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot";
 }
 
 export interface WorkerOrder__Output {
@@ -33,5 +35,6 @@ export interface WorkerOrder__Output {
    * Decided: what was held goes on, up to the view's step under the old rules. The old view: nothing changes.
    */
   'view'?: (_gradloom_v1_View__Output | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view";
+  'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot";
 }

@@ -6,6 +6,7 @@ import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Out
 import type { RunDone as _gradloom_v1_RunDone, RunDone__Output as _gradloom_v1_RunDone__Output } from '../../gradloom/v1/RunDone.js';
 import type { ViewHeld as _gradloom_v1_ViewHeld, ViewHeld__Output as _gradloom_v1_ViewHeld__Output } from '../../gradloom/v1/ViewHeld.js';
 import type { ViewEntered as _gradloom_v1_ViewEntered, ViewEntered__Output as _gradloom_v1_ViewEntered__Output } from '../../gradloom/v1/ViewEntered.js';
+import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as _gradloom_v1_SnapshotPart__Output } from '../../gradloom/v1/SnapshotPart.js';
 
 export interface WorkerReport {
   'hello'?: (_gradloom_v1_WorkerHello | null);
@@ -14,7 +15,8 @@ export interface WorkerReport {
   'done'?: (_gradloom_v1_RunDone | null);
   'held'?: (_gradloom_v1_ViewHeld | null);
   'entered'?: (_gradloom_v1_ViewEntered | null);
-  'report'?: "hello"|"progress"|"evaluation"|"done"|"held"|"entered";
+  'snapshot'?: (_gradloom_v1_SnapshotPart | null);
+  'report'?: "hello"|"progress"|"evaluation"|"done"|"held"|"entered"|"snapshot";
 }
 
 export interface WorkerReport__Output {
@@ -24,5 +26,6 @@ export interface WorkerReport__Output {
   'done'?: (_gradloom_v1_RunDone__Output | null);
   'held'?: (_gradloom_v1_ViewHeld__Output | null);
   'entered'?: (_gradloom_v1_ViewEntered__Output | null);
-  'report'?: "hello"|"progress"|"evaluation"|"done"|"held"|"entered";
+  'snapshot'?: (_gradloom_v1_SnapshotPart__Output | null);
+  'report'?: "hello"|"progress"|"evaluation"|"done"|"held"|"entered"|"snapshot";
 }
