@@ -306,7 +306,7 @@ export class HostedRun {
       case 'answer':
         return this.#readers.letGo(effect.worker, effect.block, effect.step);
       case 'outcome':
-        this.metrics.step(this.id, effect.outcome, this.spec.workers);
+        this.metrics.step(this, effect.outcome);
         return this.#readers.outcome(effect.outcome, effect.worker);
       case 'norms':
         return this.#agreeOut?.send({ norms: effect.norms });

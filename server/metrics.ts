@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import { codecById } from '../shared/codec/registry.js';
 import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js';
+import { learningRateAt } from '../shared/optimizer/schedule.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { type RunSpec, stalenessOf } from '../shared/run-spec.js';
 import type { PhaseProbe } from './shard.js';
@@ -31,7 +32,7 @@ export interface ServerMetrics {
   held(bytes: number): void;
   blockApplied(): void;
   /** @param workers of the run */
-  step(run: string, outcome: Outcome, workers: number): void;
+  step(run: Pick<RunFigures, 'id' | 'spec'>, outcome: Outcome): void;
   waitedFor(rank: number, seconds: number): void;
   /** ssp, asp: a worker read a block that lacked so many of some worker's updates; the most that any read lacked. */
   read(run: string, rank: number, staleness: number, stalest: number): void;
@@ -95,8 +96,12 @@ export function reportTo(metrics: Instruments): ServerMetrics {
     refused: (code) => metrics.refusals.add(1, { code }),
     held: (bytes) => metrics.inFlightBytes.set(bytes),
     blockApplied: () => metrics.blocksApplied.add(1),
-    step(run, outcome, workers) {
-      for (let rank = 0; rank < workers && outcome.contributors.length > 0; rank++)
+    step({ id: run, spec }, outcome) {
+      const { optimizer } = spec;
+      metrics.learningRate.set(learningRateAt(optimizer.schedule, optimizer.learningRate, outcome.step), {
+        run,
+      });
+      for (let rank = 0; rank < spec.workers && outcome.contributors.length > 0; rank++)
         metrics.lateContributions.add(outcome.contributors.includes(rank) ? 0 : 1, { rank: String(rank) });
       metrics.steps.add(1, { outcome: outcome.skipped ? 'skipped' : 'applied' });
       if (!outcome.skipped) metrics.loss.set(outcome.loss, { run, split: 'train' });
@@ -131,6 +136,7 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         ended++;
         metrics.runInfo.forget({ run: id });
         metrics.loss.forget({ run: id });
+        metrics.learningRate.forget({ run: id });
         metrics.readStalenessMax.forget({ run: id });
         metrics.stalenessBound.forget({ run: id });
         metrics.snapshotStep.forget({ run: id });

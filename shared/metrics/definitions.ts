@@ -65,6 +65,13 @@ export const METRICS = {
     roles: BOTH,
     labels: { run: RUNS, split: ['train', 'test'] },
   },
+  learningRate: {
+    name: 'gradloom_learning_rate',
+    help: "Learning rate of the step decided last, as the schedule has it: of the servers' optimizer, under local the outer one.",
+    type: 'gauge',
+    roles: ['server'],
+    labels: { run: RUNS },
+  },
   bytes: {
     name: 'gradloom_bytes_total',
     help: 'Payload of contributions and parameter blocks as it travelled, encoded.',

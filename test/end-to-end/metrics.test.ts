@@ -26,6 +26,7 @@ const MOVED = {
     'gradloom_run_info codec=fp16 training_job=small',
     'gradloom_steps_total outcome=applied',
     'gradloom_loss split=train',
+    'gradloom_learning_rate',
     'gradloom_bytes_total direction=received codec=fp16',
     'gradloom_bytes_total direction=sent codec=fp16',
     'gradloom_elements_total direction=received',
