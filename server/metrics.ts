@@ -142,7 +142,11 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         metrics.snapshotStep.forget({ run: id });
       }
       const hosted = [...runs.values()];
-      for (const { id } of hosted) if (!known.has(id)) metrics.readStalenessMax.set(0, { run: id });
+      for (const { id } of hosted) {
+        if (known.has(id)) continue;
+        metrics.readStalenessMax.set(0, { run: id });
+        metrics.snapshotStep.set(0, { run: id });
+      }
       known = new Set(runs.keys());
       for (const run of hosted) describe(run);
       const training = hosted.filter(({ shard }) => shard.initialized).length;

@@ -202,7 +202,7 @@ export const METRICS = {
   },
   snapshotStep: {
     name: 'gradloom_snapshot_step',
-    help: 'Step of the newest whole snapshot of the run, at the keeper.',
+    help: 'Step of the newest whole snapshot of the run, at the keeper; 0 as long as there is none.',
     type: 'gauge',
     roles: ['server'],
     labels: { run: RUNS },

@@ -1,6 +1,6 @@
 // A real Prometheus watches a real run: every query of the dashboard returns data, and the figures that a run must
 // move have moved.
-
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { queriesOf, substitute, trainingDashboard } from '../helpers/dashboard.js';
 import { parseExposition, type Sample } from '../helpers/exposition.js';
@@ -10,8 +10,10 @@ import { tinyRun } from '../helpers/tiny-run.js';
 
 /** A run that goes on until the test ends, and where its processes serve their metrics. */
 async function training(t: ExecutionContext) {
-  const { flags } = await tinyRun(t);
-  const up = start(t, 'gradloom', ['up', ...flags, '--epochs=100000', '--servers=2', '--workers=2']);
+  const { flags, folder } = await tinyRun(t);
+  const snapshots = [`--snapshots=${join(folder, 'snapshots')}`, '--snapshot-steps=50'];
+  const run = ['--epochs=100000', '--servers=2', '--workers=2', ...snapshots];
+  const up = start(t, 'gradloom', ['up', ...flags, ...run]);
   await up.event('epoch', ({ epoch }) => epoch === 2);
   const urls = (role: string) =>
     up.events
@@ -27,6 +29,7 @@ const MOVED = {
     'gradloom_steps_total outcome=applied',
     'gradloom_loss split=train',
     'gradloom_learning_rate',
+    'gradloom_snapshot_bytes_total',
     'gradloom_bytes_total direction=received codec=fp16',
     'gradloom_bytes_total direction=sent codec=fp16',
     'gradloom_elements_total direction=received',
