@@ -55,7 +55,7 @@ test.serial(
     t.is(up.events.filter(({ event }) => event === 'epoch').length, 3);
     const started = up.events.find(({ event }) => event === 'start');
     t.deepEqual(Object.keys(started ?? {}).sort(), [
-      ...['accumulate', 'epochs', 'event', 'globalBatch', 'parameters', 'rank', 'run', 'servers'],
+      ...['accumulate', 'epochs', 'event', 'fromStep', 'globalBatch', 'parameters', 'rank', 'run', 'servers'],
       ...['stepsPerEpoch', 'workers'],
     ]);
 

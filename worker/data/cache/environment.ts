@@ -62,7 +62,9 @@ export function damageOf(folder: string): string | undefined {
     if (!second) return `${DATA_FILE} lacks its second meta page`;
     const latest = second.transaction > first.transaction ? second : first;
     const expected = (latest.lastPage + 1n) * BigInt(pageSize);
-    if (BigInt(found.size) < expected) return `${DATA_FILE} has ${found.size} of ${expected} bytes`;
+    // Asked again: another process may have made the file longer before it wrote the meta page that was read here.
+    const { size } = fstatSync(descriptor);
+    if (BigInt(size) < expected) return `${DATA_FILE} has ${size} of ${expected} bytes`;
     return undefined;
   } finally {
     closeSync(descriptor);
