@@ -152,6 +152,7 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
   server.runInfo.set(1, info);
   server.steps.add(1, { outcome: 'applied' });
   server.loss.set(2 / step, { run, split: 'train' });
+  server.learningRate.set(1e-3, { run });
   server.readStalenessMax.set(1, { run });
   server.stalenessBound.set(3, { run });
   server.residentRows.set(5000, { table: 'words' });

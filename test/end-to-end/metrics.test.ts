@@ -11,7 +11,7 @@ import { tinyRun } from '../helpers/tiny-run.js';
 /** A run that goes on until the test ends, and where its processes serve their metrics. */
 async function training(t: ExecutionContext) {
   const { flags, folder } = await tinyRun(t);
-  const snapshots = [`--snapshots=${join(folder, 'snapshots')}`, '--snapshot-steps=50'];
+  const snapshots = [`--snapshots=${join(folder, 'snapshots')}`, '--snapshot-steps=10'];
   const run = ['--epochs=100000', '--servers=2', '--workers=2', ...snapshots];
   const up = start(t, 'gradloom', ['up', ...flags, ...run]);
   await up.event('epoch', ({ epoch }) => epoch === 2);
