@@ -3,13 +3,11 @@
 // of the step before, so that with a lossy codec what the workers hold is settled here too.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError, reason } from '../../shared/atomic-file.js';
-import { isExpected, sentence } from '../../shared/errors.js';
 import { SNAPSHOTS_OPEN_MAX } from '../../shared/limits.js';
 import type { SnapshotPart } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import { isClocked } from '../../shared/run-spec.js';
 import { stepFolder } from '../../shared/snapshot/find.js';
-import { PartWriter } from '../../shared/snapshot/part-file.js';
+import { PartWriter, writeFailure } from '../../shared/snapshot/part-file.js';
 import type { ServerMetrics } from '../metrics.js';
 import type { Shard } from '../shard.js';
 import { Capture } from './capture.js';
@@ -67,12 +65,7 @@ export class RunSnapshots {
     this.#write(this.#capture, folder)
       .then(
         (part) => report({ step, ...part, seconds: (now() - started) / 1000 }),
-        (error) => {
-          if (isExpected(error)) return report({ step, failure: sentence(error) });
-          if (isSystemError(error))
-            return report({ step, failure: `Cannot write ${error.path}: ${reason(error)}` });
-          throw error;
-        },
+        (error) => report({ step, failure: writeFailure(error) }),
       )
       .finally(() => {
         this.#capture = undefined;

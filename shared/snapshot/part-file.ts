@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isSystemError, reason, syncFolder } from '../atomic-file.js';
-import { RunError, UserError } from '../errors.js';
+import { isExpected, RunError, sentence, UserError } from '../errors.js';
 import { SNAPSHOT_ARRAYS_MAX } from '../limits.js';
 import { type Dtype, readBytes, readHeader, safetensorsHeader } from '../safetensors.js';
 
@@ -78,6 +78,7 @@ export class PartWriter {
 
   /** Removes the file, and its folder where nothing else is in it. */
   async abandon(): Promise<void> {
+    // A full disk may fail the close as well; the file goes all the same.
     await this.handle.close().catch(() => undefined);
     await rm(this.path, { force: true });
     await rmdir(dirname(this.path)).catch((error: NodeJS.ErrnoException) => {
@@ -184,4 +185,11 @@ export class PartReader {
 
 function untrusted(path: string, what: string): UserError {
   return new UserError(`${path} is no part of a snapshot that can be trusted: ${what}; resume from another`);
+}
+
+/** Why a part was not written, in one sentence. Throws what is a bug of ours. */
+export function writeFailure(error: unknown): string {
+  if (isExpected(error)) return sentence(error);
+  if (isSystemError(error)) return `Cannot write ${error.path}: ${reason(error)}`;
+  throw error;
 }

@@ -3,13 +3,11 @@
 // another number all get the mean, so that the mean over all workers is what it was.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSystemError, reason } from '../../shared/atomic-file.js';
-import { isExpected, sentence } from '../../shared/errors.js';
 import { SNAPSHOTS_OPEN_MAX } from '../../shared/limits.js';
 import type { SnapshotPart } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import { stepFolder } from '../../shared/snapshot/find.js';
 import type { Snapshot } from '../../shared/snapshot/manifest.js';
-import { PartReader, PartWriter } from '../../shared/snapshot/part-file.js';
+import { PartReader, PartWriter, writeFailure } from '../../shared/snapshot/part-file.js';
 
 /** Arrays by the names that a part has for them. */
 type Arrays = ReadonlyMap<string, Float32Array>;
@@ -58,12 +56,7 @@ export class WorkerParts {
     this.#write(step, folder, arrays())
       .then(
         (part) => report({ step, ...part, seconds: (now() - started) / 1000 }),
-        (error) => {
-          if (isExpected(error)) return report({ step, failure: sentence(error) });
-          if (isSystemError(error))
-            return report({ step, failure: `Cannot write ${error.path}: ${reason(error)}` });
-          throw error;
-        },
+        (error) => report({ step, failure: writeFailure(error) }),
       )
       .finally(() => {
         this.#writing = false;
