@@ -43,6 +43,8 @@ function waitingRun() {
     placement: layout.blocks.map(({ index }) => (index === foreign ? 1 : 0)),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 1 as const,
     staleness: 0,
   };

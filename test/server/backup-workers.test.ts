@@ -97,6 +97,8 @@ function hosted(index: number) {
     placement: layout.blocks.map(() => index),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 0 as const,
     staleness: 0,
   };

@@ -65,6 +65,8 @@ function hostedRun(runSpec = spec) {
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 1 as const,
     staleness: 0,
   };

@@ -46,6 +46,8 @@ async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 1 as const,
     staleness: 0,
   };
