@@ -378,6 +378,11 @@ export class Shard {
     this.restored(block, 0);
   }
 
+  /** Whether a block takes contributions. */
+  isExchanged(block: number): boolean {
+    return this.#state(block).block.kind !== 'frozen';
+  }
+
   isInitialized(block: number): boolean {
     return this.#state(block).initialized;
   }
@@ -415,13 +420,7 @@ export class Shard {
         'MALFORMED',
         `${where}: expected ${expected} finite scalars, got [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
       );
-    codecs.fp32.decode(
-      this.#kernels,
-      this.#stageArray(bulk, state),
-      block.elements,
-      1,
-      memory.accumulator,
-    );
+    codecs.fp32.decode(this.#kernels, this.#stageArray(bulk, state), block.elements, 1, memory.accumulator);
     if (block.kind === 'state')
       this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
     else

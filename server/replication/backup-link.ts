@@ -13,7 +13,7 @@ import type { ReplicaReply__Output } from '../../shared/rpc/generated/gradloom/v
 import { FIELD } from '../../shared/rpc/proto.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
 import type { Shard, UpdateRecord } from '../shard.js';
-import type { Outcome } from '../step-headers.js';
+import { type Outcome, outcomeToWire } from '../step-headers.js';
 
 /** What a backup has to know. */
 export type LogRecord =
@@ -33,6 +33,8 @@ export interface BackupLinkOptions {
   /** Timers, and a monotonic clock in milliseconds. */
   after(ms: number, work: () => void): void;
   now(): number;
+  /** Payload has been sent. */
+  onSent(bytes: number): void;
   /** Everything up to a record of the log has been applied there. */
   onApplied(): void;
   /** A stream broke, or could not be opened. */
@@ -91,14 +93,21 @@ export class BackupLink {
     if (!this.#call) return;
     if (record.kind !== 'verdict' && this.#uncopied.has(record.block)) return;
     this.#onTheWay.push({ message: this.#sent + 1, record: number });
-    if (record.kind === 'verdict') this.#write({ outcome: verdictToWire(record.outcome) });
+    if (record.kind === 'verdict') this.#write({ outcome: outcomeToWire(record.outcome) });
     else if (record.kind === 'initial') this.#array(record.block, 0);
     else {
       const { payload, scalars, ...fields } = record.update;
       const { gradientScale, learningRate, stepSize, epsilon } = scalars;
       const adam = stepSize === undefined || epsilon === undefined ? [] : [stepSize, epsilon];
-      const all = { ...fields, block: record.block, codec: 1, scale: 0, scalars: [gradientScale, learningRate, ...adam] };
+      const all = {
+        ...fields,
+        block: record.block,
+        codec: 1,
+        scale: 0,
+        scalars: [gradientScale, learningRate, ...adam],
+      };
       this.#write(frameBulk(FIELD.update, all, payload, this.#frames));
+      this.#options.onSent(payload.byteLength);
     }
   }
 
@@ -173,7 +182,7 @@ export class BackupLink {
       copied: {
         step: shard.step,
         initialized: shard.initialized,
-        ...(outcome ? { outcome: verdictToWire(outcome) } : {}),
+        ...(outcome ? { outcome: outcomeToWire(outcome) } : {}),
       },
     });
   }
@@ -192,6 +201,7 @@ export class BackupLink {
     };
     const payload = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     this.#write(frameBulk(FIELD.array, fields, payload, this.#frames), written);
+    this.#options.onSent(payload.byteLength);
   }
 
   #write(message: ReplicaMessage | Framed, written?: () => void): void {
@@ -211,9 +221,4 @@ export class BackupLink {
     }
     this.#options.onApplied();
   }
-}
-
-/** As it travels. */
-export function verdictToWire(outcome: Outcome) {
-  return { ...outcome, notFinite: [...outcome.notFinite], contributors: [...outcome.contributors] };
 }

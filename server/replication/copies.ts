@@ -15,6 +15,8 @@ export interface CopiesOptions {
   after(ms: number, work: () => void): void;
   now(): number;
   carryOut(effect: Effect): void;
+  /** Payload has been sent to a backup. */
+  onSent(bytes: number): void;
   /** Nothing waits any more. */
   onDrained(): void;
   /** A server that joins has everything, and is waited for from now on. */
@@ -83,7 +85,7 @@ export class Copies {
       link.close();
       this.#held.delete(server);
     }
-    const { shard, hello, open, after, now, onBroken } = this.#options;
+    const { shard, hello, open, after, now, onBroken, onSent } = this.#options;
     const outcome = () => this.#verdict;
     for (const { server, address, isBackup } of copies) {
       const known = this.#held.get(server);
@@ -94,7 +96,7 @@ export class Copies {
       }
       const link: BackupLink = new BackupLink(
         {
-          ...{ server, address, shard, hello, outcome, open, after, now },
+          ...{ server, address, shard, hello, outcome, open, after, now, onSent },
           onApplied: () => this.#flush(),
           onBroken: (reason) => onBroken(server, link?.brokenMs ?? 0, reason),
         },

@@ -48,7 +48,11 @@ export function replicationHandlers(
       const apply = (message: ReplicaMessage__Output) => {
         if (!replica) {
           const { hello } = message;
-          if (!hello) throw refuse('MALFORMED', 'expected hello as the first message of the stream, got something else');
+          if (!hello)
+            throw refuse(
+              'MALFORMED',
+              'expected hello as the first message of the stream, got something else',
+            );
           replica = holder.replicaOf(hello);
           server = hello.server;
           feeding.get(replica)?.end();
@@ -57,14 +61,21 @@ export function replicationHandlers(
           return;
         }
         if (feeding.get(replica) !== call || !holder.isCurrent(replica, server))
-          throw refuse('STALE_VIEW', `server ${server} is not the primary of this shard any more, or has opened another stream`);
+          throw refuse(
+            'STALE_VIEW',
+            `server ${server} is not the primary of this shard any more, or has opened another stream`,
+          );
         const { update, array } = message as unknown as { update?: Bulk; array?: Bulk };
         const bulk = update ?? array;
         if (update) replica.update(update);
         else if (array) replica.array(array);
         else if (message.outcome) replica.verdict(message.outcome);
         else if (message.copied) replica.copied(message.copied.step, message.copied.outcome ?? undefined);
-        else throw refuse('MALFORMED', 'expected an update, an array, a verdict or the end of a copy, got an empty message');
+        else
+          throw refuse(
+            'MALFORMED',
+            'expected an update, an array, a verdict or the end of a copy, got an empty message',
+          );
         if (bulk) {
           metrics.replicated('received', bulk.payload.byteLength);
           recycle(bulk.payload);

@@ -29,6 +29,10 @@ export class Sender {
   /** Blocks whose first values no server has acknowledged. */
   #unacknowledged = new Set<number>();
   #acknowledged: (() => void) | undefined;
+  /** What is under way: of a step its header, too. */
+  #current: { readonly batch: Batch; readonly header?: StepHeader } | undefined;
+  /** Payload that was sent again over a new link. */
+  #retriedBytes = 0;
 
   constructor(options: ExchangeOptions, links: ServerLinks, contributions: Contributions) {
     this.#options = options;
@@ -56,12 +60,43 @@ export class Sender {
         ),
       stopped: () => false,
     };
+    this.#current = { batch };
     await this.#overAll((link) =>
       this.#sendBlocks(link, this.#links.ownOf(link.index, layout.blocks), batch),
     );
     this.#links.check();
     await acknowledged;
+    this.#current = undefined;
     this.#links.check();
+  }
+
+  /** Payload that was sent again since the last call. */
+  takeRetriedBytes(): number {
+    const bytes = this.#retriedBytes;
+    this.#retriedBytes = 0;
+    return bytes;
+  }
+
+  /**
+   * What was under way over a link that is lost goes over a new one: the same bytes, since nothing is settled before the
+   * step is.
+   * @param missing blocks of the step whose update has not come
+   * @param undecided whether the server's verdict on the step has not come
+   */
+  async resume(link: ServerLink, missing: readonly Block[], undecided: boolean): Promise<void> {
+    const { layout } = this.#options;
+    if (!this.#current) return;
+    const { batch, header } = this.#current;
+    const wanted = header ? missing : layout.blocks.filter(({ index }) => this.#unacknowledged.has(index));
+    const own = this.#links.ownOf(link.index, header?.allFinite === false ? [] : wanted);
+    if (header && (undecided || own.length > 0)) link.header(header);
+    const { bytes } = await this.#sendBlocks(link, own, batch);
+    this.#retriedBytes += bytes;
+  }
+
+  /** The step is decided. */
+  settled(): void {
+    this.#current = undefined;
   }
 
   /** A server has taken these blocks; at step 0 that may be their first values. */
@@ -96,9 +131,11 @@ export class Sender {
       encode: (block, dst) => contributions.encode(step, block, header.lossScale, dst),
       stopped,
     };
+    const whole = { step, view, faultyTensor, ...header };
+    this.#current = { batch, header: whole };
     return this.#overAll((link) => {
       const own = header.allFinite ? this.#links.ownOf(link.index, blocks) : [];
-      return this.#sendStepOver(link, { step, view, faultyTensor, ...header }, own, batch);
+      return this.#sendStepOver(link, whole, own, batch);
     });
   }
 

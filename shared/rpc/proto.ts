@@ -9,10 +9,7 @@ import { decodeBulk } from './bulk.js';
 import { Framed } from './frame.js';
 import type { MembershipClient, MembershipDefinition } from './generated/gradloom/v1/Membership.js';
 import type { ParametersClient, ParametersDefinition } from './generated/gradloom/v1/Parameters.js';
-import type {
-  ReplicationClient,
-  ReplicationDefinition,
-} from './generated/gradloom/v1/Replication.js';
+import type { ReplicationClient, ReplicationDefinition } from './generated/gradloom/v1/Replication.js';
 import type { RowsClient, RowsDefinition } from './generated/gradloom/v1/Rows.js';
 import { messageOf } from './grpc-internals.js';
 

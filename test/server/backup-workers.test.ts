@@ -127,7 +127,7 @@ function hosted(index: number) {
       end: () => undefined,
     };
     run.attachWriter(rank, call as unknown as PushCall);
-    run.subscribe(run.attachReader(call as unknown as PullCall, rank), 2);
+    run.subscribe(run.attachReader(call as unknown as PullCall, rank), { codec: 2 });
     return { written, blocks, unflushed };
   });
   const exchanged = layout.blocks.filter(({ kind }) => kind !== 'frozen').map(({ index: block }) => block);

@@ -57,7 +57,7 @@ async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
   const server = createServer(PEER_DEADLINE_MS);
   server.addService(
     parametersService as unknown as grpc.ServiceDefinition,
-    parametersHandlers(new Map([['small', run]]), metrics, () => undefined) as never,
+    parametersHandlers(new Map([['small', new Map([[0, run]])]]), metrics, () => undefined) as never,
   );
   await bind(server, address);
   t.teardown(() => server.forceShutdown());
