@@ -447,7 +447,7 @@ export class Shard {
         `block ${bulk.block}: expected one of its arrays, the values first, got array ${bulk.codec}`,
       );
     const address = this.#stageArray(bulk, state);
-    array.set(this.#kernels.f32(address, state.block.elements));
+    this.#kernels.u8(array.byteOffset, array.byteLength).set(this.#kernels.u8(address, array.byteLength));
     if (bulk.codec === 0) this.begin(bulk.block);
     this.restored(bulk.block, bulk.version);
     const codec = this.#updateCodecs(bulk.step - 1)[state.position];
