@@ -170,6 +170,8 @@ export class MembershipService {
         waiting: coordinator.waiting(run),
         view: run.view?.number ?? 0,
         fromStep: run.view?.fromStep ?? 0,
+        shards: run.view?.shards ?? [],
+        term: run.view?.term ?? 0,
         ...rulesToWire(run.spec),
         snapshotStep: this.snapshots?.lastOf(run.id)?.step ?? 0,
         snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',

@@ -17,6 +17,7 @@ import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
 import { readManifest } from '../../shared/snapshot/manifest.js';
+import { shardsOf } from '../../shared/view.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
 import { TablesFile } from '../results/tables-file.js';
@@ -401,7 +402,11 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       secondsInPhase: Math.max(0, (Date.now() - since) / 1000),
     });
   }, HEARTBEAT_MS).unref();
-  say({ kind: 'started', run, rank, servers: view.servers.length, workers: view.workers.length });
+  const copies = shardsOf(view).map(({ backups }) => 1 + backups.length);
+  say({
+    ...{ kind: 'started', run, rank, servers: view.servers.length, workers: view.workers.length },
+    replicas: Math.min(...copies),
+  });
 }
 
 /**
