@@ -47,6 +47,14 @@ export interface WorkerEntry {
   view: number;
 }
 
+/** What a server lacks of others in its open step. */
+interface ServerWait {
+  readonly step: number;
+  /** Ids of the others. */
+  readonly servers: readonly number[];
+  readonly seconds: number;
+}
+
 interface EvaluationPart {
   records: number;
   lossSum: number;
@@ -64,6 +72,8 @@ export interface Run {
   /** The next view, on its way. */
   change?: ViewChange;
   readonly prepared: Set<number>;
+  /** Servers that wait for others, by their connections. */
+  readonly serverWaits: Map<number, ServerWait>;
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;
   evaluationStep: number;
@@ -198,6 +208,7 @@ export class Coordinator {
         workers: [],
         servers: [],
         prepared: new Set(),
+        serverWaits: new Map(),
         evaluation: new Map(),
         evaluationStep: -1,
       };
@@ -444,6 +455,14 @@ export class Coordinator {
     ];
   }
 
+  /** A server says which others its open step waits for; none: it does no more. */
+  serverProgress(connection: number, id: string, wait: ServerWait): void {
+    const run = this.runs.get(id);
+    if (!run?.servers.some((server) => server.connection === connection)) return;
+    if (wait.servers.length === 0) run.serverWaits.delete(connection);
+    else run.serverWaits.set(connection, wait);
+  }
+
   workerEntered(connection: number, number: number): void {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
@@ -499,7 +518,7 @@ export class Coordinator {
     )
       return `waits at step ${fromStep}, from which view ${number} holds, for ${before.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
     const late = run.workers.filter(({ step }) => step === last);
-    if (late.length === run.workers.length) return '';
+    if (late.length === run.workers.length) return waitingForServers(run);
     // Within a round of `local` each goes its own way: who waits is ahead, and in the exchange.
     const someoneWaits = run.workers.some(({ step, phase }) => step > last && phase === 'exchange');
     if (run.spec.local && !someoneWaits) return '';
@@ -616,6 +635,17 @@ function toWorkers(run: Run, order: WorkerOrder): Order[] {
 }
 
 /** A run that has all its workers may still wait for a server. */
+/** Which servers others wait for within the open step, in one sentence; empty where nobody does. */
+function waitingForServers({ servers, serverWaits }: Run): string {
+  const waits = [...serverWaits.values()];
+  if (waits.length === 0) return '';
+  const names = servers
+    .filter(({ id }) => waits.some((wait) => wait.servers.includes(id)))
+    .map(({ id, address }) => `server ${id} (${address})`);
+  const longest = waits.reduce((one, other) => (other.seconds > one.seconds ? other : one));
+  return `waits at step ${longest.step} for the part of ${names.join(', ')} in what all servers decide together, for ${longest.seconds.toFixed(1)} s`;
+}
+
 function takesWorkers(run: Run): boolean {
   return run.state === 'gathering' && run.workers.length < run.spec.workers;
 }

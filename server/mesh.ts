@@ -43,6 +43,8 @@ export interface Mesh {
   readonly serverId: number;
   /** Tells the keeper that a worker has spoilt too many steps. */
   offends(run: string, rank: number, sentence: string): void;
+  /** Tells the keeper which servers the open step of a run waits for, by their ids; none: it waits no more. */
+  waits(run: string, progress: { step: number; servers: number[]; seconds: number }): void;
   leave(): void;
 }
 
@@ -88,6 +90,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         resolve({
           serverId,
           offends: (run, rank, sentence) => void call.write({ run, offends: { rank, sentence } }),
+          waits: (run, progress) => void call.write({ run, progress }),
           leave() {
             leaving = true;
             call.end();

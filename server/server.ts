@@ -71,6 +71,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { metrics, log } = options;
   const runs = new Map<string, HostedRun>();
   const rows = new Map<string, HostedRows>();
+  /** Runs of which the keeper has been told that they wait for another server. */
+  const waiting = new Set<string>();
   const grpcServer = createServer(options.peerDeadlineMs);
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
 
@@ -115,6 +117,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     runs.get(id)?.close();
     rows.get(id)?.close();
     rows.delete(id);
+    waiting.delete(id);
     if (runs.delete(id)) log(`run ${id} ended: ${reason}`);
     metrics.runs(runs);
   };
@@ -206,11 +209,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     metrics.runs(runs);
     for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
-    for (const run of runs.values()) {
-      const { workers, waitedMs } = run.waiting();
+    for (const [id, run] of runs) {
+      const { step, workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
-      if (waitedMs >= WAITING_NOTICE_MS && (workers.length > 0 || run.serversWaitedFor().length > 0))
-        run.announceWaiting();
+      const servers = waitedMs >= WAITING_NOTICE_MS ? run.serversWaitedFor() : [];
+      if (servers.length > 0 || waiting.has(id))
+        mesh.waits(id, {
+          step,
+          servers: servers.map((index) => run.view.servers[index].id),
+          seconds: waitedMs / 1000,
+        });
+      if (servers.length > 0) waiting.add(id);
+      else waiting.delete(id);
+      if (waitedMs >= WAITING_NOTICE_MS && (workers.length > 0 || servers.length > 0)) run.announceWaiting();
     }
   }, WAITING_NOTICE_MS);
 

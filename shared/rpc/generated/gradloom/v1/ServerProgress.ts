@@ -2,18 +2,28 @@
 
 import type { Long } from '@grpc/proto-loader';
 
+/**
+ * The open step waits for other servers: for norms of the whole gradient, or for whose contributions it takes. Told
+ * every second while it does, and once, without servers, when it does no more.
+ */
 export interface ServerProgress {
   'step'?: (number | string | Long);
   /**
-   * Ranks of the workers whose contributions the oldest open step lacks.
+   * Their ids.
    */
-  'waitingFor'?: (number)[];
+  'servers'?: (number)[];
+  'seconds'?: (number | string);
 }
 
+/**
+ * The open step waits for other servers: for norms of the whole gradient, or for whose contributions it takes. Told
+ * every second while it does, and once, without servers, when it does no more.
+ */
 export interface ServerProgress__Output {
   'step': (number);
   /**
-   * Ranks of the workers whose contributions the oldest open step lacks.
+   * Their ids.
    */
-  'waitingFor': (number)[];
+  'servers': (number)[];
+  'seconds': (number);
 }
