@@ -306,6 +306,18 @@ export class Coordinator {
     }));
   }
 
+  /** Tells who has given its share of an evaluation whose are missing. */
+  evaluationWaits(): Order[] {
+    return [...this.runs.values()].flatMap((run) => {
+      if (run.evaluation.size === 0) return [];
+      const missing = run.workers.flatMap(({ rank }) => (run.evaluation.has(rank) ? [] : [rank]));
+      const order = { evaluationWait: { step: run.evaluationStep, workers: missing } };
+      return run.workers
+        .filter(({ rank }) => run.evaluation.has(rank))
+        .map(({ connection }): Order => ({ to: 'worker', connection, order }));
+    });
+  }
+
   workerDone(connection: number, bytes: { bytesPushed: number; bytesPulled: number }): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);

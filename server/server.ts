@@ -207,6 +207,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const notices = setInterval(() => {
     // A run that is held goes from waiting to training without a word.
     metrics.runs(runs);
+    if (coordinator) membership.dispatch(coordinator.evaluationWaits());
     for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
     for (const [id, run] of runs) {

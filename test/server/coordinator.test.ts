@@ -481,6 +481,17 @@ test('a server that others wait for within a step is named, as long as they do',
   t.is(keeper.waiting(run), '');
 });
 
+test('only who has given its share of an evaluation waits, and only for those who have not', (t) => {
+  const keeper = keeperIn('running');
+  t.deepEqual(keeper.evaluationWaits(), []);
+  keeper.evaluationPart(1, 7, { records: 3, lossSum: 1, correct: 2 });
+  t.deepEqual(keeper.evaluationWaits(), [
+    { to: 'worker', connection: 1, order: { evaluationWait: { step: 7, workers: [0] } } },
+  ]);
+  keeper.evaluationPart(0, 7, { records: 3, lossSum: 1, correct: 2 });
+  t.deepEqual(keeper.evaluationWaits(), []);
+});
+
 test('within a round of local nobody is held up by one who has taken fewer steps', (t) => {
   const local = { steps: 5, optimizer: optimizerSpec('sgd', 0.1) };
   const keeper = keeperIn('running', makeSpec({ consistency: 'local', local }));

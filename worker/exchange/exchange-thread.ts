@@ -322,6 +322,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     onSnapshot: (order) => parts?.order(order, begunSteps),
     onHold: async () => (await open).hold(),
     onView: (view) => exchange?.change(view),
+    onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
     onLost: fail,
   });
   const { run, rank, view } = membership;

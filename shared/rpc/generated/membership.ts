@@ -11,6 +11,7 @@ import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndR
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from './gradloom/v1/EndedRun.js';
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from './gradloom/v1/Evaluation.js';
 import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Output as _gradloom_v1_EvaluationPart__Output } from './gradloom/v1/EvaluationPart.js';
+import type { EvaluationWait as _gradloom_v1_EvaluationWait, EvaluationWait__Output as _gradloom_v1_EvaluationWait__Output } from './gradloom/v1/EvaluationWait.js';
 import type { FenceWorker as _gradloom_v1_FenceWorker, FenceWorker__Output as _gradloom_v1_FenceWorker__Output } from './gradloom/v1/FenceWorker.js';
 import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_HoldRun__Output } from './gradloom/v1/HoldRun.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
@@ -73,6 +74,7 @@ export interface ProtoGrpcType {
       EndedRun: MessageTypeDefinition<_gradloom_v1_EndedRun, _gradloom_v1_EndedRun__Output>
       Evaluation: MessageTypeDefinition<_gradloom_v1_Evaluation, _gradloom_v1_Evaluation__Output>
       EvaluationPart: MessageTypeDefinition<_gradloom_v1_EvaluationPart, _gradloom_v1_EvaluationPart__Output>
+      EvaluationWait: MessageTypeDefinition<_gradloom_v1_EvaluationWait, _gradloom_v1_EvaluationWait__Output>
       FenceWorker: MessageTypeDefinition<_gradloom_v1_FenceWorker, _gradloom_v1_FenceWorker__Output>
       HoldRun: MessageTypeDefinition<_gradloom_v1_HoldRun, _gradloom_v1_HoldRun__Output>
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
