@@ -318,7 +318,11 @@ export class Coordinator {
     });
   }
 
-  workerDone(connection: number, bytes: { bytesPushed: number; bytesPulled: number }): Order[] {
+  /** A worker takes no more steps; the run ends when all are done. Until then the others are told. */
+  workerDone(
+    connection: number,
+    { steps, ...bytes }: { bytesPushed: number; bytesPulled: number; steps: number },
+  ): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (!run || !worker) return [];
@@ -329,7 +333,10 @@ export class Coordinator {
       run.change && !run.change.view && !run.change.leaving
         ? this.#cancel(run, run.change, `worker ${worker.rank} is done, so the run ends`)
         : [];
-    return [...cancelled, ...this.#endIfDone(run)];
+    const told = run.workers.flatMap(({ connection, done }): Order[] =>
+      done ? [] : [{ to: 'worker', connection, order: { done: { rank: worker.rank, steps } } }],
+    );
+    return [...cancelled, ...told, ...this.#endIfDone(run)];
   }
 
   /** The running run of an id; of an empty one, the only run that is running. */

@@ -45,6 +45,8 @@ export interface JoinOptions {
   onView?(view: View__Output): void;
   /** Others have not given their shares of an evaluation: told every second from then on. */
   onWaiting?(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+  /** Another worker has taken its last step. */
+  onDone?(worker: { name: string; steps: number }): void;
   /** The run has failed, or the keeper is gone: after the start, once. */
   onLost(error: RunError): void;
 }
@@ -64,8 +66,8 @@ export interface Membership {
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
   /** Reports this worker's part of a snapshot. */
   snapshot(part: SnapshotPart): void;
-  /** Says that this worker is done, and what it moved; resolves to the sums of all workers when the run has ended. */
-  done(bytes: Bytes): Promise<Bytes>;
+  /** Says that this worker is done, after how many steps, and what it moved; resolves to the sums of all workers when the run has ended. */
+  done(bytes: Bytes & { steps: number }): Promise<Bytes>;
   /** Says that this worker has done all steps before a view's, and goes on under it. */
   entered(number: number): void;
   /** Leaves at once. */
@@ -106,11 +108,11 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         evaluated?.reject(reason);
       }
     };
+    const nameOf = (rank: number) => `worker ${rank} (${labels[rank] ?? 'unknown'})`;
     const awaitShares = ({ step, workers }: EvaluationWait__Output) => {
       const waitedMs = performance.now() - sharedSince;
       // What was told before the whole came, or of a share that has only been given.
       if (!evaluated || waitedMs < WAITING_NOTICE_MS) return;
-      const nameOf = (rank: number) => `worker ${rank} (${labels[rank] ?? 'unknown'})`;
       options.onWaiting?.({
         step,
         seconds: waitedMs / 1000,
@@ -131,11 +133,11 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
           call.write({ evaluation: part });
         }),
       snapshot: (snapshot) => void (over || call.write({ snapshot })),
-      done: (bytes) =>
+      done: (done) =>
         new Promise((resolveEnd, rejectEnd) => {
           if (over) return rejectEnd(reason);
           ended = { resolve: resolveEnd, reject: rejectEnd };
-          call.write({ done: bytes });
+          call.write({ done });
         }),
       entered: (number) => void (over || call.write({ entered: { number } })),
       leave() {
@@ -167,6 +169,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.evaluation) {
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
+      } else if (order.done) {
+        options.onDone?.({ name: nameOf(order.done.rank), steps: order.done.steps });
       } else if (order.evaluationWait) {
         awaitShares(order.evaluationWait);
       } else if (order.snapshot) {

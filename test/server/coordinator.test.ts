@@ -423,9 +423,12 @@ for (const state of ['gathering', 'preparing'] as const)
 
 test('a run ends when every worker is done, with the sums of what they moved, and the next has the same servers', (t) => {
   const keeper = keeperIn('running');
-  t.deepEqual(keeper.workerDone(0, { bytesPushed: 3, bytesPulled: 5 }), []);
+  // Who goes on is told after how many steps the other has ended.
+  t.deepEqual(keeper.workerDone(0, { bytesPushed: 3, bytesPulled: 5, steps: 8 }), [
+    { to: 'worker', connection: 1, order: { done: { rank: 0, steps: 8 } } },
+  ]);
   t.deepEqual(keeper.workerLeft(0, 'it left'), []);
-  const orders = keeper.workerDone(1, { bytesPushed: 30, bytesPulled: 50 });
+  const orders = keeper.workerDone(1, { bytesPushed: 30, bytesPulled: 50, steps: 8 });
   t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
   t.like(orders[0], { order: { ended: { failed: false, bytesPushed: 33, bytesPulled: 55 } } });
   t.deepEqual(keeper.workerLeft(1, 'it left'), []);
@@ -537,10 +540,11 @@ test('a change of view that comes too late, or whose run ends, changes nothing a
   });
   const done = keeperIn('running');
   done.changeRequested(7, asked);
-  t.deepEqual(told(done.workerDone(0, { bytesPushed: 0, bytesPulled: 0 })), [
+  t.deepEqual(told(done.workerDone(0, { bytesPushed: 0, bytesPulled: 0, steps: 8 })), [
     'worker 0 view',
     'worker 1 view',
     'caller 7 run',
+    'worker 1 done',
   ]);
   const ended = keeperIn('running');
   ended.changeRequested(7, asked);

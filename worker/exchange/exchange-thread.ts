@@ -291,7 +291,7 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
       exchange?.close();
       rows?.close();
       finished = true;
-      return (membership as Membership).done(message);
+      return (membership as Membership).done({ ...message, steps: exchange?.step ?? 0 });
     case 'leave':
       finished = true;
       exchange?.close();

@@ -48,6 +48,7 @@ import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloo
 import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from './gradloom/v1/WorkerFenced.js';
 import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _gradloom_v1_WorkerHello__Output } from './gradloom/v1/WorkerHello.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
+import type { WorkerIsDone as _gradloom_v1_WorkerIsDone, WorkerIsDone__Output as _gradloom_v1_WorkerIsDone__Output } from './gradloom/v1/WorkerIsDone.js';
 import type { WorkerOffends as _gradloom_v1_WorkerOffends, WorkerOffends__Output as _gradloom_v1_WorkerOffends__Output } from './gradloom/v1/WorkerOffends.js';
 import type { WorkerOrder as _gradloom_v1_WorkerOrder, WorkerOrder__Output as _gradloom_v1_WorkerOrder__Output } from './gradloom/v1/WorkerOrder.js';
 import type { WorkerProgress as _gradloom_v1_WorkerProgress, WorkerProgress__Output as _gradloom_v1_WorkerProgress__Output } from './gradloom/v1/WorkerProgress.js';
@@ -116,6 +117,7 @@ export interface ProtoGrpcType {
       WorkerFenced: MessageTypeDefinition<_gradloom_v1_WorkerFenced, _gradloom_v1_WorkerFenced__Output>
       WorkerHello: MessageTypeDefinition<_gradloom_v1_WorkerHello, _gradloom_v1_WorkerHello__Output>
       WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
+      WorkerIsDone: MessageTypeDefinition<_gradloom_v1_WorkerIsDone, _gradloom_v1_WorkerIsDone__Output>
       WorkerOffends: MessageTypeDefinition<_gradloom_v1_WorkerOffends, _gradloom_v1_WorkerOffends__Output>
       WorkerOrder: MessageTypeDefinition<_gradloom_v1_WorkerOrder, _gradloom_v1_WorkerOrder__Output>
       WorkerProgress: MessageTypeDefinition<_gradloom_v1_WorkerProgress, _gradloom_v1_WorkerProgress__Output>

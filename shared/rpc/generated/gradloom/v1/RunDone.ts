@@ -11,6 +11,10 @@ export interface RunDone {
    */
   'bytesPushed'?: (number | string | Long);
   'bytesPulled'?: (number | string | Long);
+  /**
+   * Steps that it has done, as servers count them.
+   */
+  'steps'?: (number | string | Long);
 }
 
 /**
@@ -22,4 +26,8 @@ export interface RunDone__Output {
    */
   'bytesPushed': (number);
   'bytesPulled': (number);
+  /**
+   * Steps that it has done, as servers count them.
+   */
+  'steps': (number);
 }

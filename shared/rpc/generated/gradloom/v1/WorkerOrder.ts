@@ -9,6 +9,7 @@ import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_H
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
 import type { EvaluationWait as _gradloom_v1_EvaluationWait, EvaluationWait__Output as _gradloom_v1_EvaluationWait__Output } from '../../gradloom/v1/EvaluationWait.js';
+import type { WorkerIsDone as _gradloom_v1_WorkerIsDone, WorkerIsDone__Output as _gradloom_v1_WorkerIsDone__Output } from '../../gradloom/v1/WorkerIsDone.js';
 
 export interface WorkerOrder {
   'welcome'?: (_gradloom_v1_WorkerWelcome | null);
@@ -23,7 +24,8 @@ export interface WorkerOrder {
   'view'?: (_gradloom_v1_View | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
   'evaluationWait'?: (_gradloom_v1_EvaluationWait | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait";
+  'done'?: (_gradloom_v1_WorkerIsDone | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait"|"done";
 }
 
 export interface WorkerOrder__Output {
@@ -39,5 +41,6 @@ export interface WorkerOrder__Output {
   'view'?: (_gradloom_v1_View__Output | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
   'evaluationWait'?: (_gradloom_v1_EvaluationWait__Output | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait";
+  'done'?: (_gradloom_v1_WorkerIsDone__Output | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait"|"done";
 }
