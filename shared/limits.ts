@@ -180,6 +180,8 @@ export const CACHE_WAIT_NOTICE_MS = 5_000;
 export const CACHE_READERS_MAX = 1024;
 /** Content hashes of source files that the cache remembers. */
 export const CACHE_HASHES_MAX = 1024;
+/** Generated datasets (versions and sizes) whose files stay beside the cached records, the newest included. */
+export const GENERATED_DATASETS_MAX = 3;
 /** Batches that a loader assembles ahead of the one in use. */
 export const PREFETCH_BATCHES = 1;
 
