@@ -206,6 +206,8 @@ export const ROWS_MESSAGE_MAX_BYTES = 512 * KiB;
 export const ROWS_STEP_MAX_BYTES = 32 * MiB;
 /** Requests for rows that one stream may have unanswered. */
 export const ROWS_REQUESTS_MAX = 16;
+/** Bytes of values that a scan of saved tables reads and hands over at a time. */
+export const SAVED_ROWS_READ_BYTES = MiB;
 
 assert(ROW_PARTITIONS >= SERVERS_MAX, 'every server must get rows');
 assert(4 * ROW_WIDTH_MAX + 4 <= ROWS_MESSAGE_MAX_BYTES, 'a row must fit into one message');
