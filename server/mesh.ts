@@ -11,6 +11,7 @@ import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../shared/rpc/transport.js';
 import { fromWire, type RunSpec } from '../shared/run-spec.js';
+import type { ServerWait } from './server-waits.js';
 
 export interface MeshOptions {
   keeperAddress: string;
@@ -18,16 +19,14 @@ export interface MeshOptions {
   label: string;
   memoryBytes: number;
   peerDeadlineMs: number;
+  /** It is a worker, too, and goes with it. */
+  peer?: boolean;
   /** How to reach the keeper other than over the network. */
   streams?: MembershipStreams;
   /** Makes the shard of a run; resolves when it is restored where it goes on from a snapshot. May throw an expected error. */
-  prepare(
-    run: string,
-    spec: RunSpec,
-    view: View__Output,
-    serverId: number,
-    report: (part: SnapshotPart) => void,
-  ): Promise<void> | undefined;
+  prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): Promise<void> | undefined;
+  /** Holds the shards of a run that a view says, and no more. Throws Refused. */
+  place(run: string, spec: RunSpec, view: View__Output): void;
   /** A part of a snapshot is wanted. */
   snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
@@ -43,8 +42,14 @@ export interface Mesh {
   readonly serverId: number;
   /** Tells the keeper that a worker has spoilt too many steps. */
   offends(run: string, rank: number, sentence: string): void;
-  /** Tells the keeper which servers the open step of a run waits for, by their ids; none: it waits no more. */
-  waits(run: string, progress: { step: number; servers: number[]; seconds: number }): void;
+  /** Tells the keeper which servers the open step of a run waits for; none: it waits no more. */
+  waits(run: string, progress: ServerWait): void;
+  /** Tells the keeper that a server has become a copy of a shard of which this one is the primary. */
+  replicated(run: string, shard: number, server: number): void;
+  /** Tells the keeper that a backup of such a shard is out of reach. */
+  backupLost(run: string, shard: number, server: number, reason: string): void;
+  /** Tells the keeper of a part of a snapshot. */
+  snapshot(run: string, part: SnapshotPart): void;
   leave(): void;
 }
 
@@ -68,18 +73,19 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       if (joined) options.lost(error);
       else reject(error);
     };
+    const tell = (report: ServerReport) => void (leaving || call.write(report));
     /** Does what was ordered for a run, at once or in time, and reports it, or why it cannot be done. */
-    const answer = (run: string, work: () => ServerReport | Promise<ServerReport>) => {
-      const tell = (report: ServerReport) => void (leaving || call.write({ run, ...report }));
+    const answer = (run: string, work: () => ServerReport | Promise<ServerReport> | undefined) => {
+      const done = (report: ServerReport) => tell({ run, ...report });
       const refuse = (error: unknown) => {
         if (!isExpected(error)) throw error;
         const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
-        tell({ refused: { code, sentence: sentence(error) } });
+        done({ refused: { code, sentence: sentence(error) } });
       };
       try {
         const report = work();
-        if (report instanceof Promise) report.then(tell, refuse);
-        else tell(report);
+        if (report instanceof Promise) report.then(done, refuse);
+        else if (report) done(report);
       } catch (error) {
         refuse(error);
       }
@@ -89,8 +95,11 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         serverId = order.welcome.id;
         resolve({
           serverId,
-          offends: (run, rank, sentence) => void call.write({ run, offends: { rank, sentence } }),
-          waits: (run, progress) => void call.write({ run, progress }),
+          offends: (run, rank, sentence) => tell({ run, offends: { rank, sentence } }),
+          waits: (run, progress) => tell({ run, progress }),
+          replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
+          backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
+          snapshot: (run, snapshot) => tell({ run, snapshot }),
           leave() {
             leaving = true;
             call.end();
@@ -107,9 +116,15 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         const { run, spec, view } = order.prepare;
         answer(run, () => {
           if (!view) throw new RunError('the order to prepare has no view');
-          const report = (snapshot: SnapshotPart) => void (leaving || call.write({ run, snapshot }));
-          const restored = options.prepare(run, fromWire(spec), view, serverId, report);
+          const restored = options.prepare(run, fromWire(spec), view, serverId);
           return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
+        });
+      } else if (order.place) {
+        const { run, spec, view } = order.place;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to hold shards has no view');
+          options.place(run, fromWire(spec), view);
+          return undefined;
         });
       } else if (order.fence) {
         const { run, number, rank } = order.fence;
@@ -135,6 +150,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         address: options.address,
         memoryBytes: options.memoryBytes,
         label: options.label,
+        peer: options.peer ?? false,
       },
     });
   });

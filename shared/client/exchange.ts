@@ -12,17 +12,19 @@ import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutco
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
 import { isClocked, type RunSpec } from '../run-spec.js';
+import { shardsOf } from '../view.js';
 import { type CaughtUp, catchUp } from './catch-up.js';
 import { Contributions } from './contributions.js';
 import { DecidedSteps } from './decided-steps.js';
 import type { ExchangeOptions, StepHeaderFields } from './exchange-options.js';
 import { type Fetched, Fetcher } from './fetcher.js';
+import { LinkRepair } from './link-repair.js';
 import { type Age, ageOf, type Pending } from './pending.js';
 import { Receiver } from './receiver.js';
 import { Sender } from './sender.js';
-import type { LinkHandlers } from './server-link.js';
+import type { LinkHandlers, ServerLink } from './server-link.js';
 import { ServerLinks } from './server-links.js';
-import { moved, type Pushed, type StepResult } from './step-result.js';
+import { added, moved, type Pushed, type StepResult } from './step-result.js';
 import { ViewChanges } from './view-changes.js';
 
 export type { ExchangeMemory, ExchangeOptions, StepHeaderFields } from './exchange-options.js';
@@ -36,9 +38,12 @@ export class Exchange {
   readonly #sender: Sender;
   readonly #receiver: Receiver;
   readonly #fetcher: Fetcher;
+  /** There where a link that is lost can be made again: whoever takes part in a run with one clock. */
+  readonly #repair: LinkRepair | undefined;
   /** There with backup workers. */
   readonly #decided: DecidedSteps | undefined;
   #step: number;
+  #isOpen = false;
 
   private constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -47,16 +52,35 @@ export class Exchange {
     const { spec } = this.#views;
     this.#step = spec.resume?.step ?? 0;
     if (spec.backupWorkers)
-      this.#decided = new DecidedSteps(spec.workers, options.view.servers.length, options.rank);
+      this.#decided = new DecidedSteps(spec.workers, shardsOf(options.view).length, options.rank);
     this.#contributions = new Contributions(options, spec, this.#step);
     this.#sender = new Sender(options, this.#links, this.#contributions);
     this.#receiver = new Receiver(options, spec, {
       links: this.#links,
       views: this.#views,
       decided: this.#decided,
+      isRepairing: (shard) => this.#repair?.isRepairing(shard) ?? false,
       fail: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher(options, this.#training, this.#links, this.#receiver);
+    if (options.rank !== undefined && !spec.backupWorkers && !spec.elastic)
+      this.#repair = new LinkRepair({
+        links: this.#links,
+        peerDeadlineMs: options.peerDeadlineMs,
+        handlersOf: (shard) => this.#handlers(shard),
+        view: () => this.#views.number,
+        subscribe: (link) => link.subscribe(codecs[spec.codec].id as 1, this.#step),
+        resume: (link) => this.#resume(link),
+        onWaiting: (shard, seconds) =>
+          options.onWaiting({
+            step: this.#step,
+            seconds,
+            server: this.#links.addressOf(shard),
+            workers: [`${this.#links.nameOf(shard)}, whose stream broke`],
+          }),
+        fail: (error) => this.#fail(error),
+        ...options.clock,
+      });
   }
 
   /** Connects to every server of the view. Throws Refused or RunError. */
@@ -68,6 +92,7 @@ export class Exchange {
       await Promise.all(links.all.map((link) => link.subscribe(codecs[options.spec.codec].id as 1)));
       links.check();
     }
+    exchange.#isOpen = true;
     return exchange;
   }
 
@@ -112,6 +137,12 @@ export class Exchange {
    * way, or was about to begin it, what was done of it is done again.
    */
   change(view: View__Output): void {
+    for (const { shard, from } of this.#links.place(view)) {
+      const to = this.#links.nameOf(shard);
+      this.#options.onTakeover?.({ shard, step: this.#step, from, to });
+      this.#repair?.lost(shard, new RunError(`shard ${shard} has gone over from ${from} to ${to}`));
+    }
+    if (this.#views.isPlacementAlone(view)) return;
     if (this.#views.change(view, this.#step)) this.#receiver.takeBack();
   }
 
@@ -162,15 +193,18 @@ export class Exchange {
     if (this.#decided?.leavesOut(outcome)) return this.#late(started, pushed);
     // An applied step brought every block's update, and each holds this worker's contribution.
     this.#contributions.settle(!outcome.skipped);
+    this.#sender.settled();
     this.#step++;
     const clocked = isClocked(this.#views.spec);
     const read = (await this.#enterView()) ?? ageOf(pending.stepsSeen, this.#step);
+    const again = this.#sender.takeResumed();
     return {
       outcome,
       step: this.#step,
       taken: true,
+      bytesRetried: again.retriedBytes,
       passed: this.#decided?.take(),
-      ...moved(started, pushed, {
+      ...moved(started, added(pushed, again), {
         bytesPulled: pending.bytes,
         elementsPulled: pending.elements,
         decodeSeconds: pending.decodeSeconds,
@@ -227,6 +261,7 @@ export class Exchange {
       outcome: this.#decided?.last as StepOutcome__Output,
       step: this.#step,
       taken: false,
+      bytesRetried: 0,
       passed: this.#decided?.take(),
       ...moved(started, pushed, read),
       read: { step: this.#step, skew: 0 },
@@ -257,20 +292,31 @@ export class Exchange {
       outcome: (outcome) => this.#receiver.outcome(server, outcome),
       waiting: (waiting) => this.#waiting(server, waiting),
       acknowledged: (step, blocks) => this.#sender.acknowledged(step, blocks),
-      lost: (error) => this.#fail(error),
+      lost: (error) => {
+        if (this.#repair && this.#isOpen && !isClocked(this.#views.spec)) this.#repair.lost(server, error);
+        else this.#fail(error);
+      },
     };
   }
 
-  #waiting(server: number, { step, seconds, workers, servers }: Waiting__Output): void {
+  /** A new link has taken the place of one that was lost. */
+  #resume(link: ServerLink): void {
+    const underWay = this.#receiver.underWay;
+    if (underWay?.fetched) this.#fetcher.resume(link, underWay.missing);
+    else
+      void this.#sender.resume(link, underWay?.missing ?? [], underWay?.undecided.has(link.index) ?? false);
+  }
+
+  #waiting(server: number, { step, seconds, workers, servers, copies }: Waiting__Output): void {
     const { view } = this.#options;
     const worker = (rank: number) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`;
-    const other = (at: number) =>
-      `server ${view.servers[at]?.id} (${view.servers[at]?.address ?? 'unknown'}), whose part in the step is missing`;
+    const other = (at: number) => `${this.#links.nameOf(at)}, whose part in the step is missing`;
+    const copy = (id: number) => `server ${id}, whose copy of shard ${server} is missing`;
     this.#options.onWaiting({
       step,
       seconds,
-      server: view.servers[server].address,
-      workers: [...workers.map(worker), ...servers.map(other)],
+      server: this.#links.addressOf(server),
+      workers: [...workers.map(worker), ...servers.map(other), ...copies.map(copy)],
     });
   }
 

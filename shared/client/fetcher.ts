@@ -6,6 +6,7 @@ import { codecs } from '../codec/registry.js';
 import type { ExchangeOptions } from './exchange-options.js';
 import { type Age, ageOf } from './pending.js';
 import type { Receiver } from './receiver.js';
+import type { ServerLink } from './server-link.js';
 import type { ServerLinks } from './server-links.js';
 
 export interface Fetched extends Age {
@@ -24,6 +25,8 @@ export class Fetcher {
   readonly #receiver: Receiver;
   /** Blocks whose new values come as differences to the parameters' memory, as long as that has no first values. */
   #baseless: readonly Block[];
+  /** What is asked for now. */
+  #asked: { readonly step: number; readonly codec: DirectCodecName; readonly held: boolean } | undefined;
 
   /** @param training how each block travels in training */
   constructor(
@@ -64,11 +67,10 @@ export class Fetcher {
     const held = target === this.#parameters && codecName === undefined;
     for (const [codec, group] of groups) {
       const pending = this.#receiver.expect({ step, fetched: true, target, codec }, group);
-      for (const link of this.#links.all) {
-        const own = this.#links.ownOf(link.index, group).map(({ index }) => index);
-        if (own.length > 0) link.fetch(step, codecs[codec].id as 1, own, held && codec === 'fp32');
-      }
+      this.#asked = { step, codec, held: held && codec === 'fp32' };
+      for (const link of this.#links.all) this.#ask(link, group);
       await pending.done;
+      this.#asked = undefined;
       total.bytesPulled += pending.bytes;
       total.elementsPulled += pending.elements;
       total.decodeSeconds += pending.decodeSeconds;
@@ -77,6 +79,18 @@ export class Fetcher {
     }
     if (held && blocks === undefined) this.#baseless = [];
     return { ...ageOf(seen, step), ...total };
+  }
+
+  /** What was asked for over a link that is lost, and has not come, is asked for over a new one. */
+  resume(link: ServerLink, missing: readonly Block[]): void {
+    this.#ask(link, missing);
+  }
+
+  #ask(link: ServerLink, blocks: readonly Block[]): void {
+    const own = this.#links.ownOf(link.index, blocks).map(({ index }) => index);
+    if (!this.#asked || own.length === 0) return;
+    const { step, codec, held } = this.#asked;
+    link.fetch(step, codecs[codec].id as 1, own, held);
   }
 
   /** Whether there are differences to come, and not yet what they will be added to. */

@@ -21,6 +21,8 @@ export interface ReceiverParts {
   readonly views: ViewChanges;
   /** There with backup workers. */
   readonly decided: DecidedSteps | undefined;
+  /** Whether the link of a shard is new, and brings first what the one before it has missed. */
+  isRepairing(shard: number): boolean;
   /** A server sent what it may not: ends the exchange. */
   fail(error: RunError): void;
 }
@@ -56,6 +58,18 @@ export class Receiver {
     this.#pending = pending;
     this.#settle(pending);
     return pending;
+  }
+
+  /** What has not come of what is waited for; undefined: nothing is. */
+  get underWay(): { fetched: boolean; missing: Block[]; undecided: ReadonlySet<number> } | undefined {
+    const pending = this.#pending;
+    return (
+      pending && {
+        fetched: pending.fetched,
+        missing: [...pending.missing].map((index) => this.#layout.blocks[index]),
+        undecided: pending.undecided,
+      }
+    );
   }
 
   /** The step under way was taken back: nothing of it is waited for any more, and it is to be done again. */
@@ -105,14 +119,20 @@ export class Receiver {
     const pending = this.#pending;
     const block = this.#layout.blocks[bulk.block];
     if (!block || !links.owns(server, bulk.block)) return `block ${bulk.block}, which is not its own`;
-    if (!pending || pending.fetched !== bulk.fetched || !pending.missing.has(bulk.block))
+    // A new link brings first what its shard has beyond a step: whole, and also what had come over the link before.
+    const again = bulk.fetched && this.#parts.isRepairing(server);
+    const isWanted =
+      pending?.fetched === false && pending.missing.has(bulk.block) && bulk.step === pending.step;
+    if (again && !isWanted) return undefined;
+    if (!pending || (pending.fetched !== bulk.fetched && !again) || !pending.missing.has(bulk.block))
       return `block ${bulk.block} that nobody asked for`;
     if (pending.fetched ? bulk.step < pending.step : bulk.step !== pending.step)
       return `block ${bulk.block} of step ${bulk.step}, step ${pending.step} was expected`;
     const staleness = stalenessOf(views.spec);
     if (!pending.fetched && bulk.step - bulk.clockMin > staleness)
       return `block ${bulk.block} for step ${bulk.step} with all updates up to step ${bulk.clockMin} only, a staleness of ${staleness} was agreed`;
-    const expected = pending.codec ? codecs[pending.codec] : this.#codecsAt(pending.step - 1)[block.index];
+    const own = this.#codecsAt(pending.step - 1)[block.index];
+    const expected = pending.codec ? codecs[pending.codec] : again && own.lossy ? codecs.fp32 : own;
     const started = performance.now();
     const fault = takePayload(bulk, block.elements, expected, {
       kernels: this.#memory.kernels,

@@ -68,6 +68,8 @@ export interface ConnectOptions extends CodecOptions {
   codec?: CodecName;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
   gradientLimit?: number;
+  /** Servers that hold each part of the model; default two, where there are as many and the run can be replicated. */
+  replicas?: number;
   /** Which workers a step waits for. Default bsp: for all. */
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
@@ -235,6 +237,7 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     codec,
     ...codecOptionsOfRun(codec, options),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
+    ...(options.replicas ? { replicas: options.replicas } : {}),
     workers,
     globalBatch: 0,
     epochs: 0,
@@ -266,7 +269,7 @@ class MeshClient implements Client {
   #queue: Promise<unknown> = Promise.resolve();
   #nextStep = 0;
   /** Payload that this client moved. */
-  readonly #bytes = { bytesPushed: 0, bytesPulled: 0 };
+  readonly #bytes = { bytesPushed: 0, bytesPulled: 0, bytesRetried: 0 };
   /** How old the parameters are that the last step brought. */
   #read: Age | undefined;
   readonly #outcomes = new Map<number, Promise<Outcome>>();
@@ -400,6 +403,7 @@ class MeshClient implements Client {
       });
       this.#bytes.bytesPushed += stepped.bytesPushed;
       this.#bytes.bytesPulled += stepped.bytesPulled;
+      this.#bytes.bytesRetried += stepped.bytesRetried;
       this.#read = stepped.read;
       const { outcome: decided } = stepped;
       return { step: decided.step, skipped: decided.skipped, samples: decided.samples, loss: decided.loss };
@@ -479,6 +483,7 @@ class MeshClient implements Client {
       bytesPushed: this.#bytes.bytesPushed + (this.#rows?.bytesPushed ?? 0),
       bytesPulled: this.#bytes.bytesPulled + (this.#rows?.bytesPulled ?? 0),
       steps: this.#open.step,
+      bytesRetried: this.#bytes.bytesRetried,
     });
   }
 

@@ -1,37 +1,33 @@
-// A client's links to all servers of its view: which one a block goes over, and the first thing that went wrong on
-// any of them. Nothing else of the exchange knows addresses or the placement.
+// A client's links, one to the primary of each shard of its view: which one a block goes over, and the first thing that
+// went wrong. Nothing else of the exchange knows addresses or the placement. A link that is lost stays in its place,
+// closed, until another has taken it (link-repair.ts).
 import type { Block } from '../blocks/blocks.js';
 import { schemaHash } from '../blocks/manifest.js';
 import type { RunError } from '../errors.js';
+import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../rpc/proto.js';
+import { primaryOf, shardsOf } from '../view.js';
 import type { ExchangeOptions } from './exchange-options.js';
-import { type LinkHandlers, type LinkHello, ServerLink } from './server-link.js';
+import { type LinkHandlers, ServerLink } from './server-link.js';
 
 export class ServerLinks {
   readonly #options: ExchangeOptions;
-  readonly #hello: LinkHello;
-  /** By the server's index in the view, once all are open. */
+  /** The last one that said who holds the shards. */
+  #view: View__Output;
+  /** By shard, once all are open. */
   #links: ServerLink[] = [];
   #failure: RunError | undefined;
 
   constructor(options: ExchangeOptions) {
-    const { run, view, spec, rank } = options;
     this.#options = options;
-    this.#hello = {
-      protocolVersion: PROTOCOL_VERSION,
-      run,
-      view: view.number,
-      worker: rank ?? 0,
-      schemaHash: schemaHash(spec.tensors),
-      observer: rank === undefined,
-    };
+    this.#view = options.view;
   }
 
-  /** Connects to every server of the view; none stays open where one fails. Throws Refused or RunError. */
-  async open(handlersOf: (server: number) => LinkHandlers): Promise<void> {
-    const { servers } = this.#options.view;
+  /** Connects to the primary of every shard; none stays open where one fails. Throws Refused or RunError. */
+  async open(handlersOf: (shard: number) => LinkHandlers): Promise<void> {
+    const { view } = this.#options;
     const opened = await Promise.allSettled(
-      servers.map((_, server) => this.#open(server, handlersOf(server))),
+      shardsOf(view).map((_, shard) => this.connect(shard, view.number, handlersOf(shard))),
     );
     this.#links = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = opened.find((result) => result.status === 'rejected');
@@ -49,24 +45,67 @@ export class ServerLinks {
     return this.#links.reduce((sum, link) => sum + link.inFlightBytes, 0);
   }
 
-  /** Whether a block is this server's. */
-  owns(server: number, block: number): boolean {
-    return this.#options.view.placement[block] === server;
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
   }
 
-  /** Those of `blocks` that are this server's. */
-  ownOf(server: number, blocks: readonly Block[]): Block[] {
-    return blocks.filter(({ index }) => this.owns(server, index));
+  /** Whether a block is of this shard. */
+  owns(shard: number, block: number): boolean {
+    return this.#options.view.placement[block] === shard;
   }
 
-  /** Whether a server's messages stay in this process: they are no bytes on the wire. */
-  inProcess(server: number): boolean {
-    return this.#links[server].inProcess;
+  /** Those of `blocks` that are of this shard. */
+  ownOf(shard: number, blocks: readonly Block[]): Block[] {
+    return blocks.filter(({ index }) => this.owns(shard, index));
   }
 
-  nameOf(server: number): string {
-    const { id, address } = this.#options.view.servers[server];
+  /** Whether a shard's messages stay in this process: they are no bytes on the wire. */
+  inProcess(shard: number): boolean {
+    return this.#links[shard].inProcess;
+  }
+
+  nameOf(shard: number): string {
+    const { id, address } = primaryOf(this.#view, shard);
     return `server ${id} (${address})`;
+  }
+
+  addressOf(shard: number): string {
+    return primaryOf(this.#view, shard).address;
+  }
+
+  /** Who holds the shards now; returns those that have another primary than before, with the name of that. */
+  place(view: View__Output): { shard: number; from: string }[] {
+    if (view.term <= this.#view.term) return [];
+    const before = shardsOf(this.#view).map(({ primary }, shard) => ({ primary, from: this.nameOf(shard) }));
+    this.#view = view;
+    return shardsOf(view).flatMap(({ primary }, shard) =>
+      before[shard].primary === primary ? [] : [{ shard, from: before[shard].from }],
+    );
+  }
+
+  /** A link to the primary of a shard, in nobody's place yet. Throws Refused or RunError. */
+  connect(shard: number, view: number, handlers: LinkHandlers): Promise<ServerLink> {
+    const { run, spec, rank, peerDeadlineMs, streamsTo } = this.#options;
+    const { id, address } = primaryOf(this.#view, shard);
+    return ServerLink.open({
+      index: shard,
+      id,
+      address,
+      hello: {
+        protocolVersion: PROTOCOL_VERSION,
+        ...{ run, view, shard },
+        worker: rank ?? 0,
+        schemaHash: schemaHash(spec.tensors),
+        observer: rank === undefined,
+      },
+      peerDeadlineMs,
+      streams: streamsTo?.(address),
+      handlers,
+    });
+  }
+
+  replace(shard: number, link: ServerLink): void {
+    this.#links[shard] = link;
   }
 
   /** Throws what went wrong first. */
@@ -83,19 +122,5 @@ export class ServerLinks {
   /** Ends all streams in an orderly way. */
   close(): void {
     for (const link of this.#links) link.close();
-  }
-
-  #open(server: number, handlers: LinkHandlers): Promise<ServerLink> {
-    const { view, peerDeadlineMs } = this.#options;
-    const { id, address } = view.servers[server];
-    return ServerLink.open({
-      index: server,
-      id,
-      address,
-      hello: this.#hello,
-      peerDeadlineMs,
-      streams: this.#options.streamsTo?.(address),
-      handlers,
-    });
   }
 }

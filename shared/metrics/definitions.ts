@@ -123,10 +123,10 @@ export const METRICS = {
   },
   applySeconds: {
     name: 'gradloom_apply_seconds_total',
-    help: 'Time spent on contributions and new parameters, by phase.',
+    help: 'Time spent on contributions and new parameters, by phase; replicate: on the updates of shards that others lead.',
     type: 'counter',
     roles: ['server'],
-    labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode'] },
+    labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode', 'replicate'] },
   },
   waitingForWorker: {
     name: 'gradloom_waiting_for_worker',
@@ -184,6 +184,27 @@ export const METRICS = {
     type: 'counter',
     roles: ['server'],
     labels: { cause: ['left', 'put_out'] },
+  },
+  takeovers: {
+    name: 'gradloom_takeovers_total',
+    help: 'Shards that this server has taken over from a primary that was gone.',
+    type: 'counter',
+    roles: ['server'],
+    labels: {},
+  },
+  shardCopies: {
+    name: 'gradloom_shard_copies',
+    help: 'Shards that this server holds: as the primary, or as a backup of another server (also while it is being copied).',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { copy: ['primary', 'backup'] },
+  },
+  replicationBytes: {
+    name: 'gradloom_replication_bytes_total',
+    help: 'Payload between the copies of shards: updates, and arrays of blocks that were copied.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { direction: ['sent', 'received'] },
   },
   snapshots: {
     name: 'gradloom_snapshots_total',

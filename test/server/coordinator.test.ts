@@ -466,21 +466,26 @@ test('whoever holds a run up is named', (t) => {
 test('a server that others wait for within a step is named, as long as they do', (t) => {
   const keeper = keeperIn('running');
   const [run] = keeper.runs.values();
-  keeper.serverProgress(100, run.id, { step: 6, servers: [1], seconds: 3.25 });
+  keeper.serverProgress(100, run.id, { step: 6, servers: [1], copies: [], seconds: 3.25 });
   t.regex(keeper.waiting(run), /worker 1/, 'a worker that is behind is the reason');
   keeper.workerProgress(1, { step: 7, phase: 'exchange', secondsInPhase: 2 });
   t.is(
     keeper.waiting(run),
     'waits at step 6 for the part of server 1 (10.0.0.1:7000) in what all servers decide together, for 3.3 s',
   );
-  keeper.serverProgress(101, run.id, { step: 6, servers: [0, 77], seconds: 4 });
+  keeper.serverProgress(101, run.id, { step: 6, servers: [0, 77], copies: [], seconds: 4 });
   t.regex(keeper.waiting(run), /of server 0 \(10.0.0.0:7000\), server 1 \(10.0.0.1:7000\) in .+ 4.0 s$/);
-  keeper.serverProgress(100, run.id, { step: 7, servers: [], seconds: 0 });
-  keeper.serverProgress(101, run.id, { step: 7, servers: [], seconds: 0 });
+  keeper.serverProgress(101, run.id, { step: 6, servers: [], copies: [0], seconds: 2 });
+  t.is(
+    keeper.waiting(run),
+    'waits at step 6 for the part of server 1 (10.0.0.1:7000) in what all servers decide together and the copy of server 0 (10.0.0.0:7000), for 3.3 s',
+  );
+  keeper.serverProgress(100, run.id, { step: 7, servers: [], copies: [], seconds: 0 });
+  keeper.serverProgress(101, run.id, { step: 7, servers: [], copies: [], seconds: 0 });
   t.is(keeper.waiting(run), '');
   // Of a run that has ended meanwhile, or from one who has no part in it.
-  t.notThrows(() => keeper.serverProgress(100, 'gone', { step: 0, servers: [1], seconds: 1 }));
-  keeper.serverProgress(107, run.id, { step: 7, servers: [1], seconds: 1 });
+  t.notThrows(() => keeper.serverProgress(100, 'gone', { step: 0, servers: [1], copies: [], seconds: 1 }));
+  keeper.serverProgress(107, run.id, { step: 7, servers: [1], copies: [], seconds: 1 });
   t.is(keeper.waiting(run), '');
 });
 

@@ -90,7 +90,7 @@ for (const [codec, changes] of [
       };
       t.true(distance(held[0]) < distance(initial), `${distance(held[0])} of ${distance(initial)}`);
       results.push({ bits, held: held[0] });
-      const done = { bytesPushed: 0, bytesPulled: 0, steps: STEPS };
+      const done = { bytesPushed: 0, bytesPulled: 0, bytesRetried: 0, steps: STEPS };
       await Promise.all(workers.map((worker) => worker.membership.done(done)));
       for (const worker of workers) worker.exchange.close();
     }

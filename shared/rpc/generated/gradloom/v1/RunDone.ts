@@ -15,6 +15,10 @@ export interface RunDone {
    * Steps that it has done, as servers count them.
    */
   'steps'?: (number | string | Long);
+  /**
+   * Payload that was sent once more, after a stream had broken.
+   */
+  'bytesRetried'?: (number | string | Long);
 }
 
 /**
@@ -30,4 +34,8 @@ export interface RunDone__Output {
    * Steps that it has done, as servers count them.
    */
   'steps': (number);
+  /**
+   * Payload that was sent once more, after a stream had broken.
+   */
+  'bytesRetried': (number);
 }

@@ -3,27 +3,35 @@
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * The open step waits for other servers: for norms of the whole gradient, or for whose contributions it takes. Told
- * every second while it does, and once, without servers, when it does no more.
+ * The open step waits for other servers. Told every second while it does, and once, without servers, when it does no
+ * more.
  */
 export interface ServerProgress {
   'step'?: (number | string | Long);
   /**
-   * Their ids.
+   * Ids of those whose part in an agreement is missing: norms of the whole gradient, or whose contributions it takes.
    */
   'servers'?: (number)[];
   'seconds'?: (number | string);
+  /**
+   * Ids of those whose copy of an update is missing.
+   */
+  'copies'?: (number)[];
 }
 
 /**
- * The open step waits for other servers: for norms of the whole gradient, or for whose contributions it takes. Told
- * every second while it does, and once, without servers, when it does no more.
+ * The open step waits for other servers. Told every second while it does, and once, without servers, when it does no
+ * more.
  */
 export interface ServerProgress__Output {
   'step': (number);
   /**
-   * Their ids.
+   * Ids of those whose part in an agreement is missing: norms of the whole gradient, or whose contributions it takes.
    */
   'servers': (number)[];
   'seconds': (number);
+  /**
+   * Ids of those whose copy of an update is missing.
+   */
+  'copies': (number)[];
 }
