@@ -293,7 +293,7 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
       exchange?.close();
       rows?.close();
       finished = true;
-      return (membership as Membership).done(message);
+      return (membership as Membership).done({ ...message, steps: exchange?.step ?? 0 });
     case 'leave':
       finished = true;
       exchange?.close();
@@ -324,6 +324,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     onSnapshot: (order) => parts?.order(order, begunSteps),
     onHold: async () => (await open).hold(),
     onView: (view) => exchange?.change(view),
+    onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
     onLost: fail,
   });
   const { run, rank, view } = membership;
