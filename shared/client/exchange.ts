@@ -8,6 +8,7 @@ import type { Codec, DirectCodecName } from '../codec/codec.js';
 import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
 import type { Kernels } from '../kernels/kernels.js';
+import { TIMED_STEPS } from '../limits.js';
 import type { Bulk } from '../rpc/bulk.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
@@ -21,6 +22,7 @@ import {
   stalenessOf,
   workerMomentum,
 } from '../run-spec.js';
+import { Arrivals } from './arrivals.js';
 import { DecidedSteps, type PassedSteps } from './decided-steps.js';
 import { type Age, ageOf, type Pending, startPending } from './pending.js';
 import { Residuals } from './residuals.js';
@@ -110,6 +112,8 @@ export class Exchange {
   #faultyTensor = 0;
   /** Largest magnitude of each block in a direct codec, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
+  /** When the servers' blocks come. */
+  readonly #arrivals = new Arrivals(TIMED_STEPS);
   /** How each block travels in training: its contributions, and its new values. */
   readonly #codecsAt: (step: number) => readonly Codec[];
   readonly #updateCodecsAt: (step: number) => readonly Codec[];
@@ -250,6 +254,14 @@ export class Exchange {
     return this.#links.reduce((sum, link) => sum + link.inFlightBytes, 0);
   }
 
+  /** By server's id: seconds from the beginning of an exchange to its last block, in the mean of the last steps. */
+  serverSeconds(): { server: number; seconds: number }[] {
+    const { view } = this.#options;
+    const missing = new Set([...(this.#pending?.missing ?? [])].map((block) => view.placement[block]));
+    const seconds = this.#arrivals.seconds(performance.now(), (server) => missing.has(server));
+    return [...seconds].map(([server, mean]) => ({ server: view.servers[server].id, seconds: mean }));
+  }
+
   /** Gives every block its first values, from the parameters' memory, exactly. The worker of rank 0 does this, once. */
   async initialize(): Promise<void> {
     const { layout } = this.#options;
@@ -341,6 +353,7 @@ export class Exchange {
     if (this.#isOut(outcome)) return this.#late(started, pushed);
     // An applied step brought every block's update, and each holds this worker's contribution.
     this.#residuals.settle(!outcome.skipped);
+    this.#arrivals.end();
     this.#step++;
     this.#absmax.length = 0;
     const clocked = isClocked(this.#spec);
@@ -463,6 +476,7 @@ export class Exchange {
   async #attempt(header: StepHeaderFields, exchanged: readonly Block[]) {
     const { parameters } = this.#options.memory;
     const pending = this.#expect(this.#step + 1, false, parameters, undefined, exchanged);
+    this.#arrivals.begin(performance.now());
     const faultyTensor = header.allFinite ? 0 : this.#faultyTensor;
     for (const link of this.#links)
       link.header({ step: this.#step, view: this.#view, faultyTensor, ...header });
@@ -673,6 +687,7 @@ export class Exchange {
     pending.updates = Math.max(pending.updates, bulk.version);
     for (const seen of [bulk.clockMin, bulk.clockMax]) pending.stepsSeen.add(seen);
     pending.missing.delete(bulk.block);
+    if (!pending.fetched) this.#arrivals.arrived(index, performance.now());
     this.#settle(pending);
   }
 

@@ -8,6 +8,7 @@ import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation
 import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
 import type { SnapshotPart } from '../rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { StatusReply__Output } from '../rpc/generated/gradloom/v1/StatusReply.js';
+import type { StepTimes } from '../rpc/generated/gradloom/v1/StepTimes.js';
 import type { TakeSnapshot__Output } from '../rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
@@ -54,7 +55,7 @@ export interface Membership {
   readonly run: string;
   readonly rank: number;
   readonly view: View__Output;
-  progress(progress: { step: number; phase: string; secondsInPhase: number }): void;
+  progress(progress: { step: number; phase: string; secondsInPhase: number; times?: StepTimes }): void;
   /** Hands in this worker's share; resolves to the whole when all workers have. */
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
   /** Reports this worker's part of a snapshot. */

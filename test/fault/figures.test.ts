@@ -2,27 +2,21 @@
 import test from 'ava';
 import { dipOf, gapsOf, longestGapSeconds, type Progress, recordsOfEpochs, stepsLost } from './figures.js';
 
-const step = (worker: number, atMs: number, number: number, samples = 8): Progress => ({
-  ...{ worker, atMs, samples },
+const step = (atMs: number, number: number, samples = 8): Progress => ({
+  ...{ atMs, samples },
   kind: 'step',
   step: number,
 });
 
-/** Steps of two workers, one after the other at the times given (ms). */
-const timeline = (times: readonly number[]): Progress[] =>
-  times.flatMap((atMs, index) => [step(0, atMs, index + 1), step(1, atMs + 1, index + 1)]);
+/** Steps at the times given (ms). */
+const timeline = (times: readonly number[]): Progress[] => times.map((atMs, index) => step(atMs, index + 1));
 
-test('time without progress is between what one worker says, not between workers', (t) => {
+test('time without progress is from one step to the next', (t) => {
   const progress = timeline([0, 100, 2100, 2200]);
-  t.deepEqual(gapsOf(progress), [0.1, 0.1, 2, 2, 0.1, 0.1]);
+  t.deepEqual(gapsOf(progress), [0.1, 2, 0.1]);
   t.is(longestGapSeconds(progress), 2);
   t.is(longestGapSeconds(progress, 2150), 0.1);
   t.is(longestGapSeconds([]), 0);
-});
-
-test('a worker that is gone leaves no gap', (t) => {
-  const gone = timeline([0, 100]);
-  t.is(longestGapSeconds([...gone, step(0, 200, 3), step(0, 300, 4)]), 0.1);
 });
 
 /** Ten steps a second for so many seconds, without those that `isLost` says. */
@@ -45,11 +39,11 @@ test('a run that is shorter than the windows is compared with one without faults
 
 test('steps lost are those that were done again, and those that nobody did', (t) => {
   t.deepEqual(stepsLost(timeline([0, 1, 2]), 3), { redone: 0, missing: 0 });
-  const again = [...timeline([0, 1, 2]), step(0, 9, 2), step(0, 10, 3), step(1, 10, 3), step(0, 11, 5)];
+  const again = [...timeline([0, 1, 2]), step(9, 2), step(10, 3), step(11, 5)];
   t.deepEqual(stepsLost(again, 5), { redone: 2, missing: 1 });
 });
 
 test('records of an epoch are those of its steps, each once, as they came out last', (t) => {
-  const progress = [...timeline([0, 1, 2, 3]), step(0, 9, 2, 5)];
+  const progress = [...timeline([0, 1, 2, 3]), step(9, 2, 5)];
   t.deepEqual(recordsOfEpochs(progress, 2), [13, 16]);
 });

@@ -1,12 +1,10 @@
 // What a run with faults is judged by, as pure functions of what its workers said and when: the longest time without
 // progress, the dip in throughput around a fault, the steps that had to be done again, and the records of each epoch.
 
-/** A step or an evaluation that a worker said is done. */
+/** A step or an evaluation that is done, as the worker says that tells of the run: the first of those who are there. */
 export interface Progress {
   /** When it was said (ms, monotonic). */
   readonly atMs: number;
-  /** Its rank. */
-  readonly worker: number;
   readonly kind: 'step' | 'epoch';
   /** Steps done. */
   readonly step: number;
@@ -19,23 +17,18 @@ const DIP_WINDOW_MS = 10_000;
 /** Throughput outside of the windows is taken from this much time at least, else from a run without faults. */
 const STEADY_MIN_MS = 5_000;
 
-/** Seconds between what one worker said and what it said next, for all workers; of those that end after a time. */
+/** Seconds from each step or evaluation of the run to the next; of those that end after a time. */
 export function gapsOf(progress: readonly Progress[], fromMs = Number.NEGATIVE_INFINITY): number[] {
-  const last = new Map<number, number>();
-  const gaps: number[] = [];
-  for (const { worker, atMs } of progress) {
-    const before = last.get(worker);
-    if (before !== undefined && atMs >= fromMs) gaps.push((atMs - before) / 1000);
-    last.set(worker, atMs);
-  }
-  return gaps;
+  return progress
+    .slice(1)
+    .flatMap(({ atMs }, index) => (atMs >= fromMs ? [(atMs - progress[index].atMs) / 1000] : []));
 }
 
 /** The longest of them; 0 where there is none. */
 export const longestGapSeconds = (progress: readonly Progress[], fromMs?: number): number =>
   gapsOf(progress, fromMs).reduce((longest, gap) => Math.max(longest, gap), 0);
 
-/** When each step was first said to be done, by any worker, in that order. */
+/** When each step was first done, in that order. */
 function firstTimes(progress: readonly Progress[]): number[] {
   const times = new Map<number, number>();
   for (const { kind, step, atMs } of progress) if (kind === 'step' && !times.has(step)) times.set(step, atMs);
@@ -84,19 +77,16 @@ export function dipOf(
   return dips.length > 0 ? Math.max(...dips) : 0;
 }
 
-/** Steps that a worker said were done and that it did again, of the worker with the most; and those of all that nobody did. */
+/** How many steps that were done had to be done again, and how many of all were done by nobody. */
 export function stepsLost(progress: readonly Progress[], steps: number): { redone: number; missing: number } {
-  const reached = new Map<number, number>();
-  const redone = new Map<number, number>();
   const done = new Set<number>();
-  for (const { kind, worker, step } of progress) {
+  let redone = 0;
+  for (const { kind, step } of progress) {
     if (kind !== 'step') continue;
-    const before = reached.get(worker) ?? 0;
-    if (step <= before) redone.set(worker, (redone.get(worker) ?? 0) + 1);
-    reached.set(worker, Math.max(before, step));
+    if (done.has(step)) redone++;
     done.add(step);
   }
-  return { redone: Math.max(0, ...redone.values()), missing: steps - done.size };
+  return { redone, missing: steps - done.size };
 }
 
 /** Records behind the steps of each epoch, as the workers said; a step that was done again counts as it came out last. */

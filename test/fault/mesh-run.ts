@@ -35,7 +35,7 @@ async function freePort(): Promise<number> {
 }
 
 export class MeshRun {
-  /** What workers said, over all starts of the processes. */
+  /** What was said of the run, over all starts of the processes. */
   readonly progress: Progress[] = [];
   readonly events: ChildEvent[] = [];
   #servers: Child[] = [];
@@ -74,7 +74,7 @@ export class MeshRun {
           flags,
           (event) => {
             if (event.event === 'start') ranks[index] = event.rank as number;
-            this.#take(event, ranks[index]);
+            this.#take(event);
           },
         );
         child.exited.then((exit) => this.#ended(exit));
@@ -88,7 +88,7 @@ export class MeshRun {
     }
   }
 
-  /** Resolves when some worker has done so many steps of the run, also if that was before. */
+  /** Resolves when so many steps of the run are done, also if that was before. */
   async reached(step: number): Promise<void> {
     if (this.progress.some((each) => each.kind === 'step' && each.step >= step)) return;
     await this.#seen((event) => event.event === 'step' && (event.step as number) >= step);
@@ -148,7 +148,7 @@ export class MeshRun {
       `server ${index}`,
       'server/gradloom-server.js',
       flags,
-      (event) => this.#take(event, -1),
+      (event) => this.#take(event),
     );
     if (index === 0) this.keeper = String(ready.address);
     this.#servers.push(child);
@@ -161,12 +161,11 @@ export class MeshRun {
     this.memory.add(name, process.pid as number);
   }
 
-  #take(event: ChildEvent, rank: number): void {
+  #take(event: ChildEvent): void {
     const { event: kind } = event;
     if (kind === 'step' || kind === 'epoch')
       this.progress.push({
         atMs: performance.now(),
-        worker: rank,
         kind,
         step: event.step as number,
         samples: kind === 'step' ? (event.samples as number) : 0,

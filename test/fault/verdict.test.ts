@@ -12,7 +12,7 @@ const SCENARIO: Scenario = {
   expects: { ...UNTOUCHED, waitIsNamed: true, stallMaxSeconds: 2 },
 };
 const progress: Progress[] = [1, 2, 3, 4].map((step) => ({
-  ...{ worker: 0, atMs: 1000 * step, samples: 8, kind: 'step' },
+  ...{ atMs: 1000 * step, samples: 8, kind: 'step' },
   step,
 }));
 const well = (): Seen => ({

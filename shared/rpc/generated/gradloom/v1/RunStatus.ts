@@ -2,6 +2,7 @@
 
 import type { WorkerStatus as _gradloom_v1_WorkerStatus, WorkerStatus__Output as _gradloom_v1_WorkerStatus__Output } from '../../gradloom/v1/WorkerStatus.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
+import type { Straggler as _gradloom_v1_Straggler, Straggler__Output as _gradloom_v1_Straggler__Output } from '../../gradloom/v1/Straggler.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface RunStatus {
@@ -31,6 +32,10 @@ export interface RunStatus {
    */
   'snapshotStep'?: (number | string | Long);
   'snapshot'?: (string);
+  /**
+   * Who makes steps long; not there where nobody stands out from its peers.
+   */
+  'straggler'?: (_gradloom_v1_Straggler | null);
 }
 
 export interface RunStatus__Output {
@@ -60,4 +65,8 @@ export interface RunStatus__Output {
    */
   'snapshotStep': (number);
   'snapshot': (string);
+  /**
+   * Who makes steps long; not there where nobody stands out from its peers.
+   */
+  'straggler': (_gradloom_v1_Straggler__Output | null);
 }
