@@ -13,6 +13,8 @@ import { type Refused, refuse } from '../shared/rpc/refusal.js';
 import {
   layoutOf,
   type RunSpec,
+  replicasOf,
+  replicationFault,
   rulesToWire,
   specDifference,
   specUnder,
@@ -20,7 +22,9 @@ import {
   stalenessOf,
   toWire,
 } from '../shared/run-spec.js';
+import type { ShardCopies } from '../shared/view.js';
 import { memoryRefusal, shareBytes } from './memory-budget.js';
+import { alone, dropped, filled, holdersOf, replicated, without } from './replication/placement.js';
 import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
 import { type Fenced, ViewChange } from './view-change.js';
@@ -31,6 +35,8 @@ export interface ServerEntry {
   readonly address: string;
   readonly label: string;
   readonly memoryBytes: number;
+  /** It is a worker, too, and goes with it. */
+  readonly peer: boolean;
 }
 
 export interface WorkerEntry {
@@ -60,7 +66,7 @@ export interface Run {
   state: 'gathering' | 'preparing' | 'running';
   readonly workers: WorkerEntry[];
   servers: ServerEntry[];
-  view?: View & { number: number; fromStep: number };
+  view?: Omit<View, 'shards'> & { number: number; fromStep: number; term: number; shards: ShardCopies[] };
   /** The next view, on its way. */
   change?: ViewChange;
   readonly prepared: Set<number>;
@@ -92,7 +98,7 @@ export class Coordinator {
 
   serverJoined(
     connection: number,
-    hello: { protocolVersion: number; address: string; memoryBytes: number; label: string },
+    hello: { protocolVersion: number; address: string; memoryBytes: number; label: string; peer?: boolean },
   ): Order[] {
     checkProtocol(hello.protocolVersion);
     if (this.servers.size >= SERVERS_MAX)
@@ -109,10 +115,13 @@ export class Coordinator {
       address: hello.address,
       label: hello.label,
       memoryBytes: hello.memoryBytes,
+      peer: hello.peer ?? false,
     };
     this.servers.set(connection, entry);
     const orders: Order[] = [{ to: 'server', connection, order: { welcome: { id: entry.id } } }];
-    for (const run of this.runs.values()) if (run.state === 'gathering') orders.push(...this.#gathered(run));
+    for (const run of this.runs.values())
+      if (run.state === 'gathering') orders.push(...this.#gathered(run));
+      else if (run.state === 'running') orders.push(...this.#fill(run));
     return orders;
   }
 
@@ -123,15 +132,100 @@ export class Coordinator {
     const orders: Order[] = [];
     for (const run of [...this.runs.values()])
       if (run.state === 'gathering') orders.push(...this.#gathered(run));
-      else if (run.servers.includes(entry))
-        orders.push(
-          ...this.#end(
-            run,
-            true,
-            `server ${entry.id} (${entry.address}, ${entry.label}) is gone at step ${stepOf(run)}: ${reason}; its shard had no second copy, so the run cannot go on`,
-          ),
-        );
+      else if (run.servers.includes(entry)) orders.push(...this.#failOver(run, entry, reason));
     return orders;
+  }
+
+  /** A server of a run is gone: its backups take over in the middle of the step, and lost copies are made again. */
+  #failOver(run: Run, { connection, id, address, label }: ServerEntry, reason: string): Order[] {
+    const { view } = run;
+    const { shards, lost } = without(view?.shards ?? [], id);
+    if (!view || run.state === 'preparing' || lost.length > 0)
+      return this.#end(
+        run,
+        true,
+        `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${lost.length > 0 ? `shard ${lost.join(', ')} had no other copy` : 'the run had not begun'}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
+      );
+    run.servers = run.servers.filter((server) => server.connection !== connection);
+    run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };
+    const orders = this.#placed(run, shards);
+    const { change } = run;
+    if (!change) return orders;
+    // Whoever takes over is told of the change by its own server, which has it or gets it.
+    if (!change.view && !change.leaving)
+      return [...orders, ...this.#cancel(run, change, `server ${id} is gone; try again`)];
+    return change.gone(connection) ? [...orders, ...this.#allTaken(run, change)] : orders;
+  }
+
+  /** The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few. */
+  #placed(run: Run, shards: readonly ShardCopies[]): Order[] {
+    const view = { ...(run.view as NonNullable<Run['view']>) };
+    const wanted = this.#replicas(run);
+    // A server that has come since may hold copies, too.
+    for (const server of this.servers.values())
+      if (wanted > 1 && !run.servers.includes(server)) {
+        run.servers.push(server);
+        view.servers = [...(view.servers ?? []), infoOf(server)];
+      }
+    const entries = new Map(run.servers.map((server) => [server.id, server]));
+    run.view = view;
+    view.shards = filled(shards, [...entries.keys()], wanted, (id, shard) => {
+      const server = entries.get(id) as ServerEntry;
+      return this.#freeBytes(server) >= shardBytesOf(run, shard);
+    });
+    view.term++;
+    const place = { run: run.id, spec: toWire(run.spec), view };
+    const told = run.state === 'running' ? toWorkers(run, { view }) : [];
+    return [...toServers(run, { place }), ...told];
+  }
+
+  /** Has copies made where a run has too few. */
+  #fill(run: Run): Order[] {
+    const { view } = run;
+    const wanted = this.#replicas(run);
+    const isShort = view?.shards.some((copies) => holdersOf(copies).length < wanted);
+    return view && isShort ? this.#placed(run, view.shards) : [];
+  }
+
+  /** How many servers are to hold each shard of a run. */
+  #replicas({ spec, servers }: Run): number {
+    const count = Math.max(servers.length, this.servers.size);
+    return replicasOf(
+      spec,
+      count,
+      servers.some(({ peer }) => peer),
+    );
+  }
+
+  /** A server has become a copy of a shard; when all are there, a run that waits for them starts. */
+  shardReplicated(
+    connection: number,
+    runId: string,
+    { shard, server }: { shard: number; server: number },
+  ): Order[] {
+    const run = this.runs.get(runId);
+    const isPrimary = run?.servers.some(
+      (entry) => entry.connection === connection && entry.id === run.view?.shards[shard]?.primary,
+    );
+    const shards = run?.view && isPrimary ? replicated(run.view.shards, shard, server) : undefined;
+    if (!run || !shards) return [];
+    const orders = this.#placed(run, shards);
+    const waits = shards.some(({ joining }) => joining.length > 0);
+    return run.state === 'preparing' && !waits ? [...orders, ...this.#start(run)] : orders;
+  }
+
+  /** The primary of a shard cannot reach a backup, which may live: the run goes on without it. */
+  backupLost(
+    connection: number,
+    runId: string,
+    { shard, server }: { shard: number; server: number },
+  ): Order[] {
+    const run = this.runs.get(runId);
+    const entry = run?.servers.find((each) => each.connection === connection);
+    const copies = run?.view?.shards[shard];
+    if (!run?.view || !copies || entry?.id !== copies.primary) return [];
+    if (!copies.backups.includes(server) && !copies.joining.includes(server)) return [];
+    return this.#placed(run, dropped(run.view.shards, shard, server));
   }
 
   serverPrepared(connection: number, runId: string): Order[] {
@@ -140,6 +234,11 @@ export class Coordinator {
       return [];
     run.prepared.add(connection);
     if (run.prepared.size < run.servers.length) return [];
+    if (this.#replicas(run) > 1) return this.#placed(run, run.view?.shards ?? []);
+    return this.#start(run);
+  }
+
+  #start(run: Run): Order[] {
     run.state = 'running';
     return run.workers.map((worker) => ({
       to: 'worker',
@@ -310,10 +409,10 @@ export class Coordinator {
   }
 
   /** The running run of an id; of an empty one, the only run that is running. */
-  running(id: string): Run & { view: View } {
+  running(id: string): Run & { view: NonNullable<Run['view']> } {
     const running = [...this.runs.values()].filter(({ state }) => state === 'running');
     const found = id ? running.find((run) => run.id === id) : running.length === 1 ? running[0] : undefined;
-    if (found?.view) return found as Run & { view: View };
+    if (found?.view) return found as Run & { view: NonNullable<Run['view']> };
     throw refuse(
       'UNKNOWN_RUN',
       `expected the id of a running run, got '${id.slice(0, 80)}'; running: ${running.length > 0 ? running.map((run) => `'${run.id}'`).join(', ') : 'none'}`,
@@ -424,11 +523,17 @@ export class Coordinator {
   serverTaken(connection: number, runId: string, number: number): Order[] {
     const run = this.runs.get(runId);
     const { change } = run ?? {};
-    if (!run || !change?.view || !change.taken(connection, number)) return [];
-    run.view = change.view as Run['view'];
+    return run && change?.view && change.taken(connection, number) ? this.#allTaken(run, change) : [];
+  }
+
+  #allTaken(run: Run, change: ViewChange): Order[] {
+    // Who holds the shards may have changed meanwhile.
+    const { servers, shards = [], term } = run.view as NonNullable<Run['view']>;
+    run.view = { ...change.view, servers, shards, term } as Run['view'];
     run.spec = specUnder(run.spec, change.view as { consistency: number });
     run.change = undefined;
-    const orders = toWorkers(run, { view: run.view });
+    const orders = this.#recopied(run);
+    orders.push(...toWorkers(run, { view: run.view }));
     if (!change.leaving) {
       const answer = { run: run.id, view: run.view };
       return [...orders, { to: 'caller', connection: change.call, order: answer }];
@@ -442,6 +547,18 @@ export class Coordinator {
       ...orders,
       ...asked.map(({ connection }): Order => ({ to: 'worker', connection, order: { evaluation: again } })),
     ];
+  }
+
+  /** Under other rules a run may have copies of its shards, or none: the change is decided here, before it holds. */
+  #recopied(run: Run): Order[] {
+    const shards = run.view?.shards ?? [];
+    const wanted = this.#replicas(run);
+    if (wanted === 1 && shards.some((copies) => holdersOf(copies).length > 1))
+      return this.#placed(
+        run,
+        shards.map(({ primary }) => ({ primary, backups: [], joining: [] })),
+      );
+    return wanted > 1 ? this.#fill(run) : [];
   }
 
   workerEntered(connection: number, number: number): void {
@@ -472,6 +589,10 @@ export class Coordinator {
       if (missing > 0) return `waits for ${missing} more of ${run.spec.workers} workers`;
       return this.servers.size === 0 ? 'waits for a server' : '';
     }
+    const joining = (run.view?.shards ?? []).flatMap((copies, shard) =>
+      copies.joining.map((server) => `that of shard ${shard} on server ${server}`),
+    );
+    if (run.state === 'preparing' && joining.length > 0) return `waits for copies: ${joining.join(', ')}`;
     if (run.state === 'preparing')
       return `waits for the shards of ${run.servers
         .filter(({ connection }) => !run.prepared.has(connection))
@@ -528,14 +649,26 @@ export class Coordinator {
   }
 
   #prepare(run: Run): Order[] {
+    const { replicas = 0 } = run.spec;
+    const peers = [...this.servers.values()].some(({ peer }) => peer);
+    const rigid = replicas > 1 && replicationFault(run.spec, peers);
+    if (rigid) return this.#end(run, true, rigid);
+    if (replicas > this.servers.size)
+      return this.#end(
+        run,
+        true,
+        `replicas: expected at most the ${this.servers.size} servers of the mesh, got ${replicas}; start more servers, or ask for fewer`,
+      );
     const memory = this.#memoryRefusal(run.spec);
     if (memory) return this.#end(run, true, memory.sentence);
     const { blocks } = layoutOf(run.spec);
     run.servers = [...this.servers.values()];
     run.state = 'preparing';
-    const infos = run.servers.map(({ id, address }) => ({ id, address, weight: 1 }));
+    const infos = run.servers.map(infoOf);
     run.view = {
       number: 1,
+      term: 1,
+      shards: alone(infos),
       fromStep: run.spec.resume?.step ?? 0,
       servers: infos,
       workers: run.workers.map(({ rank, label }) => ({ rank, label })),
@@ -559,23 +692,28 @@ export class Coordinator {
   /** Bytes that a server has for another run. */
   #freeBytes(server: ServerEntry): number {
     let free = server.memoryBytes;
-    for (const { spec, servers, view } of this.runs.values()) {
-      const index = servers.indexOf(server);
-      if (index < 0) continue;
-      const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === index);
-      free -=
-        shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic) +
-        rowsBytes(spec.tables ?? [], servers.length);
+    for (const run of this.runs.values()) {
+      const { spec, servers, view } = run;
+      if (!servers.includes(server)) continue;
+      for (const [shard, copies] of (view?.shards ?? []).entries())
+        if (holdersOf(copies).includes(server.id)) free -= shardBytesOf(run, shard);
+      free -= rowsBytes(spec.tables ?? [], servers.length);
     }
     return free;
   }
 
   #memoryRefusal(spec: RunSpec): Refused | undefined {
     const free = [...this.servers.values()].map((server) => this.#freeBytes(server));
+    const replicas = replicasOf(
+      spec,
+      free.length,
+      [...this.servers.values()].some(({ peer }) => peer),
+    );
     return (
       memoryRefusal(
         spec,
-        free.map((bytes) => Math.min(bytes, SHARD_MEMORY_MAX_BYTES)),
+        free.map((bytes) => Math.min(bytes, replicas * SHARD_MEMORY_MAX_BYTES)),
+        replicas,
       ) ?? rowsRefusal(spec.tables ?? [], free, (servers) => shareBytes(spec, servers))
     );
   }
@@ -605,6 +743,14 @@ export class Coordinator {
       ),
     ];
   }
+}
+
+const infoOf = ({ id, address }: ServerEntry) => ({ id, address, weight: 1 });
+
+/** Bytes that one copy of a shard takes. */
+function shardBytesOf({ spec, view }: Run, shard: number): number {
+  const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === shard);
+  return shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic);
 }
 
 function toServers(run: Run, order: ServerOrder): Order[] {

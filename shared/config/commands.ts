@@ -16,7 +16,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
-const { clipNorm, gradientLimit, accumulate, elastic, refusalsLimit } = OPTIONS;
+const { clipNorm, gradientLimit, accumulate, replicas, elastic, refusalsLimit } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume } = OPTIONS;
 /** What goes with --snapshots, and what goes on from one. */
@@ -205,6 +205,7 @@ export const UP = define({
     optimizer,
     ...rules,
     gradientLimit,
+    replicas,
     elastic,
     refusalsLimit,
     accumulate,
@@ -368,6 +369,7 @@ export const WORKER = define({
     optimizer,
     ...rules,
     gradientLimit,
+    replicas,
     elastic,
     refusalsLimit,
     accumulate,

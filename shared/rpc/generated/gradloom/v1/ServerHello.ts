@@ -13,6 +13,10 @@ export interface ServerHello {
    */
   'memoryBytes'?: (number | string | Long);
   'label'?: (string);
+  /**
+   * It is a worker, too, and goes with it.
+   */
+  'peer'?: (boolean);
 }
 
 export interface ServerHello__Output {
@@ -26,4 +30,8 @@ export interface ServerHello__Output {
    */
   'memoryBytes': (number);
   'label': (string);
+  /**
+   * It is a worker, too, and goes with it.
+   */
+  'peer': (boolean);
 }
