@@ -2,12 +2,18 @@
 // what can be done to them. When this process ends, however it does, they end too.
 import { createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Child, ChildEvent, Exit } from '../../deploy/children.js';
+import { describe } from '../../shared/client/membership.js';
+import { REPLICAS_DEFAULT } from '../../shared/limits.js';
 import { startProcess } from '../bench/processes.js';
 import { type Proxy as Link, openProxy } from '../helpers/proxy.js';
 import type { Progress } from './figures.js';
 import type { MemoryWatch } from './memory.js';
 import type { Role } from './scenario.js';
+
+const KEEPER_DEADLINE_MS = 10_000;
+const POLL_MS = 50;
 
 export interface MeshPlan {
   servers: number;
@@ -102,6 +108,21 @@ export class MeshRun {
   /** Resolves when the others have got over the death of a process that is about to be killed. */
   async recovery(role: Role, index: number): Promise<void> {
     if (role === 'worker') await this.event('view', ({ departed }) => departed === index);
+    else await this.#copiedWithout(index);
+  }
+
+  /** Resolves when a server is out of the view and every shard has its copies again, on those that are left. */
+  async #copiedWithout(index: number): Promise<void> {
+    for (;;) {
+      const { view, spec } = await describe(this.keeper, '', KEEPER_DEADLINE_MS);
+      const isOut = view?.servers.every(({ id }) => id !== index);
+      const wanted = Math.min(spec?.replicas || REPLICAS_DEFAULT, view?.servers.length ?? 0);
+      const isCopied = view?.shards.every(
+        ({ backups, joining }) => 1 + backups.length >= wanted && joining.length === 0,
+      );
+      if (isOut && isCopied) return;
+      await pause(POLL_MS);
+    }
   }
 
   child(role: Role, index: number): Child {

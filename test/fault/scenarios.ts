@@ -7,7 +7,41 @@ const MEGABYTE = 1e6;
 /** Steps from one snapshot to the next: there is always one under way soon. */
 export const SNAPSHOT_STEPS = 8;
 
+/** One of three servers that is not the keeper. */
+const oneOfTwo = (random: KeyedRandom): number => 1 + random.below(2);
+const killServer = (at: number, index: number): Fault => ({
+  ...{ kind: 'kill', role: 'server', recovers: true },
+  ...{ at, index },
+});
+/** Longer than the peer deadline: the server is replaced while it stands still. */
+const PAUSE_SECONDS = 15;
+
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'kill-server': {
+    summary: 'kill -9 of one of three servers in mid-epoch, and of another when all is copied again',
+    servers: 3,
+    workers: 2,
+    flags: ['--replicas=2'],
+    faults(random) {
+      const first = oneOfTwo(random);
+      return [killServer(within(1, random), first), killServer(within(3, random), 3 - first)];
+    },
+    expects: { ...UNTOUCHED, stallMaxSeconds: 2 },
+  },
+  'pause-server': {
+    summary: 'SIGSTOP of one of three servers until it is replaced; when it wakes up it is fenced off',
+    servers: 3,
+    workers: 2,
+    flags: ['--replicas=2'],
+    peerDeadlineSeconds: 5,
+    faults: (random) => [
+      {
+        ...{ kind: 'stop', role: 'server', seconds: PAUSE_SECONDS },
+        ...{ at: within(1, random), index: oneOfTwo(random) },
+      },
+    ],
+    expects: { ...UNTOUCHED, fenced: true },
+  },
   'kill-worker': {
     summary: 'kill -9 of one of three workers in mid-epoch, with --elastic: the others share what it held',
     servers: 2,
