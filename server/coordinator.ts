@@ -49,6 +49,7 @@ export interface WorkerEntry {
   done: boolean;
   bytesPushed: number;
   bytesPulled: number;
+  bytesRetried: number;
   /** Number of the view under which it works. */
   view: number;
 }
@@ -312,6 +313,7 @@ export class Coordinator {
       done: false,
       bytesPushed: 0,
       bytesPulled: 0,
+      bytesRetried: 0,
       view: 1,
     });
     this.#runOfWorker.set(connection, run);
@@ -394,13 +396,17 @@ export class Coordinator {
     }));
   }
 
-  workerDone(connection: number, bytes: { bytesPushed: number; bytesPulled: number }): Order[] {
+  workerDone(
+    connection: number,
+    bytes: { bytesPushed: number; bytesPulled: number; bytesRetried?: number },
+  ): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (!run || !worker) return [];
     worker.done = true;
     worker.bytesPushed = bytes.bytesPushed;
     worker.bytesPulled = bytes.bytesPulled;
+    worker.bytesRetried = bytes.bytesRetried ?? 0;
     const cancelled =
       run.change && !run.change.view && !run.change.leaving
         ? this.#cancel(run, run.change, `worker ${worker.rank} is done, so the run ends`)
@@ -730,6 +736,7 @@ export class Coordinator {
       reason,
       bytesPushed: run.workers.reduce((sum, worker) => sum + worker.bytesPushed, 0),
       bytesPulled: run.workers.reduce((sum, worker) => sum + worker.bytesPulled, 0),
+      bytesRetried: run.workers.reduce((sum, worker) => sum + worker.bytesRetried, 0),
     };
     const { change } = run;
     const refusal = refuse('NOT_NOW', `nothing was changed: the run has ended (${reason})`).toMessage();

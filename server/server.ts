@@ -230,8 +230,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     for (const run of shards.all()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
-      if (waitedMs >= WAITING_NOTICE_MS && (workers.length > 0 || run.serversWaitedFor().length > 0))
-        run.announceWaiting();
+      const isHeld = run.replicating().waitedMs >= WAITING_NOTICE_MS;
+      const someone = workers.length > 0 || run.serversWaitedFor().length > 0;
+      if (isHeld || (waitedMs >= WAITING_NOTICE_MS && someone)) run.announceWaiting();
     }
   }, WAITING_NOTICE_MS);
 

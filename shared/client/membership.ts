@@ -49,6 +49,8 @@ export interface JoinOptions {
 export interface Bytes {
   bytesPushed: number;
   bytesPulled: number;
+  /** Sent once more, after a stream had broken. */
+  bytesRetried: number;
 }
 
 export interface Membership {
@@ -148,8 +150,10 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.snapshot) {
         options.onSnapshot?.(order.snapshot);
       } else if (order.ended) {
-        const { failed, reason, bytesPushed, bytesPulled } = order.ended;
-        finish(failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled });
+        const { failed, reason, bytesPushed, bytesPulled, bytesRetried } = order.ended;
+        finish(
+          failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled, bytesRetried },
+        );
       } else if (order.refusal) {
         finish(new Refused(order.refusal.code, order.refusal.sentence, keeper));
       }

@@ -265,7 +265,7 @@ class MeshClient implements Client {
   #queue: Promise<unknown> = Promise.resolve();
   #nextStep = 0;
   /** Payload that this client moved. */
-  readonly #bytes = { bytesPushed: 0, bytesPulled: 0 };
+  readonly #bytes = { bytesPushed: 0, bytesPulled: 0, bytesRetried: 0 };
   /** How old the parameters are that the last step brought. */
   #read: Age | undefined;
   readonly #outcomes = new Map<number, Promise<Outcome>>();
@@ -392,6 +392,7 @@ class MeshClient implements Client {
       });
       this.#bytes.bytesPushed += stepped.bytesPushed;
       this.#bytes.bytesPulled += stepped.bytesPulled;
+      this.#bytes.bytesRetried += stepped.bytesRetried;
       this.#read = stepped.read;
       const { outcome: decided } = stepped;
       return { step: decided.step, skipped: decided.skipped, samples: decided.samples, loss: decided.loss };
@@ -470,6 +471,7 @@ class MeshClient implements Client {
     await this.membership?.done({
       bytesPushed: this.#bytes.bytesPushed + (this.#rows?.bytesPushed ?? 0),
       bytesPulled: this.#bytes.bytesPulled + (this.#rows?.bytesPulled ?? 0),
+      bytesRetried: this.#bytes.bytesRetried,
     });
   }
 

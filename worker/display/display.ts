@@ -78,6 +78,11 @@ export class Display {
         );
       case 'notice':
         return this.#once(event.text, event.text);
+      case 'takeover':
+        return this.#once(
+          `shard ${event.shard} ${event.to}`,
+          `${event.from} is gone; in step ${event.step} ${event.to} goes on with shard ${event.shard}`,
+        );
       case 'view':
         if (event.departed !== undefined)
           return this.#once(

@@ -176,6 +176,7 @@ async function exchangeRound(
     decodeSeconds: result.decodeSeconds,
     bytesPushed: result.bytesPushed + moved.sent,
     bytesPulled: result.bytesPulled + moved.received,
+    bytesRetried: result.bytesRetried,
     elementsPushed: result.elementsPushed + moved.elementsSent,
     clocked: result.clocked,
   };
@@ -352,6 +353,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     },
     peerDeadlineMs: data.peerDeadlineMs,
     streamsTo: own?.streamsTo,
+    onTakeover: (takeover) => say({ ...takeover, kind: 'takeover', step: rounds.firstStep(takeover.step) }),
     onView(view, { consistency, staleness }) {
       describe(run, consistency);
       metrics.viewNumber.set(view.number);

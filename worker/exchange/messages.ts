@@ -112,6 +112,7 @@ export interface Exchanged {
   decodeSeconds: number;
   bytesPushed: number;
   bytesPulled: number;
+  bytesRetried: number;
   elementsPushed: number;
   /** Whether each worker had a clock of its own: what is said here is then of this one alone. */
   clocked: boolean;
@@ -152,6 +153,7 @@ export type FromThread =
   /** A node with both roles that keeps the mesh: of a snapshot of a run. */
   | { kind: 'snapshot'; snapshot: Extract<TrainEvent, { event: 'snapshot' }> }
   | ({ kind: 'view' } & ViewFigures)
+  | { kind: 'takeover'; shard: number; step: number; from: string; to: string }
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
   | {

@@ -11,6 +11,10 @@ export interface RunDone {
    */
   'bytesPushed'?: (number | string | Long);
   'bytesPulled'?: (number | string | Long);
+  /**
+   * Payload that was sent once more, after a stream had broken.
+   */
+  'bytesRetried'?: (number | string | Long);
 }
 
 /**
@@ -22,4 +26,8 @@ export interface RunDone__Output {
    */
   'bytesPushed': (number);
   'bytesPulled': (number);
+  /**
+   * Payload that was sent once more, after a stream had broken.
+   */
+  'bytesRetried': (number);
 }
