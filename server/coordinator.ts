@@ -350,16 +350,16 @@ export class Coordinator {
   workerProgress(
     connection: number,
     progress: { step: number; phase: string; secondsInPhase: number },
-  ): void {
-    const worker = this.#runOfWorker
-      .get(connection)
-      ?.workers.find((entry) => entry.connection === connection);
+  ): Run | undefined {
+    const run = this.#runOfWorker.get(connection);
+    const worker = run?.workers.find((entry) => entry.connection === connection);
     if (worker)
       Object.assign(worker, {
         step: progress.step,
         phase: progress.phase,
         secondsInPhase: progress.secondsInPhase,
       });
+    return run;
   }
 
   /** One worker's share of an evaluation; when all are there, everyone gets the whole, added in rank order. */
