@@ -39,10 +39,8 @@ async function assertWell(t: ExecutionContext, programs: Program[]): Promise<voi
 
 const allCopied = async (keeper: string) => {
   const [run] = (await status(keeper, DEADLINE_MS)).runs;
-  return (
-    run !== undefined &&
-    run.shards.every(({ backups, joining }) => backups.length === 1 && joining.length === 0)
-  );
+  const isCopied = run?.shards.every(({ backups, joining }) => backups.length === 1 && joining.length === 0);
+  return isCopied ?? false;
 };
 
 async function undisturbed(t: ExecutionContext, more: readonly string[]): Promise<string> {
