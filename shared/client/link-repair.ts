@@ -1,6 +1,7 @@
 // A link that is lost is made again: to the same server, or to the one that has taken over its shard as soon as a view
-// says which. What the shard has done meanwhile comes first, then the rest of what was under way is sent again, the same
-// bytes. Only where it takes longer than the peer deadline the exchange fails.
+// says which; a server that stands still answers no attempt, so one that is under way then is given up. What the shard has
+// done meanwhile comes first, then the rest of what was under way is sent again, the same bytes. Only where it takes
+// longer than the peer deadline the exchange fails.
 import { performance } from 'node:perf_hooks';
 import { RunError } from '../errors.js';
 import { RECONNECT_MS, WAITING_NOTICE_MS } from '../limits.js';
@@ -35,8 +36,8 @@ export interface LinkRepairOptions {
 
 export class LinkRepair {
   readonly #options: LinkRepairOptions;
-  /** Shards whose link is being made again. */
-  readonly #broken = new Set<number>();
+  /** Shards whose link is being made again, and what gives up the attempt that is under way. */
+  readonly #broken = new Map<number, () => void>();
 
   constructor(options: LinkRepairOptions) {
     this.#options = options;
@@ -49,10 +50,11 @@ export class LinkRepair {
 
   /** A link was lost, or its server is not the primary of its shard any more. */
   lost(shard: number, error: RunError): void {
-    if (this.#broken.has(shard)) return;
+    const giveUp = this.#broken.get(shard);
+    if (giveUp) return giveUp();
     // What it refused, it refuses again.
     if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
-    this.#broken.add(shard);
+    this.#broken.set(shard, () => undefined);
     void this.#repair(shard, error);
   }
 
@@ -60,7 +62,7 @@ export class LinkRepair {
     const { links, peerDeadlineMs, fail, onWaiting } = this.#options;
     const now = this.#options.now ?? (() => performance.now());
     const sleep = this.#options.sleep ?? ((ms) => new Promise<void>((resolve) => setTimeout(resolve, ms)));
-    const since = now();
+    let since = now();
     let told = 0;
     let reason = lost;
     links.all[shard]?.close();
@@ -77,8 +79,11 @@ export class LinkRepair {
         onWaiting(shard, waitedMs / 1000);
       }
       try {
-        await this.#replace(shard);
-        return;
+        if (await this.#replace(shard)) return;
+        // There is another server now, which has the whole deadline.
+        since = now();
+        told = 0;
+        continue;
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
         if (error instanceof Refused && !NOT_YET.includes(error.code)) return fail(error);
@@ -88,20 +93,43 @@ export class LinkRepair {
     }
   }
 
-  async #replace(shard: number): Promise<void> {
+  /** False: given up, since the shard has gone over to another server. */
+  async #replace(shard: number): Promise<boolean> {
+    const attempt = { isGivenUp: false };
+    const givenUp = new Promise<false>((resolve) => {
+      this.#broken.set(shard, () => {
+        attempt.isGivenUp = true;
+        resolve(false);
+      });
+    });
+    const replaced = this.#attempt(shard, attempt).then(() => true);
+    // What comes of one that was given up is nobody's concern.
+    replaced.catch(() => undefined);
+    return Promise.race([replaced, givenUp]);
+  }
+
+  async #attempt(shard: number, attempt: { readonly isGivenUp: boolean }): Promise<void> {
     const { links, view, handlersOf, subscribe, resume } = this.#options;
     const handlers = handlersOf(shard);
+    const unlessGivenUp = <A extends unknown[]>(handler: (...args: A) => void) => {
+      return (...args: A) => void (attempt.isGivenUp || handler(...args));
+    };
     let lost: RunError | undefined;
     let isInPlace = false;
     const link = await links.connect(shard, view(), {
-      ...handlers,
+      block: unlessGivenUp(handlers.block),
+      view: unlessGivenUp(handlers.view),
+      outcome: unlessGivenUp(handlers.outcome),
+      waiting: unlessGivenUp(handlers.waiting),
+      acknowledged: unlessGivenUp(handlers.acknowledged),
       lost: (error) => {
         lost = error;
         if (isInPlace) handlers.lost(error);
       },
     });
+    if (attempt.isGivenUp) return link.close();
     await subscribe(link);
-    if (links.hasFailed) return link.close();
+    if (links.hasFailed || attempt.isGivenUp) return link.close();
     if (lost) throw lost;
     isInPlace = true;
     links.replace(shard, link);
