@@ -242,9 +242,9 @@ export class Exchange {
     return read;
   }
 
-  /** Ends all streams; an exchange under way fails. */
-  close(): void {
-    this.#fail(new RunError('the exchange was closed'));
+  /** Ends all streams; an exchange under way fails with this error. */
+  close(error = new RunError('the exchange was closed')): void {
+    this.#fail(error);
   }
 
   /** Sends a step and waits for what comes of it, or for its being taken back. */

@@ -147,7 +147,9 @@ export async function wholeRun(options: WorkerOptions, steps: number): Promise<U
   for (let step = 0; step < steps; step++) await Promise.all(workers.map((worker) => worker.step(step)));
   const [bits] = await Promise.all(workers.map((worker) => worker.fetchBits(steps)));
   await Promise.all(
-    workers.map((worker) => worker.membership.done({ bytesPushed: 0, bytesPulled: 0, bytesRetried: 0 })),
+    workers.map((worker) =>
+      worker.membership.done({ bytesPushed: 0, bytesPulled: 0, bytesRetried: 0, steps }),
+    ),
   );
   for (const { exchange } of workers) exchange.close();
   return bits;
