@@ -205,8 +205,9 @@ async function carryOut(
     say(`${injected.kind} of ${injected.target} after step ${afterStep}`);
   }
   if (!expects.fails) seen.weightsSha256 = weightsOf(await done);
+  const afterRestart = faults.slice(faults.findLastIndex(({ kind }) => kind === 'kill-all') + 1);
   const killed = (role: Role) =>
-    faults.flatMap((fault) => (fault.kind === 'kill' && fault.role === role ? [fault.index] : []));
+    afterRestart.flatMap((fault) => (fault.kind === 'kill' && fault.role === role ? [fault.index] : []));
   seen.exits = await mesh.exits('worker', killed('worker'));
   if (expects.fails) await mesh.exits('server', killed('server'));
   if (expects.fenced)
