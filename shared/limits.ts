@@ -61,6 +61,8 @@ export const CHILD_LAST_WORDS_MAX = 20;
 export const CHILD_STOP_MS = 5_000;
 /** Time for the keeper to answer `gradloom status`. */
 export const STATUS_DEADLINE_MS = 5_000;
+/** Time for the shards of a server to go over to others, when it is drained: as long as it takes to copy them. */
+export const DRAIN_DEADLINE_MS = 3_600_000;
 /** Tensors of one model. */
 export const TENSORS_MAX = 16 * KiB;
 /** Dimensions of one tensor. */

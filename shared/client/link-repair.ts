@@ -1,7 +1,6 @@
 // A link that is lost is made again: to the same server, or to the one that has taken over its shard as soon as a view
-// says which; a server that stands still answers no attempt, so one that is under way then is given up. What the shard has
-// done meanwhile comes first, then the rest of what was under way is sent again, the same bytes. Only where it takes
-// longer than the peer deadline the exchange fails.
+// says which. What the shard has done meanwhile comes first, then the rest of what was under way is sent again, the same
+// bytes. Only where it takes longer than the peer deadline the exchange fails.
 import { performance } from 'node:perf_hooks';
 import { RunError } from '../errors.js';
 import { RECONNECT_MS, WAITING_NOTICE_MS } from '../limits.js';
@@ -34,10 +33,19 @@ export interface LinkRepairOptions {
   sleep?: (ms: number) => Promise<void>;
 }
 
+interface Repair {
+  /** Ends the attempt under way. */
+  giveUp(error: RunError): void;
+  /** Another server is the one to be reached now. */
+  isMoved: boolean;
+  /** Resolves when the link is made again, or the exchange has failed. */
+  done: Promise<void>;
+}
+
 export class LinkRepair {
   readonly #options: LinkRepairOptions;
-  /** Shards whose link is being made again, and what gives up the attempt that is under way. */
-  readonly #broken = new Map<number, () => void>();
+  /** Shards whose link is being made again. */
+  readonly #broken = new Map<number, Repair>();
 
   constructor(options: LinkRepairOptions) {
     this.#options = options;
@@ -48,17 +56,28 @@ export class LinkRepair {
     return this.#broken.has(shard);
   }
 
-  /** A link was lost, or its server is not the primary of its shard any more. */
-  lost(shard: number, error: RunError): void {
-    const giveUp = this.#broken.get(shard);
-    if (giveUp) return giveUp();
-    // What it refused, it refuses again.
-    if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
-    this.#broken.set(shard, () => undefined);
-    void this.#repair(shard, error);
+  /** Resolves when no link is missing, or none is to be had any more. */
+  async settled(): Promise<void> {
+    while (this.#broken.size > 0 && !this.#options.links.hasFailed)
+      await Promise.all([...this.#broken.values()].map(({ done }) => done));
   }
 
-  async #repair(shard: number, lost: RunError): Promise<void> {
+  /** A link was lost, or its server is not the primary of its shard any more. */
+  lost(shard: number, error: RunError): void {
+    // Who stands still does not answer: another server may.
+    const broken = this.#broken.get(shard);
+    if (broken) {
+      broken.isMoved = true;
+      return broken.giveUp(error);
+    }
+    // What it refused, it refuses again.
+    if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
+    const repair: Repair = { giveUp: () => undefined, isMoved: false, done: Promise.resolve() };
+    this.#broken.set(shard, repair);
+    repair.done = this.#repair(shard, repair, error);
+  }
+
+  async #repair(shard: number, repair: Repair, lost: RunError): Promise<void> {
     const { links, peerDeadlineMs, fail, onWaiting } = this.#options;
     const now = this.#options.now ?? (() => performance.now());
     const sleep = this.#options.sleep ?? ((ms) => new Promise<void>((resolve) => setTimeout(resolve, ms)));
@@ -67,6 +86,8 @@ export class LinkRepair {
     let reason = lost;
     links.all[shard]?.close();
     while (!links.hasFailed) {
+      if (repair.isMoved) [since, told] = [now(), 0];
+      repair.isMoved = false;
       const waitedMs = now() - since;
       if (waitedMs > peerDeadlineMs)
         return fail(
@@ -79,58 +100,47 @@ export class LinkRepair {
         onWaiting(shard, waitedMs / 1000);
       }
       try {
-        if (await this.#replace(shard)) return;
-        // There is another server now, which has the whole deadline.
-        since = now();
-        told = 0;
-        continue;
+        await this.#replace(shard, repair);
+        return;
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
         if (error instanceof Refused && !NOT_YET.includes(error.code)) return fail(error);
         reason = error;
       }
-      await sleep(RECONNECT_MS);
+      if (!repair.isMoved) await sleep(RECONNECT_MS);
     }
   }
 
-  /** False: given up, since the shard has gone over to another server. */
-  async #replace(shard: number): Promise<boolean> {
-    const attempt = { isGivenUp: false };
-    const givenUp = new Promise<false>((resolve) => {
-      this.#broken.set(shard, () => {
-        attempt.isGivenUp = true;
-        resolve(false);
-      });
-    });
-    const replaced = this.#attempt(shard, attempt).then(() => true);
-    // What comes of one that was given up is nobody's concern.
-    replaced.catch(() => undefined);
-    return Promise.race([replaced, givenUp]);
-  }
-
-  async #attempt(shard: number, attempt: { readonly isGivenUp: boolean }): Promise<void> {
+  async #replace(shard: number, repair: Repair): Promise<void> {
     const { links, view, handlersOf, subscribe, resume } = this.#options;
     const handlers = handlersOf(shard);
-    const unlessGivenUp = <A extends unknown[]>(handler: (...args: A) => void) => {
-      return (...args: A) => void (attempt.isGivenUp || handler(...args));
-    };
     let lost: RunError | undefined;
     let isInPlace = false;
-    const link = await links.connect(shard, view(), {
-      block: unlessGivenUp(handlers.block),
-      view: unlessGivenUp(handlers.view),
-      outcome: unlessGivenUp(handlers.outcome),
-      waiting: unlessGivenUp(handlers.waiting),
-      acknowledged: unlessGivenUp(handlers.acknowledged),
-      lost: (error) => {
+    let attempt: ServerLink | undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      repair.giveUp = (error) => {
         lost = error;
-        if (isInPlace) handlers.lost(error);
-      },
+        attempt?.close();
+        reject(error);
+      };
     });
-    if (attempt.isGivenUp) return link.close();
-    await subscribe(link);
-    if (links.hasFailed || attempt.isGivenUp) return link.close();
+    const connected = links
+      .connect(shard, view(), {
+        ...handlers,
+        lost: (error) => {
+          lost ??= error;
+          if (isInPlace) handlers.lost(error);
+        },
+      })
+      .then(async (link) => {
+        attempt = link;
+        if (!lost) await subscribe(link);
+        if (lost || links.hasFailed) link.close();
+        return link;
+      });
+    const link = await Promise.race([connected, givenUp]);
     if (lost) throw lost;
+    if (links.hasFailed) return;
     isInPlace = true;
     links.replace(shard, link);
     this.#broken.delete(shard);

@@ -5,7 +5,9 @@ import { growthOf, memoryOf } from './memory.js';
 import { type Scenario, UNTOUCHED } from './scenario.js';
 import { type Expectable, type Seen, violationsOf } from './verdict.js';
 
-const REFERENCE: Expectable = { weightsSha256: 'a', steps: 4, stepsPerEpoch: 2, records: 16 };
+const REFERENCE: Expectable = {
+  ...{ weightsSha256: 'a', steps: 4, stepsPerEpoch: 2, records: 16, stepSecondsMax: 0.5 },
+};
 const SCENARIO: Scenario = {
   ...{ summary: '', servers: 2, workers: 2, flags: [] },
   faults: () => [],

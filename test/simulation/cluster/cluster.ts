@@ -243,6 +243,7 @@ export class Cluster {
       },
       place: (id, spec, view) => shards.place(id, spec, view),
       snapshot: () => undefined,
+      drained: () => undefined,
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
       end,
