@@ -55,7 +55,7 @@ const breaches: [string, Partial<Seen>, RegExp][] = [
   [
     'a stall',
     { progress: progress.map((each) => (each.step === 4 ? { ...each, atMs: 9000 } : each)) },
-    /^expected at most 2 s without progress, there were 6.00 s$/,
+    /^expected at most 2.00 s without progress, there were 6.00 s$/,
   ],
   ['a run that could not be followed', { failure: 'the run hangs' }, /^the run hangs$/],
 ];
