@@ -48,7 +48,7 @@ export const EVERY_STEPS_MAX = 1_000_000_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
 /** Of these in a row a worker that lives may miss some; one that misses so many is told to be silent. */
-export const HEARTBEATS_MISSED = 4;
+export const HEARTBEATS_MISSED = 6;
 /** Steps behind the times that a worker tells: few, so that a change shows soon. */
 export const TIMED_STEPS = 8;
 /** Bytes of a tf.data dataset that `fit` gathers in memory. */
