@@ -115,7 +115,9 @@ export class Copies {
   /** What follows from what the shard has just done: leaves when the backups have done it, too. */
   emit(effects: readonly Effect[]): void {
     const { shard, carryOut, now } = this.#options;
-    for (const effect of effects) if (effect.kind === 'outcome') this.#verdict = effect.outcome;
+    for (const effect of effects)
+      if (effect.kind === 'outcome') this.#verdict = effect.outcome;
+      else if (effect.kind === 'withdrawn') this.#verdict = undefined;
     if (!this.isReplicated) {
       for (const effect of effects) carryOut(effect);
       return;
@@ -124,9 +126,17 @@ export class Copies {
       if (effect.kind === 'updated')
         this.#record({ kind: 'update', block: effect.block, update: shard.lastUpdate(effect.block) });
       else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
+      else if (effect.kind === 'withdrawn') this.#withdraw(effect);
       this.#queue.push({ effect, record: this.#records, since: now() });
     }
     this.#flush();
+  }
+
+  /** A step is taken back: what of it has not left does not leave any more, but for the credit. */
+  #withdraw(effect: LogRecord & { kind: 'withdrawn' }): void {
+    const kept = this.#queue.filter(({ effect: { kind } }) => kind === 'release' || kind === 'view');
+    this.#queue.splice(0, this.#queue.length, ...kept);
+    this.#record(effect);
   }
 
   close(): void {
