@@ -166,7 +166,7 @@ export class Coordinator {
       return this.#end(
         run,
         true,
-        `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${lost.length > 0 ? `shard ${lost.join(', ')} had no other copy` : 'the run had not begun'}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
+        `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${run.state === 'preparing' ? 'the run had not begun' : `shard ${lost.join(', ')} had no other copy`}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
       );
     run.servers = run.servers.filter((server) => server.connection !== connection);
     run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };
