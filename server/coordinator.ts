@@ -2,7 +2,13 @@
 // Events in, orders out; no I/O, no clock. gathering → preparing → running → ended. A participant is named
 // by the number of its connection; when its connection goes, it is gone, and whoever it leaves waiting is told.
 import { place } from '../shared/blocks/placement.js';
-import { NAME_CHARACTERS_MAX, RUNS_MAX, SERVERS_MAX, SHARD_MEMORY_MAX_BYTES } from '../shared/limits.js';
+import {
+  NAME_CHARACTERS_MAX,
+  REPLICAS_DEFAULT,
+  RUNS_MAX,
+  SERVERS_MAX,
+  SHARD_MEMORY_MAX_BYTES,
+} from '../shared/limits.js';
 import { placeRows } from '../shared/rows/partitions.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
@@ -68,6 +74,8 @@ export interface Run {
   state: 'gathering' | 'preparing' | 'running';
   readonly workers: WorkerEntry[];
   servers: ServerEntry[];
+  /** Copies of each shard that are wanted, where there are as many servers and the rules allow it. */
+  wanted: number;
   view?: Omit<View, 'shards'> & { number: number; fromStep: number; term: number; shards: ShardCopies[] };
   /** The next view, on its way. */
   change?: ViewChange;
@@ -192,13 +200,10 @@ export class Coordinator {
   }
 
   /** How many servers are to hold each shard of a run. */
-  #replicas({ spec, servers }: Run): number {
+  #replicas({ spec, servers, wanted }: Run): number {
     const count = Math.max(servers.length, this.servers.size);
-    return replicasOf(
-      spec,
-      count,
-      servers.some(({ peer }) => peer),
-    );
+    const peers = servers.some(({ peer }) => peer);
+    return replicasOf({ ...spec, replicas: wanted }, count, peers);
   }
 
   /** A server has become a copy of a shard; when all are there, a run that waits for them starts. */
@@ -238,8 +243,10 @@ export class Coordinator {
       return [];
     run.prepared.add(connection);
     if (run.prepared.size < run.servers.length) return [];
-    if (this.#replicas(run) > 1) return this.#placed(run, run.view?.shards ?? []);
-    return this.#start(run);
+    if (this.#replicas(run) === 1) return this.#start(run);
+    const orders = this.#placed(run, run.view?.shards ?? []);
+    const isCopied = run.view?.shards.some(({ joining }) => joining.length > 0);
+    return isCopied ? orders : [...orders, ...this.#start(run)];
   }
 
   #start(run: Run): Order[] {
@@ -300,6 +307,7 @@ export class Coordinator {
         state: 'gathering',
         workers: [],
         servers: [],
+        wanted: 1,
         prepared: new Set(),
         serverWaits: new Map(),
         evaluation: new Map(),
@@ -342,16 +350,16 @@ export class Coordinator {
   workerProgress(
     connection: number,
     progress: { step: number; phase: string; secondsInPhase: number },
-  ): void {
-    const worker = this.#runOfWorker
-      .get(connection)
-      ?.workers.find((entry) => entry.connection === connection);
+  ): Run | undefined {
+    const run = this.#runOfWorker.get(connection);
+    const worker = run?.workers.find((entry) => entry.connection === connection);
     if (worker)
       Object.assign(worker, {
         step: progress.step,
         phase: progress.phase,
         secondsInPhase: progress.secondsInPhase,
       });
+    return run;
   }
 
   /** One worker's share of an evaluation; when all are there, everyone gets the whole, added in rank order. */
@@ -695,6 +703,8 @@ export class Coordinator {
       );
     const memory = this.#memoryRefusal(run.spec);
     if (memory) return this.#end(run, true, memory.sentence);
+    // Nobody has asked for copies: where they do not fit the run goes without, and its workers say so.
+    run.wanted = replicas || (this.#memoryRefusal(run.spec, REPLICAS_DEFAULT) ? 1 : REPLICAS_DEFAULT);
     const { blocks } = layoutOf(run.spec);
     run.servers = [...this.servers.values()];
     run.state = 'preparing';
@@ -736,13 +746,10 @@ export class Coordinator {
     return free;
   }
 
-  #memoryRefusal(spec: RunSpec): Refused | undefined {
+  #memoryRefusal(spec: RunSpec, copies = spec.replicas ?? 1): Refused | undefined {
     const free = [...this.servers.values()].map((server) => this.#freeBytes(server));
-    const replicas = replicasOf(
-      spec,
-      free.length,
-      [...this.servers.values()].some(({ peer }) => peer),
-    );
+    const peers = [...this.servers.values()].some(({ peer }) => peer);
+    const replicas = replicasOf({ ...spec, replicas: copies }, free.length, peers);
     return (
       memoryRefusal(
         spec,

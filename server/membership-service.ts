@@ -1,5 +1,7 @@
 // The gRPC face of the keeper: participants' streams in, the coordinator's orders out. The life of a stream is
 // the life of its participant.
+
+import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
@@ -14,6 +16,7 @@ import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/W
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { fromWire, rulesToWire, toWire } from '../shared/run-spec.js';
 import type { Coordinator, Order } from './coordinator.js';
+import { SlownessWatch } from './slowness-watch.js';
 import type { SnapshotKeeper } from './snapshot/keeper.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
@@ -23,6 +26,7 @@ export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
   readonly #workers = new Map<number, WorkCall>();
+  readonly #slowness = new SlownessWatch();
   /** Of the keeper: takes the snapshots of its runs. */
   snapshots: SnapshotKeeper | undefined;
   /** Calls of `Change` that wait for their answer. */
@@ -94,7 +98,8 @@ export class MembershipService {
               return coordinator.workerJoined(connection, report.hello, fromWire(report.hello.spec));
             }
             if (report.progress) {
-              coordinator.workerProgress(connection, report.progress);
+              const run = coordinator.workerProgress(connection, report.progress);
+              if (run) this.#slowness.heard(run, connection, report.progress.times, performance.now());
               return [];
             }
             if (report.evaluation)
@@ -115,7 +120,10 @@ export class MembershipService {
               'expected progress, evaluation, done, held, entered or a snapshot, got an empty report',
             );
           },
-          (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],
+          (connection, reason) => {
+            this.#slowness.left(connection);
+            return this.coordinator?.workerLeft(connection, reason) ?? [];
+          },
         );
       },
       Describe: (
@@ -152,6 +160,7 @@ export class MembershipService {
   status(): StatusReply {
     const { coordinator } = this;
     if (!coordinator) return { servers: [], runs: [] };
+    const nowMs = performance.now();
     return {
       servers: [...coordinator.servers.values()].map(({ id, address, label, memoryBytes }) => ({
         info: { id, address, weight: 1 },
@@ -163,17 +172,22 @@ export class MembershipService {
         job: run.spec.job,
         state: run.state,
         workersExpected: run.spec.workers,
-        workers: run.workers.map(({ rank, label, step, phase, secondsInPhase }) => ({
-          info: { rank, label },
-          step,
-          phase,
-          secondsInPhase,
+        workers: run.workers.map((worker) => ({
+          info: { rank: worker.rank, label: worker.label },
+          step: worker.step,
+          phase: worker.phase,
+          secondsInPhase: worker.secondsInPhase,
+          times: this.#slowness.timesOf(worker),
+          secondsSilent: this.#slowness.secondsSilent(worker, nowMs),
         })),
+        straggler: this.#slowness.straggler(run, nowMs),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),
         view: run.view?.number ?? 0,
         fromStep: run.view?.fromStep ?? 0,
+        shards: run.view?.shards ?? [],
+        term: run.view?.term ?? 0,
         ...rulesToWire(run.spec),
         snapshotStep: this.snapshots?.lastOf(run.id)?.step ?? 0,
         snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',

@@ -11,6 +11,7 @@ import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart
 import type { EvaluationWait__Output } from '../rpc/generated/gradloom/v1/EvaluationWait.js';
 import type { SnapshotPart } from '../rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { StatusReply__Output } from '../rpc/generated/gradloom/v1/StatusReply.js';
+import type { StepTimes } from '../rpc/generated/gradloom/v1/StepTimes.js';
 import type { TakeSnapshot__Output } from '../rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
@@ -63,7 +64,7 @@ export interface Membership {
   readonly run: string;
   readonly rank: number;
   readonly view: View__Output;
-  progress(progress: { step: number; phase: string; secondsInPhase: number }): void;
+  progress(progress: { step: number; phase: string; secondsInPhase: number; times?: StepTimes }): void;
   /** Hands in this worker's share; resolves to the whole when all workers have. */
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
   /** Reports this worker's part of a snapshot. */

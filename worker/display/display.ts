@@ -67,7 +67,7 @@ export class Display {
         this.#start ??= event;
         return this.#once(
           'start',
-          `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
+          `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}${event.servers > 1 ? ` (each part of the model on ${event.replicas})` : ''}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
             `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples${event.accumulate > 1 ? `, in ${event.accumulate} micro-batches on each worker` : ''}${event.fromStep > 0 ? `; goes on after step ${count(event.fromStep)}` : ''}`,
         );
       case 'snapshot':

@@ -68,6 +68,8 @@ export interface Started {
   rank: number;
   servers: number;
   workers: number;
+  /** Servers that hold each part of the model, at least. */
+  replicas: number;
 }
 
 interface Waiter {

@@ -148,7 +148,7 @@ export type FromThread =
   | { kind: 'serving'; address: string }
   | { kind: 'ready'; metrics: string }
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
-  | { kind: 'started'; run: string; rank: number; servers: number; workers: number }
+  | { kind: 'started'; run: string; rank: number; servers: number; workers: number; replicas: number }
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   /** A node with both roles that keeps the mesh: of a snapshot of a run. */
   | { kind: 'snapshot'; snapshot: Extract<TrainEvent, { event: 'snapshot' }> }

@@ -34,6 +34,8 @@ export type TrainEvent =
       run: string;
       rank: number;
       servers: number;
+      /** Servers that hold each part of the model; 1: one that dies ends the run. */
+      replicas: number;
       workers: number;
       epochs: number;
       stepsPerEpoch: number;

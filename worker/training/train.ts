@@ -242,6 +242,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       run,
       rank,
       servers,
+      replicas: started.replicas,
       workers: started.workers,
       epochs,
       stepsPerEpoch,

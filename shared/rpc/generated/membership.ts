@@ -35,6 +35,7 @@ import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _g
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from './gradloom/v1/ServerProgress.js';
 import type { ServerReport as _gradloom_v1_ServerReport, ServerReport__Output as _gradloom_v1_ServerReport__Output } from './gradloom/v1/ServerReport.js';
 import type { ServerStatus as _gradloom_v1_ServerStatus, ServerStatus__Output as _gradloom_v1_ServerStatus__Output } from './gradloom/v1/ServerStatus.js';
+import type { ServerTime as _gradloom_v1_ServerTime, ServerTime__Output as _gradloom_v1_ServerTime__Output } from './gradloom/v1/ServerTime.js';
 import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output as _gradloom_v1_ServerWelcome__Output } from './gradloom/v1/ServerWelcome.js';
 import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from './gradloom/v1/ShardCopies.js';
 import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__Output as _gradloom_v1_ShardReplicated__Output } from './gradloom/v1/ShardReplicated.js';
@@ -43,6 +44,8 @@ import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloo
 import type { StartRun as _gradloom_v1_StartRun, StartRun__Output as _gradloom_v1_StartRun__Output } from './gradloom/v1/StartRun.js';
 import type { StatusReply as _gradloom_v1_StatusReply, StatusReply__Output as _gradloom_v1_StatusReply__Output } from './gradloom/v1/StatusReply.js';
 import type { StatusRequest as _gradloom_v1_StatusRequest, StatusRequest__Output as _gradloom_v1_StatusRequest__Output } from './gradloom/v1/StatusRequest.js';
+import type { StepTimes as _gradloom_v1_StepTimes, StepTimes__Output as _gradloom_v1_StepTimes__Output } from './gradloom/v1/StepTimes.js';
+import type { Straggler as _gradloom_v1_Straggler, Straggler__Output as _gradloom_v1_Straggler__Output } from './gradloom/v1/Straggler.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from './gradloom/v1/TakeSnapshot.js';
 import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
@@ -107,6 +110,7 @@ export interface ProtoGrpcType {
       ServerProgress: MessageTypeDefinition<_gradloom_v1_ServerProgress, _gradloom_v1_ServerProgress__Output>
       ServerReport: MessageTypeDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerReport__Output>
       ServerStatus: MessageTypeDefinition<_gradloom_v1_ServerStatus, _gradloom_v1_ServerStatus__Output>
+      ServerTime: MessageTypeDefinition<_gradloom_v1_ServerTime, _gradloom_v1_ServerTime__Output>
       ServerWelcome: MessageTypeDefinition<_gradloom_v1_ServerWelcome, _gradloom_v1_ServerWelcome__Output>
       ShardCopies: MessageTypeDefinition<_gradloom_v1_ShardCopies, _gradloom_v1_ShardCopies__Output>
       ShardReplicated: MessageTypeDefinition<_gradloom_v1_ShardReplicated, _gradloom_v1_ShardReplicated__Output>
@@ -115,6 +119,8 @@ export interface ProtoGrpcType {
       StartRun: MessageTypeDefinition<_gradloom_v1_StartRun, _gradloom_v1_StartRun__Output>
       StatusReply: MessageTypeDefinition<_gradloom_v1_StatusReply, _gradloom_v1_StatusReply__Output>
       StatusRequest: MessageTypeDefinition<_gradloom_v1_StatusRequest, _gradloom_v1_StatusRequest__Output>
+      StepTimes: MessageTypeDefinition<_gradloom_v1_StepTimes, _gradloom_v1_StepTimes__Output>
+      Straggler: MessageTypeDefinition<_gradloom_v1_Straggler, _gradloom_v1_Straggler__Output>
       TakeSnapshot: MessageTypeDefinition<_gradloom_v1_TakeSnapshot, _gradloom_v1_TakeSnapshot__Output>
       Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
       TensorKind: EnumTypeDefinition
