@@ -375,7 +375,7 @@ export class HostedRun {
       case 'cut':
         return this.#agreeOut?.send({ cut: effect.cut });
       case 'withdrawn':
-        this.#outcome = undefined;
+        if (this.#outcome && this.#outcome.step >= effect.step) this.#outcome = undefined;
         return undefined;
       case 'undone':
         return this.#readers.undone(effect.block);

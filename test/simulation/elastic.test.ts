@@ -66,7 +66,8 @@ async function dies(
     );
   cluster.start();
   await cluster.scheduler.run(() => cluster.isOver, UNTIL_MS);
-  const trace = `seed ${seed}\n${cluster.trace.join('\n')}`;
+  const open = [...cluster.coordinator.runs.values()].map((run) => cluster.coordinator.waiting(run));
+  const trace = `seed ${seed}\n${cluster.trace.join('\n')}\n${open.join('\n')}`;
   const others = cluster.workers.filter(
     ({ name }) => !cluster.trace.some((line) => line.endsWith(`${name} is killed`)),
   );
