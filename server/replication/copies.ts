@@ -140,6 +140,9 @@ export class Copies {
         this.#record({ kind: 'update', block: effect.block, update: shard.lastUpdate(effect.block) });
       else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
       else if (effect.kind === 'withdrawn') this.#withdraw(effect);
+    }
+    // Acknowledgements stand before the update that they are of: nothing of all this leaves before the last record.
+    for (const effect of effects) {
       const ofStep = effect.kind === 'updated' ? shard.decidedOn(effect.block) - 1 : stepOf(effect);
       this.#queue.push({ effect, record: this.#records, since: now(), ofStep });
     }
