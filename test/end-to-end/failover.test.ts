@@ -16,7 +16,13 @@ interface Mesh {
   readonly keeper: string;
 }
 
-async function startMesh(t: ExecutionContext, servers: number, flags: readonly string[]): Promise<Mesh> {
+/** @param slowMs of each step, with job `slow`: for a run that goes on while processes start */
+async function startMesh(
+  t: ExecutionContext,
+  servers: number,
+  flags: readonly string[],
+  slowMs = 0,
+): Promise<Mesh> {
   const listen = ['--listen=127.0.0.1:0', '--json'];
   const first = start(t, 'gradloom-server', listen);
   const keeper = String((await first.event('ready')).address);
@@ -26,7 +32,9 @@ async function startMesh(t: ExecutionContext, servers: number, flags: readonly s
     await all[index].event('ready');
   }
   const worker = [...flags, `--epochs=${EPOCHS}`, `--join=${keeper}`, '--workers=2'];
-  const workers = [0, 1].map(() => start(t, 'gradloom-worker', worker));
+  const workers = [0, 1].map(() =>
+    start(t, 'gradloom-worker', worker, { env: { GRADLOOM_TEST_SLOW_MS: String(slowMs) } }),
+  );
   const ranks = await Promise.all(workers.map(async (each) => Number((await each.event('start')).rank)));
   // Only the first tells of every step.
   return { servers: all, workers: ranks[0] === 0 ? workers : workers.reverse(), keeper };
@@ -43,8 +51,8 @@ const allCopied = async (keeper: string) => {
   return isCopied ?? false;
 };
 
-async function undisturbed(t: ExecutionContext, more: readonly string[]): Promise<string> {
-  const { flags, readSummary } = await tinyRun(t);
+async function undisturbed(t: ExecutionContext, more: readonly string[], job?: 'slow'): Promise<string> {
+  const { flags, readSummary } = await tinyRun(t, job);
   const { workers } = await startMesh(t, 3, [...flags, ...more, '--replicas=1']);
   await assertWell(t, workers);
   return (await readSummary()).weightsSha256;
@@ -109,9 +117,9 @@ test.serial(
   'a server is added and another drained in a running run: the same bits, and nobody stops',
   async (t) => {
     t.timeout(240_000);
-    const expected = await undisturbed(t, []);
-    const { flags, readSummary } = await tinyRun(t);
-    const { servers, workers, keeper } = await startMesh(t, 3, flags);
+    const expected = await undisturbed(t, [], 'slow');
+    const { flags, readSummary } = await tinyRun(t, 'slow');
+    const { servers, workers, keeper } = await startMesh(t, 3, flags, 100);
     const [watched] = workers;
     await watched.event('step', ({ step }) => step === 5);
     const added = start(t, 'gradloom-server', ['--listen=127.0.0.1:0', '--json', `--join=${keeper}`]);

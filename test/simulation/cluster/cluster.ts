@@ -241,7 +241,7 @@ export class Cluster {
         shards.prepare(id, spec, view, serverId);
         return undefined;
       },
-      place: (id, spec, view) => shards.place(id, spec, view),
+      place: (id, spec, view, serverId) => shards.place(id, spec, view, serverId),
       snapshot: () => undefined,
       drained: () => undefined,
       change: (id, view) => shards.change(id, view),
