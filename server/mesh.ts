@@ -1,6 +1,9 @@
 // A server's own membership: its stream to the keeper (the keeper has one to itself, so that there is one way).
-// Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh.
+// Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh; in etcd another follows, and
+// this server comes back to it with the runs that it holds.
 import type * as grpc from '@grpc/grpc-js';
+import { KeeperStream } from '../shared/client/keeper-stream.js';
+import type { Keepers } from '../shared/client/keepers.js';
 import { isExpected, RunError, sentence } from '../shared/errors.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
@@ -13,7 +16,7 @@ import { connectMembership, type MembershipStreams } from '../shared/rpc/transpo
 import { fromWire, type RunSpec } from '../shared/run-spec.js';
 
 export interface MeshOptions {
-  keeperAddress: string;
+  keepers: Keepers;
   address: string;
   label: string;
   memoryBytes: number;
@@ -31,6 +34,8 @@ export interface MeshOptions {
   /** A part of a snapshot is wanted. */
   snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
+  /** Ids of the runs that this server holds. */
+  held(): string[];
   /** Changes the view of a run at its step. Throws Refused. */
   change(run: string, view: View__Output): void;
   /** Takes nothing of a worker any more, and says how far it has come here. Throws Refused. */
@@ -48,27 +53,28 @@ export interface Mesh {
 
 /** Joins the mesh; resolves when the keeper has answered. Throws Refused or RunError. */
 export function joinMesh(options: MeshOptions): Promise<Mesh> {
-  const client = options.streams ?? connectMembership(options.keeperAddress, options.peerDeadlineMs);
-  const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
+  const { keepers, address, memoryBytes, label, peerDeadlineMs } = options;
   let serverId = -1;
   let leaving = false;
+  /** What it has said of workers that spoil the steps of all: the keeper that follows is told again. */
+  const offences = new Map<string, ServerReport[]>();
   return new Promise((resolve, reject) => {
     const gone = (reason: string) => {
       if (leaving) return;
       leaving = true;
-      client.close();
+      stream.close();
       const joined = serverId >= 0;
       const error = new RunError(
         joined
-          ? `the keeper at ${options.keeperAddress} is gone: ${reason}; it holds the view, so this mesh has ended`
-          : `cannot join the mesh at ${options.keeperAddress}: ${reason}; start the first server there, or check the address`,
+          ? `${keepers.name} is gone: ${reason}; it holds the view, so this mesh has ended`
+          : `cannot join the mesh at ${keepers.where}: ${reason}; start the first server there, or check the address`,
       );
       if (joined) options.lost(error);
       else reject(error);
     };
     /** Does what was ordered for a run, at once or in time, and reports it, or why it cannot be done. */
     const answer = (run: string, work: () => ServerReport | Promise<ServerReport>) => {
-      const tell = (report: ServerReport) => void (leaving || call.write({ run, ...report }));
+      const tell = (report: ServerReport) => void (leaving || stream.write({ run, ...report }));
       const refuse = (error: unknown) => {
         if (!isExpected(error)) throw error;
         const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
@@ -82,29 +88,33 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         refuse(error);
       }
     };
-    call.on('data', (order: ServerOrder__Output) => {
+    const take = (order: ServerOrder__Output) => {
       if (order.welcome) {
+        if (serverId >= 0) return;
         serverId = order.welcome.id;
         resolve({
           serverId,
-          offends: (run, rank, sentence) => void call.write({ run, offends: { rank, sentence } }),
+          offends(run, rank, sentence) {
+            const report = { run, offends: { rank, sentence } };
+            offences.set(run, [...(offences.get(run) ?? []), report]);
+            stream.write(report);
+          },
           leave() {
             leaving = true;
-            call.end();
-            client.close();
+            stream.close();
           },
         });
       } else if (order.refusal) {
         const { code, sentence } = order.refusal;
         if (serverId >= 0) return gone(`it refused this server: ${sentence}`);
         leaving = true;
-        client.close();
-        reject(new Refused(code, sentence, `the keeper at ${options.keeperAddress}`));
+        stream.close();
+        reject(new Refused(code, sentence, keepers.name));
       } else if (order.prepare) {
         const { run, spec, view } = order.prepare;
         answer(run, () => {
           if (!view) throw new RunError('the order to prepare has no view');
-          const report = (snapshot: SnapshotPart) => void (leaving || call.write({ run, snapshot }));
+          const report = (snapshot: SnapshotPart) => void (leaving || stream.write({ run, snapshot }));
           const restored = options.prepare(run, fromWire(spec), view, serverId, report);
           return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
         });
@@ -121,18 +131,29 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       } else if (order.snapshot) {
         options.snapshot(order.snapshot);
       } else if (order.end) {
+        offences.delete(order.end.run);
         options.end(order.end.run, order.end.reason);
       }
-    });
-    call.on('error', (error: grpc.ServiceError) => gone(error.details || sentence(error)));
-    call.on('end', () => gone('it ended the stream'));
-    call.write({
-      hello: {
-        protocolVersion: PROTOCOL_VERSION,
-        address: options.address,
-        memoryBytes: options.memoryBytes,
-        label: options.label,
+    };
+    const stream = new KeeperStream<ServerReport, ServerOrder__Output>({
+      keepers,
+      open(keeper) {
+        const client = options.streams ?? connectMembership(keeper, peerDeadlineMs);
+        const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
+        return { call, close: () => client.close() };
       },
+      hello: () => ({
+        hello: {
+          ...{ protocolVersion: PROTOCOL_VERSION, address, memoryBytes, label },
+          ...(serverId >= 0 ? { back: { id: serverId, runs: options.held() } } : {}),
+        },
+      }),
+      onOrder: take,
+      onBack() {
+        for (const report of [...offences.values()].flat()) stream.write(report);
+      },
+      onGone: gone,
+      deadlineMs: peerDeadlineMs,
     });
   });
 }

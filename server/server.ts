@@ -1,10 +1,12 @@
 // Puts a server together: gRPC with health and reflection, the shards, its place in the mesh, and the keeper's
-// role where it is the first. What a binary or a test starts.
+// role where it is the first, or where etcd gives it. What a binary or a test starts.
 import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { schemaHash } from '../shared/blocks/manifest.js';
+import type { Keepers } from '../shared/client/keepers.js';
+import { parsePlace } from '../shared/config/place.js';
 import type { RunError } from '../shared/errors.js';
 import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import { normRounds } from '../shared/optimizer/norms.js';
@@ -20,7 +22,9 @@ import { refuse } from '../shared/rpc/refusal.js';
 import { bind, createServer } from '../shared/rpc/transport.js';
 import { layoutOf, snapshotsFault } from '../shared/run-spec.js';
 import { AgreeStreams } from './agree-streams.js';
-import { Coordinator } from './coordinator.js';
+import type { Coordination } from './coordination/coordination.js';
+import { embedded } from './coordination/embedded.js';
+import { keeperRole } from './coordination/keeper-role.js';
 import { HostedRun } from './hosted-run.js';
 import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
@@ -37,7 +41,7 @@ export interface ServerOptions {
   listen: string;
   /** HOST:PORT under which others reach this server; by default where it listens. */
   advertise?: string;
-  /** HOST:PORT of the keeper; without it this server is the keeper of a new mesh. */
+  /** Where the mesh is found, as in shared/config/place.ts; without it this server is the keeper of a new one. */
   join?: string;
   memoryBytes: number;
   /** Silence after which a peer is given up. */
@@ -74,24 +78,27 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const grpcServer = createServer(options.peerDeadlineMs);
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
 
-  const coordinator = options.join ? undefined : new Coordinator();
-  const membership = new MembershipService(coordinator, options.join ?? '', log, metrics.refused);
-  if (coordinator)
-    membership.snapshots = new SnapshotKeeper({
-      coordinator,
-      folder: options.snapshots,
-      dispatch: (orders) => membership.dispatch(orders),
-      stepOf: (id) => runs.get(id)?.shard.step ?? 0,
-      onSnapshot(event) {
-        metrics.snapshot(event);
-        options.onSnapshot?.(event);
-        const { run, step, path, failure } = event;
-        log(
-          `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
-        );
-      },
-      now: () => performance.now(),
-    });
+  let keepers: Keepers | undefined;
+  const membership = new MembershipService(() => keepers?.name ?? options.join ?? '', log, metrics.refused);
+  const role = keeperRole({
+    ...{ membership, peerDeadlineMs: options.peerDeadlineMs, log },
+    snapshots: (coordinator) =>
+      new SnapshotKeeper({
+        coordinator,
+        folder: options.snapshots,
+        dispatch: (orders) => membership.dispatch(orders),
+        stepOf: (id) => runs.get(id)?.shard.step ?? 0,
+        onSnapshot(event) {
+          metrics.snapshot(event);
+          options.onSnapshot?.(event);
+          const { run, step, path, failure } = event;
+          log(
+            `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
+          );
+        },
+        now: () => performance.now(),
+      }),
+  });
   const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
   const parameters = parametersHandlers(runs, metrics, log);
   handled.addService(parametersService, parameters);
@@ -119,10 +126,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     metrics.runs(runs);
   };
 
+  const lost = (error: RunError) => {
+    for (const id of [...runs.keys()]) closeRun(id, error.message);
+    options.onLost(error);
+  };
   let mesh: Mesh;
+  let coordination: Coordination | undefined;
   try {
+    coordination = await coordinationOf(options, lost);
+    keepers = await coordination.start(options.join === undefined ? `${host}:${port}` : address, role);
     mesh = await joinMesh({
-      keeperAddress: options.join ?? `${host}:${port}`,
+      keepers,
       address,
       label: `${hostname()}:${process.pid}`,
       memoryBytes: options.memoryBytes,
@@ -190,12 +204,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       fence: (id, rank) => held(id).fence(rank),
       snapshot: (order) => runs.get(order.run)?.snapshots?.order(order),
       end: closeRun,
-      lost(error) {
-        for (const id of [...runs.keys()]) closeRun(id, error.message);
-        options.onLost(error);
-      },
+      held: () => [...runs.keys()],
+      lost,
     });
   } catch (error) {
+    await coordination?.close();
     grpcServer.forceShutdown();
     throw error;
   }
@@ -222,10 +235,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     takeSnapshots: () => membership.snapshots?.ask() ?? 0,
     async close(reason) {
       clearInterval(notices);
-      membership.snapshots?.close();
       for (const name of services) health.setStatus(name, 'NOT_SERVING');
-      if (coordinator) membership.dispatch(coordinator.shutDown(reason));
+      const { coordinator } = membership;
+      if (coordinator && keepers?.follow)
+        membership.dispatch(coordinator.serverStopped(mesh.serverId, reason));
+      else if (coordinator) membership.dispatch(coordinator.shutDown(reason));
       mesh.leave();
+      await coordination.close();
+      membership.snapshots?.close();
       membership.close();
       for (const id of [...runs.keys()]) closeRun(id, reason);
       await new Promise<void>((resolve) => {
@@ -238,4 +255,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       });
     },
   };
+}
+
+/** Throws RunError where etcd cannot be reached. */
+async function coordinationOf(
+  { join, peerDeadlineMs, log }: ServerOptions,
+  onLost: (error: RunError) => void,
+): Promise<Coordination> {
+  const place = join === undefined ? undefined : parsePlace(join);
+  if (!place || 'address' in place) return embedded(join);
+  // Whoever does without etcd does without its client.
+  const { EtcdCoordination } = await import('./coordination/etcd.js');
+  return EtcdCoordination.open({ ...place, peerDeadlineMs, log, onLost });
 }

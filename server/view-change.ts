@@ -38,7 +38,11 @@ export class ViewChange {
     readonly servers: readonly number[],
     /** There where it is made because a worker has left. */
     readonly leaving?: Leaving,
-  ) {}
+    /** There where a keeper before had decided the view: only the servers are asked, again. */
+    decided?: View,
+  ) {
+    this.#view = decided;
+  }
 
   /** Whether the workers are held and the servers fence off the one that has left. */
   get isFencing(): boolean {

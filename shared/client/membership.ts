@@ -1,7 +1,9 @@
 // A worker's membership of a run: its stream to the keeper, from joining to the end. Used by the worker binary
 // and the SDK alike.
+import { randomUUID } from 'node:crypto';
 import type * as grpc from '@grpc/grpc-js';
-import { RunError, sentence } from '../errors.js';
+import { isInEtcd } from '../config/place.js';
+import { RunError } from '../errors.js';
 import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeReply.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
@@ -17,9 +19,11 @@ import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
 import { type Rules, type RunSpec, rulesToWire, toWire } from '../run-spec.js';
+import { KeeperStream } from './keeper-stream.js';
+import { keeperOf, openKeepers } from './keepers.js';
 
 export interface JoinOptions {
-  /** HOST:PORT of the keeper. */
+  /** HOST:PORT of the keeper, or the mesh in etcd: a place, as in config/place.ts. */
   address: string;
   /** Empty: any run of the job that waits for workers, else a new one. */
   run: string;
@@ -68,17 +72,22 @@ export interface Membership {
 }
 
 /** Joins a run; resolves when it starts. Throws Refused, or RunError where the keeper cannot be reached. */
-export function joinRun(options: JoinOptions): Promise<Membership> {
-  const client = options.streams ?? connectMembership(options.address, options.peerDeadlineMs);
-  const call = client.Work() as unknown as grpc.ClientDuplexStream<WorkerReport, WorkerOrder__Output>;
-  const keeper = `the keeper at ${options.address}`;
+export async function joinRun(options: JoinOptions): Promise<Membership> {
+  const { peerDeadlineMs } = options;
+  const keepers = await openKeepers(options.address, peerDeadlineMs);
+  const { follow } = keepers;
+  const token = follow ? randomUUID() : '';
   let welcome: WorkerWelcome__Output | undefined;
   let started = false;
   let over = false;
+  /** Number of the view under which this worker goes on. */
+  let entered = 0;
   /** Why nothing can be asked any more. */
-  let reason = new RunError(`the run with ${keeper} was left`);
-  let evaluated: { resolve(evaluation: Evaluation__Output): void; reject(error: Error): void } | undefined;
-  let ended: { resolve(bytes: Bytes): void; reject(error: Error): void } | undefined;
+  let reason = new RunError(`the run with ${keepers.name} was left`);
+  let evaluated:
+    | { part: EvaluationPart; resolve(evaluation: Evaluation__Output): void; reject(error: Error): void }
+    | undefined;
+  let ended: { bytes: Bytes; resolve(bytes: Bytes): void; reject(error: Error): void } | undefined;
 
   return new Promise((resolve, reject) => {
     const finish = (outcome: RunError | Bytes) => {
@@ -86,7 +95,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       over = true;
       const error = outcome instanceof RunError ? outcome : undefined;
       reason = error ?? new RunError('the run has ended');
-      client.close();
+      stream.close();
+      keepers.close();
       if (error) {
         if (!started) reject(error);
         else if (ended) ended.reject(error);
@@ -101,42 +111,46 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       run,
       rank,
       view,
-      progress: (progress) => void (over || call.write({ progress })),
+      progress: (progress) => void (over || stream.write({ progress })),
       evaluate: (part) =>
         new Promise((resolvePart, rejectPart) => {
           if (over) return rejectPart(reason);
-          evaluated = { resolve: resolvePart, reject: rejectPart };
-          call.write({ evaluation: part });
+          evaluated = { part, resolve: resolvePart, reject: rejectPart };
+          stream.write({ evaluation: part });
         }),
-      snapshot: (snapshot) => void (over || call.write({ snapshot })),
+      snapshot: (snapshot) => void (over || stream.write({ snapshot })),
       done: (bytes) =>
         new Promise((resolveEnd, rejectEnd) => {
           if (over) return rejectEnd(reason);
-          ended = { resolve: resolveEnd, reject: rejectEnd };
-          call.write({ done: bytes });
+          ended = { bytes, resolve: resolveEnd, reject: rejectEnd };
+          stream.write({ done: bytes });
         }),
-      entered: (number) => void (over || call.write({ entered: { number } })),
+      entered(number) {
+        entered = number;
+        if (!over) stream.write({ entered: { number } });
+      },
       leave() {
         if (over) return;
         over = true;
-        call.end();
-        client.close();
+        stream.close();
+        keepers.close();
         evaluated?.reject(reason);
         ended?.reject(reason);
       },
     });
-    call.on('data', (order: WorkerOrder__Output) => {
+    const take = (order: WorkerOrder__Output) => {
       if (order.welcome) {
         welcome = order.welcome;
-        options.onWelcome(welcome);
-      } else if (order.start?.view && welcome) {
+        if (!started) options.onWelcome(welcome);
+      } else if (order.start?.view && welcome && !started) {
         started = true;
+        entered = order.start.view.number;
         resolve(membership(order.start.view, welcome));
       } else if (order.hold) {
         const { number } = order.hold;
         // Whoever does not come so far as to hold has failed, and says so there.
         options.onHold?.().then(
-          (step) => void (over || call.write({ held: { number, step } })),
+          (step) => void (over || stream.write({ held: { number, step } })),
           () => undefined,
         );
       } else if (order.view) {
@@ -150,31 +164,46 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         const { failed, reason, bytesPushed, bytesPulled } = order.ended;
         finish(failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled });
       } else if (order.refusal) {
-        finish(new Refused(order.refusal.code, order.refusal.sentence, keeper));
+        finish(new Refused(order.refusal.code, order.refusal.sentence, keepers.name));
       }
-    });
-    call.on('error', (error: grpc.ServiceError) => {
-      const reason = error.details || sentence(error);
-      finish(
-        welcome
-          ? new RunError(`${keeper} was lost: ${reason}`)
-          : new RunError(`cannot reach ${keeper}: ${reason}; start a server there, or check --join`),
-      );
-    });
-    call.on('end', () => finish(new RunError(`${keeper} ended the run without a reason`)));
-    call.write({
-      hello: {
-        protocolVersion: PROTOCOL_VERSION,
-        run: options.run,
-        spec: toWire(options.spec),
-        label: options.label,
+    };
+    const { run, spec, label } = options;
+    const stream = new KeeperStream<WorkerReport, WorkerOrder__Output>({
+      keepers,
+      open(address) {
+        const client = options.streams ?? connectMembership(address, peerDeadlineMs);
+        const call = client.Work() as unknown as grpc.ClientDuplexStream<WorkerReport, WorkerOrder__Output>;
+        return { call, close: () => client.close() };
       },
+      hello: () => ({
+        hello: {
+          ...{ protocolVersion: PROTOCOL_VERSION, run, spec: toWire(spec), label, token },
+          ...(started && welcome ? { back: { run: welcome.run, view: entered } } : {}),
+        },
+      }),
+      onOrder: take,
+      // The keeper before may have died before it heard of it, or told it on.
+      onBack() {
+        if (started) stream.write({ entered: { number: entered } });
+        if (evaluated) stream.write({ evaluation: { ...evaluated.part, again: true } });
+        if (ended) stream.write({ done: ended.bytes });
+      },
+      onGone: (reason) =>
+        finish(
+          welcome
+            ? new RunError(`${keepers.name} was lost: ${reason}`)
+            : new RunError(
+                `cannot reach ${keepers.name}: ${reason}; start a server there, or check --${follow ? 'etcd' : 'join'}`,
+              ),
+        ),
+      deadlineMs: peerDeadlineMs,
     });
   });
 }
 
-function unary<T>(
-  address: string,
+/** Asks the keeper once. @param place as in config/place.ts */
+async function unary<T>(
+  place: string,
   deadlineMs: number,
   ask: (
     client: ReturnType<typeof connectMembership>,
@@ -182,6 +211,7 @@ function unary<T>(
     done: (error: grpc.ServiceError | null, reply?: T) => void,
   ) => void,
 ): Promise<T> {
+  const address = await keeperOf(place, deadlineMs);
   const client = connectMembership(address, deadlineMs);
   return new Promise<T>((resolve, reject) => {
     ask(client, new Date(Date.now() + deadlineMs), (error, reply) => {
@@ -189,7 +219,7 @@ function unary<T>(
       if (error || !reply)
         reject(
           new RunError(
-            `cannot reach the keeper at ${address}: ${error?.details ?? 'no answer'}; start a server there, or check --join`,
+            `cannot reach the keeper at ${address}: ${error?.details ?? 'no answer'}; start a server there, or check --${isInEtcd(place) ? 'etcd' : 'join'}`,
           ),
         );
       else resolve(reply);

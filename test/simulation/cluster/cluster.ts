@@ -9,6 +9,7 @@ import type { ServerMetrics } from '../../../server/metrics.js';
 import { parametersHandlers } from '../../../server/parameters-service.js';
 import { blockOffset } from '../../../shared/blocks/blocks.js';
 import { Exchange } from '../../../shared/client/exchange.js';
+import { oneKeeper } from '../../../shared/client/keepers.js';
 import { joinRun } from '../../../shared/client/membership.js';
 import { isExpected, sentence } from '../../../shared/errors.js';
 import { Arena } from '../../../shared/kernels/arena.js';
@@ -199,7 +200,12 @@ export class Cluster {
     const now = () => this.scheduler.nowMs;
     this.network.listen(name, parametersHandlers(runs, noMetrics, log) as never);
     if (isKeeper) {
-      const service = new MembershipService(this.coordinator, '', log, () => undefined);
+      const service = new MembershipService(
+        () => '',
+        log,
+        () => undefined,
+      );
+      service.keep(this.coordinator);
       const handlers = service.handlers();
       this.network.listen(name, handlers as never);
       this.#change = handlers.Change as never;
@@ -213,7 +219,7 @@ export class Cluster {
       if (runs.delete(id)) log(`run ${id} ended: ${reason}`);
     };
     joinMesh({
-      keeperAddress: this.serverNames[0],
+      keepers: oneKeeper(this.serverNames[0]),
       address: name,
       label: name,
       memoryBytes: 2 ** 26,
@@ -231,6 +237,7 @@ export class Cluster {
       change: (id, view) => runs.get(id)?.change(view),
       fence: (id, rank) => (runs.get(id) as HostedRun).fence(rank),
       end,
+      held: () => [...runs.keys()],
       lost: (error) => {
         for (const id of [...runs.keys()]) end(id, error.message);
         this.crash(name);

@@ -1,5 +1,6 @@
 // Original file: proto/gradloom/v1/membership.proto
 
+import type { ServerBack as _gradloom_v1_ServerBack, ServerBack__Output as _gradloom_v1_ServerBack__Output } from '../../gradloom/v1/ServerBack.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface ServerHello {
@@ -13,6 +14,10 @@ export interface ServerHello {
    */
   'memoryBytes'?: (number | string | Long);
   'label'?: (string);
+  /**
+   * Set where it was in the mesh under the keeper before: with etcd a mesh outlives its keeper.
+   */
+  'back'?: (_gradloom_v1_ServerBack | null);
 }
 
 export interface ServerHello__Output {
@@ -26,4 +31,8 @@ export interface ServerHello__Output {
    */
   'memoryBytes': (number);
   'label': (string);
+  /**
+   * Set where it was in the mesh under the keeper before: with etcd a mesh outlives its keeper.
+   */
+  'back': (_gradloom_v1_ServerBack__Output | null);
 }
