@@ -86,7 +86,7 @@ export interface Run {
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;
   evaluationStep: number;
-  /** The last that was whole. */
+  /** The last that was whole; after another keeper, as the workers were told it. */
   evaluated?: WholeEvaluation;
   /** A view that the keeper before had decided and not carried through. */
   decided?: View;
@@ -599,7 +599,7 @@ export class Coordinator {
   workerBack(
     connection: number,
     hello: { protocolVersion: number; token: string },
-    back?: { run: string; view: number },
+    back?: { run: string; view: number; evaluated?: WholeEvaluation | null },
   ): Order[] | undefined {
     checkProtocol(hello.protocolVersion);
     const to = 'worker';
@@ -624,6 +624,10 @@ export class Coordinator {
     if (!back) orders.push({ to, connection, order: { start: { view: run.view } } });
     // It may have missed this view, or be held for one that will not come. One that is decided it is told in time.
     else if (!run.decided) orders.push({ to, connection, order: { view: run.view } });
+    if (back?.evaluated && back.evaluated.step >= (run.evaluated?.step ?? 0)) {
+      run.evaluated = back.evaluated;
+      orders.push(...this.#toldBefore(run, back.evaluated));
+    }
     return [...orders, ...this.#recovered()];
   }
 
@@ -638,6 +642,15 @@ export class Coordinator {
     for (const { connection, leaving } of workers)
       orders.push(...this.workerLeft(connection, leaving?.reason ?? reason));
     return orders;
+  }
+
+  /** Those who have handed their share in again of an evaluation that somebody was told. */
+  #toldBefore(run: Run, evaluation: WholeEvaluation): Order[] {
+    if (run.evaluationStep !== evaluation.step) return [];
+    const asked = run.workers.filter(({ rank }) => run.evaluation.has(rank));
+    run.evaluation.clear();
+    run.evaluationStep = -1;
+    return asked.map(({ connection }) => ({ to: 'worker', connection, order: { evaluation } }));
   }
 
   #bindServer(entry: ServerEntry, connection: number): void {

@@ -215,8 +215,11 @@ export class MembershipService {
 
   /** Carries out orders, once it is certain that nobody can forget why. */
   dispatch(orders: readonly Order[]): void {
-    if (this.#writeAhead) this.#writeAhead.write(() => this.#send(orders));
-    else this.#send(orders);
+    // A whole evaluation follows from what all have handed in: nobody has to remember it.
+    const isEvaluation = (order: Order) =>
+      order.to === 'worker' && (order.order.evaluation?.records ?? 0) > 0;
+    if (!this.#writeAhead || (orders.length > 0 && orders.every(isEvaluation))) this.#send(orders);
+    else this.#writeAhead.write(() => this.#send(orders));
   }
 
   /** An order whose stream has gone is dropped, since its leave has been or will be told. */

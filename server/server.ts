@@ -79,7 +79,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
 
   let keepers: Keepers | undefined;
-  const membership = new MembershipService(() => keepers?.name ?? options.join ?? '', log, metrics.refused);
+  const membership = new MembershipService(
+    () => (keepers?.follow ? keepers.name : (options.join ?? '')),
+    log,
+    metrics.refused,
+  );
   const role = keeperRole({
     ...{ membership, peerDeadlineMs: options.peerDeadlineMs, log },
     snapshots: (coordinator) =>

@@ -228,7 +228,10 @@ export class EtcdCoordination implements Coordination {
       stop();
       role.end();
       this.#term = undefined;
-      if (!this.#isClosed) log(`this server is not the keeper of mesh '${mesh}' any more`);
+      if (this.#isClosed) return;
+      log(`this server is not the keeper of mesh '${mesh}' any more`);
+      // Whoever has lost it may be slow or cut off: others go first.
+      await pause(KEEPER_RENEWAL_MS);
     }
   }
 

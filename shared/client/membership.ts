@@ -20,7 +20,7 @@ import { Refused } from '../rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
 import { type Rules, type RunSpec, rulesToWire, toWire } from '../run-spec.js';
 import { KeeperStream } from './keeper-stream.js';
-import { keeperOf, openKeepers } from './keepers.js';
+import { keeperOf, oneKeeper, openKeepers } from './keepers.js';
 
 export interface JoinOptions {
   /** HOST:PORT of the keeper, or the mesh in etcd: a place, as in config/place.ts. */
@@ -74,7 +74,9 @@ export interface Membership {
 /** Joins a run; resolves when it starts. Throws Refused, or RunError where the keeper cannot be reached. */
 export async function joinRun(options: JoinOptions): Promise<Membership> {
   const { peerDeadlineMs } = options;
-  const keepers = await openKeepers(options.address, peerDeadlineMs);
+  const keepers = options.streams
+    ? oneKeeper(options.address)
+    : await openKeepers(options.address, peerDeadlineMs);
   const { follow } = keepers;
   const token = follow ? randomUUID() : '';
   let welcome: WorkerWelcome__Output | undefined;
@@ -87,6 +89,8 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
   let evaluated:
     | { part: EvaluationPart; resolve(evaluation: Evaluation__Output): void; reject(error: Error): void }
     | undefined;
+  /** The last evaluation that was told. */
+  let told: Evaluation__Output | undefined;
   let ended: { bytes: Bytes; resolve(bytes: Bytes): void; reject(error: Error): void } | undefined;
 
   return new Promise((resolve, reject) => {
@@ -156,6 +160,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.view) {
         options.onView?.(order.view);
       } else if (order.evaluation) {
+        if (order.evaluation.records > 0) told = order.evaluation;
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
       } else if (order.snapshot) {
@@ -178,7 +183,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
       hello: () => ({
         hello: {
           ...{ protocolVersion: PROTOCOL_VERSION, run, spec: toWire(spec), label, token },
-          ...(started && welcome ? { back: { run: welcome.run, view: entered } } : {}),
+          ...(started && welcome ? { back: { run: welcome.run, view: entered, evaluated: told } } : {}),
         },
       }),
       onOrder: take,

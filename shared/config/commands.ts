@@ -381,8 +381,8 @@ export const SERVER = define({
     },
   ],
   check(options, at) {
-    checkListening(options, at);
     checkPlace(options, at);
+    checkListening(options, at);
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
     checkPlaceSecure(options, at);
   },

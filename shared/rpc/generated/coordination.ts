@@ -13,7 +13,6 @@ import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
 import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloom_v1_Snapshots__Output } from './gradloom/v1/Snapshots.js';
 import type { StoredEnd as _gradloom_v1_StoredEnd, StoredEnd__Output as _gradloom_v1_StoredEnd__Output } from './gradloom/v1/StoredEnd.js';
-import type { StoredEvaluation as _gradloom_v1_StoredEvaluation, StoredEvaluation__Output as _gradloom_v1_StoredEvaluation__Output } from './gradloom/v1/StoredEvaluation.js';
 import type { StoredMesh as _gradloom_v1_StoredMesh, StoredMesh__Output as _gradloom_v1_StoredMesh__Output } from './gradloom/v1/StoredMesh.js';
 import type { StoredRun as _gradloom_v1_StoredRun, StoredRun__Output as _gradloom_v1_StoredRun__Output } from './gradloom/v1/StoredRun.js';
 import type { StoredServer as _gradloom_v1_StoredServer, StoredServer__Output as _gradloom_v1_StoredServer__Output } from './gradloom/v1/StoredServer.js';
@@ -47,7 +46,6 @@ export interface ProtoGrpcType {
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
       Snapshots: MessageTypeDefinition<_gradloom_v1_Snapshots, _gradloom_v1_Snapshots__Output>
       StoredEnd: MessageTypeDefinition<_gradloom_v1_StoredEnd, _gradloom_v1_StoredEnd__Output>
-      StoredEvaluation: MessageTypeDefinition<_gradloom_v1_StoredEvaluation, _gradloom_v1_StoredEvaluation__Output>
       StoredMesh: MessageTypeDefinition<_gradloom_v1_StoredMesh, _gradloom_v1_StoredMesh__Output>
       StoredRun: MessageTypeDefinition<_gradloom_v1_StoredRun, _gradloom_v1_StoredRun__Output>
       StoredServer: MessageTypeDefinition<_gradloom_v1_StoredServer, _gradloom_v1_StoredServer__Output>

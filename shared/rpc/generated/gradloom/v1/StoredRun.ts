@@ -3,7 +3,6 @@
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from '../../gradloom/v1/RunSpec.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
 import type { StoredWorker as _gradloom_v1_StoredWorker, StoredWorker__Output as _gradloom_v1_StoredWorker__Output } from '../../gradloom/v1/StoredWorker.js';
-import type { StoredEvaluation as _gradloom_v1_StoredEvaluation, StoredEvaluation__Output as _gradloom_v1_StoredEvaluation__Output } from '../../gradloom/v1/StoredEvaluation.js';
 
 export interface StoredRun {
   'run'?: (string);
@@ -21,10 +20,6 @@ export interface StoredRun {
    * A view whose step is decided, and which not every server has taken yet.
    */
   'decided'?: (_gradloom_v1_View | null);
-  /**
-   * The whole of the last evaluation: some may not have been told it.
-   */
-  'evaluation'?: (_gradloom_v1_StoredEvaluation | null);
 }
 
 export interface StoredRun__Output {
@@ -43,8 +38,4 @@ export interface StoredRun__Output {
    * A view whose step is decided, and which not every server has taken yet.
    */
   'decided': (_gradloom_v1_View__Output | null);
-  /**
-   * The whole of the last evaluation: some may not have been told it.
-   */
-  'evaluation': (_gradloom_v1_StoredEvaluation__Output | null);
 }

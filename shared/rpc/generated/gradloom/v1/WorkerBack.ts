@@ -1,5 +1,6 @@
 // Original file: proto/gradloom/v1/membership.proto
 
+import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from '../../gradloom/v1/Evaluation.js';
 
 /**
  * A worker that comes back after its keeper has changed. It is told what it may have missed: the view in force, the end.
@@ -10,6 +11,10 @@ export interface WorkerBack {
    * Number of the view under which it works.
    */
   'view'?: (number);
+  /**
+   * The last that it was told: others may not have been.
+   */
+  'evaluated'?: (_gradloom_v1_Evaluation | null);
 }
 
 /**
@@ -21,4 +26,8 @@ export interface WorkerBack__Output {
    * Number of the view under which it works.
    */
   'view': (number);
+  /**
+   * The last that it was told: others may not have been.
+   */
+  'evaluated': (_gradloom_v1_Evaluation__Output | null);
 }
