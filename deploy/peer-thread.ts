@@ -14,6 +14,7 @@ runExchangeThread(async (lost) => {
   const instruments = createMetrics('server', undefined, false);
   const server = await startServer({
     ...(serve as ServeOptions),
+    peer: true,
     peerDeadlineMs,
     metrics: reportTo(instruments),
     // What happens to the mesh, the run's own events tell.

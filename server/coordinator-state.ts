@@ -28,7 +28,7 @@ export function specBytes(spec: RunSpec): Buffer {
 export function save({ nextServer, nextRun, servers, runs, ended }: Lasting): State {
   const mesh = meshCodec.encode({
     ...{ nextServer, nextRun },
-    servers: servers.map(({ id, address, label, memoryBytes }) => ({ id, address, label, memoryBytes })),
+    servers: servers.map(({ connection: _, ...server }) => server),
     ended: [...ended],
   });
   return new Map([[MESH, mesh], ...runs.map((run) => [RUN_PREFIX + run.id, saveRun(run)] as const)]);

@@ -13,6 +13,8 @@ import { type Refused, refuse } from '../shared/rpc/refusal.js';
 import {
   layoutOf,
   type RunSpec,
+  replicasOf,
+  replicationFault,
   rulesToWire,
   specDifference,
   specUnder,
@@ -20,7 +22,9 @@ import {
   stalenessOf,
   toWire,
 } from '../shared/run-spec.js';
+import type { ShardCopies } from '../shared/view.js';
 import { memoryRefusal, shareBytes } from './memory-budget.js';
+import { alone, dropped, filled, holdersOf, replicated, without } from './replication/placement.js';
 import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
 import { type Fenced, ViewChange } from './view-change.js';
@@ -31,6 +35,8 @@ export interface ServerEntry {
   readonly address: string;
   readonly label: string;
   readonly memoryBytes: number;
+  /** It is a worker, too, and goes with it. */
+  readonly peer: boolean;
 }
 
 export interface WorkerEntry {
@@ -79,7 +85,7 @@ export interface Run {
   state: 'gathering' | 'preparing' | 'running';
   readonly workers: WorkerEntry[];
   servers: ServerEntry[];
-  view?: View & { number: number; fromStep: number };
+  view?: Omit<View, 'shards'> & { number: number; fromStep: number; term: number; shards: ShardCopies[] };
   /** The next view, on its way. */
   change?: ViewChange;
   readonly prepared: Set<number>;
@@ -120,7 +126,7 @@ export class Coordinator {
 
   serverJoined(
     connection: number,
-    hello: { protocolVersion: number; address: string; memoryBytes: number; label: string },
+    hello: { protocolVersion: number; address: string; memoryBytes: number; label: string; peer?: boolean },
   ): Order[] {
     checkProtocol(hello.protocolVersion);
     const before = [...this.servers.values()].find(({ address }) => address === hello.address);
@@ -145,10 +151,13 @@ export class Coordinator {
       address: hello.address,
       label: hello.label,
       memoryBytes: hello.memoryBytes,
+      peer: hello.peer ?? false,
     };
     this.servers.set(connection, entry);
     const orders: Order[] = [{ to: 'server', connection, order: { welcome: { id: entry.id } } }];
-    for (const run of this.runs.values()) if (run.state === 'gathering') orders.push(...this.#gathered(run));
+    for (const run of this.runs.values())
+      if (run.state === 'gathering') orders.push(...this.#gathered(run));
+      else if (run.state === 'running') orders.push(...this.#fill(run));
     return orders;
   }
 
@@ -169,15 +178,103 @@ export class Coordinator {
     const orders: Order[] = [];
     for (const run of [...this.runs.values()])
       if (run.state === 'gathering') orders.push(...this.#gathered(run));
-      else if (run.servers.includes(entry))
-        orders.push(
-          ...this.#end(
-            run,
-            true,
-            `server ${entry.id} (${entry.address}, ${entry.label}) is gone at step ${stepOf(run)}: ${reason}; its shard had no second copy, so the run cannot go on`,
-          ),
-        );
+      else if (run.servers.includes(entry)) orders.push(...this.#failOver(run, entry, reason));
     return orders;
+  }
+
+  /** A server of a run is gone: its backups take over in the middle of the step, and lost copies are made again. */
+  #failOver(run: Run, { connection, id, address, label }: ServerEntry, reason: string): Order[] {
+    const { view } = run;
+    const { shards, lost } = without(view?.shards ?? [], id);
+    if (!view || run.state === 'preparing' || lost.length > 0)
+      return this.#end(
+        run,
+        true,
+        `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${lost.length > 0 ? `shard ${lost.join(', ')} had no other copy` : 'the run had not begun'}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
+      );
+    run.servers = run.servers.filter((server) => server.connection !== connection);
+    run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };
+    const orders = this.#placed(run, shards);
+    const { change } = run;
+    if (!change) return orders;
+    // Whoever takes over is told of the change by its own server, which has it or gets it.
+    if (!change.view && !change.leaving)
+      return [...orders, ...this.#cancel(run, change, `server ${id} is gone; try again`)];
+    return change.gone(connection) ? [...orders, ...this.#allTaken(run, change)] : orders;
+  }
+
+  /** The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few. */
+  #placed(run: Run, shards: readonly ShardCopies[]): Order[] {
+    const view = { ...(run.view as NonNullable<Run['view']>) };
+    const wanted = this.#replicas(run);
+    // A server that has come since may hold copies, too.
+    for (const server of this.servers.values())
+      if (wanted > 1 && !run.servers.includes(server)) {
+        run.servers.push(server);
+        view.servers = [...(view.servers ?? []), infoOf(server)];
+      }
+    const entries = new Map(run.servers.map((server) => [server.id, server]));
+    run.view = view;
+    view.shards = filled(shards, [...entries.keys()], wanted, (id, shard) => {
+      const server = entries.get(id) as ServerEntry;
+      return this.#freeBytes(server) >= shardBytesOf(run, shard);
+    });
+    view.term++;
+    const told = run.state === 'running' ? toWorkers(run, { view }) : [];
+    return [...run.servers.map(({ connection }) => this.#place(run, connection)), ...told];
+  }
+
+  #place({ id, spec, view }: Run, connection: number): Order {
+    return { to: 'server', connection, order: { place: { run: id, spec: toWire(spec), view } } };
+  }
+
+  /** Has copies made where a run has too few. */
+  #fill(run: Run): Order[] {
+    const { view } = run;
+    const wanted = this.#replicas(run);
+    const isShort = view?.shards.some((copies) => holdersOf(copies).length < wanted);
+    return view && isShort ? this.#placed(run, view.shards) : [];
+  }
+
+  /** How many servers are to hold each shard of a run. */
+  #replicas({ spec, servers }: Run): number {
+    const count = Math.max(servers.length, this.servers.size);
+    return replicasOf(
+      spec,
+      count,
+      servers.some(({ peer }) => peer),
+    );
+  }
+
+  /** A server has become a copy of a shard; when all are there, a run that waits for them starts. */
+  shardReplicated(
+    connection: number,
+    runId: string,
+    { shard, server }: { shard: number; server: number },
+  ): Order[] {
+    const run = this.runs.get(runId);
+    const isPrimary = run?.servers.some(
+      (entry) => entry.connection === connection && entry.id === run.view?.shards[shard]?.primary,
+    );
+    const shards = run?.view && isPrimary ? replicated(run.view.shards, shard, server) : undefined;
+    if (!run || !shards) return [];
+    const orders = this.#placed(run, shards);
+    const waits = shards.some(({ joining }) => joining.length > 0);
+    return run.state === 'preparing' && !waits ? [...orders, ...this.#start(run)] : orders;
+  }
+
+  /** The primary of a shard cannot reach a backup, which may live: the run goes on without it. */
+  backupLost(
+    connection: number,
+    runId: string,
+    { shard, server }: { shard: number; server: number },
+  ): Order[] {
+    const run = this.runs.get(runId);
+    const entry = run?.servers.find((each) => each.connection === connection);
+    const copies = run?.view?.shards[shard];
+    if (!run?.view || !copies || entry?.id !== copies.primary) return [];
+    if (!copies.backups.includes(server) && !copies.joining.includes(server)) return [];
+    return this.#placed(run, dropped(run.view.shards, shard, server));
   }
 
   serverPrepared(connection: number, runId: string): Order[] {
@@ -186,6 +283,11 @@ export class Coordinator {
       return [];
     run.prepared.add(connection);
     if (run.prepared.size < run.servers.length) return [];
+    if (this.#replicas(run) > 1) return this.#placed(run, run.view?.shards ?? []);
+    return this.#start(run);
+  }
+
+  #start(run: Run): Order[] {
     run.state = 'running';
     return run.workers.map((worker) => ({
       to: 'worker',
@@ -364,10 +466,10 @@ export class Coordinator {
   }
 
   /** The running run of an id; of an empty one, the only run that is running. */
-  running(id: string): Run & { view: View } {
+  running(id: string): Run & { view: NonNullable<Run['view']> } {
     const running = [...this.runs.values()].filter(({ state }) => state === 'running');
     const found = id ? running.find((run) => run.id === id) : running.length === 1 ? running[0] : undefined;
-    if (found?.view) return found as Run & { view: View };
+    if (found?.view) return found as Run & { view: NonNullable<Run['view']> };
     throw refuse(
       'UNKNOWN_RUN',
       `expected the id of a running run, got '${id.slice(0, 80)}'; running: ${running.length > 0 ? running.map((run) => `'${run.id}'`).join(', ') : 'none'}`,
@@ -487,11 +589,17 @@ export class Coordinator {
   serverTaken(connection: number, runId: string, number: number): Order[] {
     const run = this.runs.get(runId);
     const { change } = run ?? {};
-    if (!run || !change?.view || !change.taken(connection, number)) return [];
-    run.view = change.view as Run['view'];
+    return run && change?.view && change.taken(connection, number) ? this.#allTaken(run, change) : [];
+  }
+
+  #allTaken(run: Run, change: ViewChange): Order[] {
+    // Who holds the shards may have changed meanwhile.
+    const { servers, shards = [], term } = run.view as NonNullable<Run['view']>;
+    run.view = { ...change.view, servers, shards, term } as Run['view'];
     run.spec = specUnder(run.spec, change.view as { consistency: number });
     run.change = undefined;
-    const orders = toWorkers(run, { view: run.view });
+    const orders = this.#recopied(run);
+    orders.push(...toWorkers(run, { view: run.view }));
     if (!change.leaving) {
       const answer = { run: run.id, view: run.view };
       return [...orders, { to: 'caller', connection: change.call, order: answer }];
@@ -505,6 +613,18 @@ export class Coordinator {
       ...orders,
       ...asked.map(({ connection }): Order => ({ to: 'worker', connection, order: { evaluation: again } })),
     ];
+  }
+
+  /** Under other rules a run may have copies of its shards, or none: the change is decided here, before it holds. */
+  #recopied(run: Run): Order[] {
+    const shards = run.view?.shards ?? [];
+    const wanted = this.#replicas(run);
+    if (wanted === 1 && shards.some((copies) => holdersOf(copies).length > 1))
+      return this.#placed(
+        run,
+        shards.map(({ primary }) => ({ primary, backups: [], joining: [] })),
+      );
+    return wanted > 1 ? this.#fill(run) : [];
   }
 
   workerEntered(connection: number, number: number): void {
@@ -552,6 +672,10 @@ export class Coordinator {
     return this.#recovering;
   }
 
+  get absentServers(): ServerEntry[] {
+    return [...this.servers.values()].filter(isAbsent);
+  }
+
   /** Takes over what the keeper before has left, once, before anybody joins. Nobody is here yet: all are waited for. */
   takeOver({ nextServer, nextRun, servers, runs, ended }: Lasting): Order[] {
     this.#nextServer = nextServer;
@@ -586,9 +710,14 @@ export class Coordinator {
         const reason = this.#ended.get(run)?.reason ?? 'the keeper has changed before it began';
         orders.push({ to: 'server', connection, order: { end: { run, reason } } });
       }
-    for (const run of [...this.runs.values()])
-      if (run.state === 'running' && run.servers.includes(entry) && !runs.includes(run.id))
-        orders.push(...this.#end(run, true, `server ${id} (${entry.address}) has no shard of it any more`));
+    for (const run of [...this.runs.values()]) {
+      if (run.state !== 'running' || !run.servers.includes(entry)) continue;
+      const isHolder = run.view?.shards.some(({ primary, backups }) => [primary, ...backups].includes(id));
+      if (isHolder && !runs.includes(run.id))
+        orders.push(...this.#failOver(run, entry, 'it has no shard of it any more'));
+      // What it may have missed of who holds what.
+      else orders.push(this.#place(run, connection));
+    }
     return [...orders, ...this.#recovered()];
   }
 
@@ -599,7 +728,7 @@ export class Coordinator {
   workerBack(
     connection: number,
     hello: { protocolVersion: number; token: string },
-    back?: { run: string; view: number; evaluated?: WholeEvaluation | null },
+    back?: { run: string; view: number; term?: number; evaluated?: WholeEvaluation | null },
   ): Order[] | undefined {
     checkProtocol(hello.protocolVersion);
     const to = 'worker';
@@ -622,8 +751,8 @@ export class Coordinator {
     };
     const orders: Order[] = [{ to, connection, order: { welcome } }];
     if (!back) orders.push({ to, connection, order: { start: { view: run.view } } });
-    // It may have missed this view, or be held for one that will not come. One that is decided it is told in time.
-    else if (!run.decided) orders.push({ to, connection, order: { view: run.view } });
+    else if (back.view < (run.view?.number ?? 0) || (back.term ?? 0) < (run.view?.term ?? 0))
+      orders.push({ to, connection, order: { view: run.view } });
     if (back?.evaluated && back.evaluated.step >= (run.evaluated?.step ?? 0)) {
       run.evaluated = back.evaluated;
       orders.push(...this.#toldBefore(run, back.evaluated));
@@ -631,12 +760,19 @@ export class Coordinator {
     return [...orders, ...this.#recovered()];
   }
 
+  /** It is certain that a server does not come back. */
+  absentServerGone(id: number, reason: string): Order[] {
+    const entry = [...this.servers.values()].find((server) => server.id === id);
+    if (!entry || !isAbsent(entry)) return [];
+    return [...this.#serverGone(entry.connection, reason), ...this.#recovered()];
+  }
+
   /** Whoever has not come back by now is gone. */
   giveUp(reason: string): Order[] {
     const orders: Order[] = [];
     if (!this.#recovering) return orders;
     const workers = [...this.runs.values()].flatMap((run) => run.workers.filter(isAbsent));
-    const servers = [...this.servers.values()].filter(isAbsent);
+    const servers = this.absentServers;
     orders.push(...this.#resume());
     for (const { connection } of servers) orders.push(...this.#serverGone(connection, reason));
     for (const { connection, leaving } of workers)
@@ -670,7 +806,7 @@ export class Coordinator {
     const missing = [...this.runs.values()].some((run) =>
       run.workers.some((worker) => isAbsent(worker) && !worker.leaving && !worker.done),
     );
-    if (!this.#recovering || missing || [...this.servers.values()].some(isAbsent)) return [];
+    if (!this.#recovering || missing || this.absentServers.length > 0) return [];
     return this.#resume();
   }
 
@@ -681,6 +817,8 @@ export class Coordinator {
       if (run.state === 'gathering') orders.push(...this.#gathered(run));
       const { decided } = run;
       run.decided = undefined;
+      // Whoever is held for a view that will not come goes on.
+      if (run.state === 'running' && !decided) orders.push(...toWorkers(run, { view: run.view }));
       if (decided) {
         const { rank = 0, reason = '', putOut = false } = decided.departed ?? {};
         run.change = new ViewChange(
@@ -715,6 +853,10 @@ export class Coordinator {
       if (missing > 0) return `waits for ${missing} more of ${run.spec.workers} workers`;
       return this.servers.size === 0 ? 'waits for a server' : '';
     }
+    const joining = (run.view?.shards ?? []).flatMap((copies, shard) =>
+      copies.joining.map((server) => `that of shard ${shard} on server ${server}`),
+    );
+    if (run.state === 'preparing' && joining.length > 0) return `waits for copies: ${joining.join(', ')}`;
     if (run.state === 'preparing')
       return `waits for the shards of ${run.servers
         .filter(({ connection }) => !run.prepared.has(connection))
@@ -771,14 +913,26 @@ export class Coordinator {
   }
 
   #prepare(run: Run): Order[] {
+    const { replicas = 0 } = run.spec;
+    const peers = [...this.servers.values()].some(({ peer }) => peer);
+    const rigid = replicas > 1 && replicationFault(run.spec, peers);
+    if (rigid) return this.#end(run, true, rigid);
+    if (replicas > this.servers.size)
+      return this.#end(
+        run,
+        true,
+        `replicas: expected at most the ${this.servers.size} servers of the mesh, got ${replicas}; start more servers, or ask for fewer`,
+      );
     const memory = this.#memoryRefusal(run.spec);
     if (memory) return this.#end(run, true, memory.sentence);
     const { blocks } = layoutOf(run.spec);
     run.servers = [...this.servers.values()];
     run.state = 'preparing';
-    const infos = run.servers.map(({ id, address }) => ({ id, address, weight: 1 }));
+    const infos = run.servers.map(infoOf);
     run.view = {
       number: 1,
+      term: 1,
+      shards: alone(infos),
       fromStep: run.spec.resume?.step ?? 0,
       servers: infos,
       workers: run.workers.map(({ rank, label }) => ({ rank, label })),
@@ -802,23 +956,28 @@ export class Coordinator {
   /** Bytes that a server has for another run. */
   #freeBytes(server: ServerEntry): number {
     let free = server.memoryBytes;
-    for (const { spec, servers, view } of this.runs.values()) {
-      const index = servers.indexOf(server);
-      if (index < 0) continue;
-      const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === index);
-      free -=
-        shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic) +
-        rowsBytes(spec.tables ?? [], servers.length);
+    for (const run of this.runs.values()) {
+      const { spec, servers, view } = run;
+      if (!servers.includes(server)) continue;
+      for (const [shard, copies] of (view?.shards ?? []).entries())
+        if (holdersOf(copies).includes(server.id)) free -= shardBytesOf(run, shard);
+      free -= rowsBytes(spec.tables ?? [], servers.length);
     }
     return free;
   }
 
   #memoryRefusal(spec: RunSpec): Refused | undefined {
     const free = [...this.servers.values()].map((server) => this.#freeBytes(server));
+    const replicas = replicasOf(
+      spec,
+      free.length,
+      [...this.servers.values()].some(({ peer }) => peer),
+    );
     return (
       memoryRefusal(
         spec,
-        free.map((bytes) => Math.min(bytes, SHARD_MEMORY_MAX_BYTES)),
+        free.map((bytes) => Math.min(bytes, replicas * SHARD_MEMORY_MAX_BYTES)),
+        replicas,
       ) ?? rowsRefusal(spec.tables ?? [], free, (servers) => shareBytes(spec, servers))
     );
   }
@@ -865,6 +1024,14 @@ export interface Lasting {
 /** Whether somebody was here under the keeper before and has not come back. */
 function isAbsent({ connection }: { connection: number }): boolean {
   return connection < 0;
+}
+
+const infoOf = ({ id, address }: ServerEntry) => ({ id, address, weight: 1 });
+
+/** Bytes that one copy of a shard takes. */
+function shardBytesOf({ spec, view }: Run, shard: number): number {
+  const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === shard);
+  return shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic);
 }
 
 function toServers(run: Run, order: ServerOrder): Order[] {

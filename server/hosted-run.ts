@@ -1,5 +1,5 @@
-// One run on one server: its shard, the streams that feed it (writers.ts) and those that read from it (readers.ts).
-// Turns the shard's effects into messages.
+// A shard of a run on the server that is its primary: the streams that feed it (writers.ts) and those that read from it
+// (readers.ts). Turns the shard's effects into messages, when the other copies of the shard have them too (replication/).
 import type * as grpc from '@grpc/grpc-js';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import { normRounds } from '../shared/optimizer/norms.js';
@@ -17,8 +17,10 @@ import { ClockedWaits } from './clocked-waits.js';
 import type { BlockNorms, Cut } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
 import { type Reader, Readers } from './readers.js';
+import type { Copies, Copy } from './replication/copies.js';
 import { type Effect, Shard } from './shard.js';
 import type { RunSnapshots } from './snapshot/run-snapshots.js';
+import type { Outcome } from './step-headers.js';
 import { Writers } from './writers.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
@@ -56,6 +58,10 @@ export class HostedRun {
   readonly #gathers: boolean;
   /** There where snapshots of the run are taken. */
   snapshots: RunSnapshots | undefined;
+  /** There where the shard has, or may get, copies on other servers. */
+  #copies: Copies | undefined;
+  /** The last verdict that workers have been told. */
+  #outcome: Outcome | undefined;
 
   constructor(
     readonly id: string,
@@ -66,12 +72,15 @@ export class HostedRun {
     readonly metrics: ServerMetrics,
     /** Monotonic time in milliseconds. */
     readonly now: () => number,
-    /** This server's index in the view. */
-    index = 0,
+    /** The shard's index in the placement. */
+    readonly index = 0,
+    /** A copy of the shard that was a backup until now, and the last verdict that it knows of. */
+    taken?: { readonly shard: Shard; readonly outcome: Outcome | undefined },
   ) {
     this.#gathers = normRounds(spec.optimizer).length > 0;
     const fromStep = spec.resume?.step ?? 0;
-    this.shard = new Shard(spec, layout, owned, metrics.probe, index === LEADER, fromStep);
+    this.shard = taken?.shard ?? new Shard(spec, layout, owned, metrics.probe, index === LEADER, fromStep);
+    this.#outcome = taken?.outcome;
     this.#readers = new Readers({ run: id, layout, shard: this.shard, fromStep, metrics, now });
     this.#view = view;
     if (isClocked(spec)) this.#waits = new ClockedWaits(this.shard, now);
@@ -88,6 +97,16 @@ export class HostedRun {
     return this.#view;
   }
 
+  /** Of the last view that was decided. */
+  get newestView(): number {
+    return Math.max(this.#view.number, this.#nextView?.number ?? 0);
+  }
+
+  /** The last verdict that workers have been told. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome;
+  }
+
   /** Changes to a view as soon as all steps before its own are closed. Throws Refused. */
   change(view: View__Output): void {
     const { number, fromStep } = view;
@@ -102,7 +121,18 @@ export class HostedRun {
       withdraws: view.departed !== null && view.departed !== undefined,
     });
     this.#nextView = view;
-    for (const effect of effects) this.#carryOut(effect);
+    this.#emit(effects);
+  }
+
+  /** How the shard is kept on other servers, too. */
+  keepCopies(copies: Copies): void {
+    this.#copies = copies;
+    this.#readers.isCommitted = () => copies.isDrained;
+  }
+
+  /** Who holds, or is to hold, the shard beside this server. */
+  placeCopies(copies: readonly Copy[]): void {
+    this.#copies?.place(copies);
   }
 
   /** A worker's stream of contributions; one that it had before is replaced. */
@@ -123,9 +153,17 @@ export class HostedRun {
     this.#readers.detach(reader);
   }
 
-  /** From now on every new block. Throws Refused. */
-  subscribe(reader: Reader, codec: number): void {
-    this.#readers.subscribe(reader, codec);
+  /** From now on every new block; before that, for one that goes on after its stream broke, what it has missed. Throws Refused. */
+  subscribe(reader: Reader, request: { codec: number; resumes?: boolean; step?: number }): void {
+    if (!request.resumes) return this.#readers.subscribe(reader, request.codec);
+    const { step = 0 } = request;
+    const outcome = this.#outcome?.step === step ? this.#outcome : undefined;
+    this.#readers.resume(reader, {
+      ...request,
+      step,
+      outcome,
+      later: this.#copies?.uncommitted ?? new Set(),
+    });
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
@@ -188,12 +226,14 @@ export class HostedRun {
         this.metrics.waitedFor(rank, waited / 1000);
     } else if (initial) {
       this.#received(initial);
+      const was = this.#copies?.isReplicated && this.shard.isInitialized(initial.block);
       effects = this.shard.initial(rank, initial);
+      if (!was) this.#copies?.initial(initial.block);
     } else {
       throw refuse('MALFORMED', 'expected a header, a contribution or initial values, got an empty message');
     }
     this.metrics.held(this.shard.heldBytes);
-    for (const effect of effects) this.#carryOut(effect);
+    this.#emit(effects);
     const waitedMs = this.#waits?.note(rank, effects) ?? 0;
     if (waitedMs > 0) this.metrics.waitedFor(rank, waitedMs / 1000);
   }
@@ -214,7 +254,7 @@ export class HostedRun {
     const effects = this.shard.cut(cut);
     for (const { kind } of effects) if (kind === 'late') this.metrics.contribution('late');
     this.metrics.held(this.shard.heldBytes);
-    for (const effect of effects) this.#carryOut(effect);
+    this.#emit(effects);
     this.serverLost();
   }
 
@@ -228,7 +268,7 @@ export class HostedRun {
       );
     for (const block of this.#readers.promised) this.#readers.copy(block);
     this.snapshots?.copy();
-    for (const effect of this.shard.norms(norms)) this.#carryOut(effect);
+    this.#emit(this.shard.norms(norms));
     this.serverLost();
   }
 
@@ -289,12 +329,29 @@ export class HostedRun {
   /** Ends all streams; the shard's memory goes with this object. */
   close(): void {
     this.snapshots?.abandon();
+    this.#copies?.close();
     this.#agreeOut?.close();
     this.#writers.end();
     this.#readers.end();
   }
 
-  #carryOut(effect: Effect): void {
+  /** Nothing waits for the other copies any more. */
+  committed(): void {
+    this.#readers.stepped();
+  }
+
+  /** Servers whose copies of the shard are waited for, and for how long (ms). */
+  replicating(): { servers: number[]; waitedMs: number } {
+    return this.#copies?.waiting() ?? { servers: [], waitedMs: 0 };
+  }
+
+  #emit(effects: readonly Effect[]): void {
+    if (this.#copies) this.#copies.emit(effects);
+    else for (const effect of effects) this.carryOut(effect);
+  }
+
+  /** What the shard has done may leave. */
+  carryOut(effect: Effect): void {
     switch (effect.kind) {
       case 'ack':
         return this.#writers.acknowledge(effect.worker, effect.step, effect.block);
@@ -308,6 +365,7 @@ export class HostedRun {
       case 'answer':
         return this.#readers.letGo(effect.worker, effect.block, effect.step);
       case 'outcome':
+        this.#outcome = effect.outcome;
         this.metrics.step(this, effect.outcome);
         return this.#readers.outcome(effect.outcome, effect.worker);
       case 'norms':

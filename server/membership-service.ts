@@ -7,6 +7,7 @@ import type { ChangeRequest__Output } from '../shared/rpc/generated/gradloom/v1/
 import type { MembershipHandlers } from '../shared/rpc/generated/gradloom/v1/Membership.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport__Output } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
+import type { ShardReplicated__Output } from '../shared/rpc/generated/gradloom/v1/ShardReplicated.js';
 import type { StatusReply } from '../shared/rpc/generated/gradloom/v1/StatusReply.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
@@ -87,13 +88,20 @@ export class MembershipService {
               if (hello.back) return coordinator.serverBack(connection, hello, hello.back);
               return coordinator.serverJoined(connection, hello);
             }
-            if (report.prepared) {
-              const orders = coordinator.serverPrepared(connection, report.run);
+            if (report.prepared || report.replicated) {
+              const orders = report.prepared
+                ? coordinator.serverPrepared(connection, report.run)
+                : coordinator.shardReplicated(
+                    connection,
+                    report.run,
+                    report.replicated as ShardReplicated__Output,
+                  );
               void this.snapshots?.begin(report.run);
               return orders;
             }
+            if (report.backupLost) return coordinator.backupLost(connection, report.run, report.backupLost);
             if (report.snapshot) {
-              this.snapshots?.part(`server ${connection}`, report.run, report.snapshot);
+              this.snapshots?.part(`shard ${report.snapshot.shard}`, report.run, report.snapshot);
               return [];
             }
             if (report.refused)

@@ -21,16 +21,14 @@ export interface MeshOptions {
   label: string;
   memoryBytes: number;
   peerDeadlineMs: number;
+  /** It is a worker, too, and goes with it. */
+  peer?: boolean;
   /** How to reach the keeper other than over the network. */
   streams?: MembershipStreams;
   /** Makes the shard of a run; resolves when it is restored where it goes on from a snapshot. May throw an expected error. */
-  prepare(
-    run: string,
-    spec: RunSpec,
-    view: View__Output,
-    serverId: number,
-    report: (part: SnapshotPart) => void,
-  ): Promise<void> | undefined;
+  prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): Promise<void> | undefined;
+  /** Holds the shards of a run that a view says, and no more. Throws Refused. */
+  place(run: string, spec: RunSpec, view: View__Output): void;
   /** A part of a snapshot is wanted. */
   snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
@@ -40,6 +38,8 @@ export interface MeshOptions {
   change(run: string, view: View__Output): void;
   /** Takes nothing of a worker any more, and says how far it has come here. Throws Refused. */
   fence(run: string, rank: number): { step: number; complete: boolean; initialized: boolean };
+  /** The keeper at this address does not answer; another may follow. */
+  suspect?(keeper: string): void;
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -48,6 +48,12 @@ export interface Mesh {
   readonly serverId: number;
   /** Tells the keeper that a worker has spoilt too many steps. */
   offends(run: string, rank: number, sentence: string): void;
+  /** Tells the keeper that a server has become a copy of a shard of which this one is the primary. */
+  replicated(run: string, shard: number, server: number): void;
+  /** Tells the keeper that a backup of such a shard is out of reach. */
+  backupLost(run: string, shard: number, server: number, reason: string): void;
+  /** Tells the keeper of a part of a snapshot. */
+  snapshot(run: string, part: SnapshotPart): void;
   leave(): void;
 }
 
@@ -72,18 +78,19 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       if (joined) options.lost(error);
       else reject(error);
     };
+    const tell = (report: ServerReport) => void (leaving || stream.write(report));
     /** Does what was ordered for a run, at once or in time, and reports it, or why it cannot be done. */
-    const answer = (run: string, work: () => ServerReport | Promise<ServerReport>) => {
-      const tell = (report: ServerReport) => void (leaving || stream.write({ run, ...report }));
+    const answer = (run: string, work: () => ServerReport | Promise<ServerReport> | undefined) => {
+      const done = (report: ServerReport) => tell({ run, ...report });
       const refuse = (error: unknown) => {
         if (!isExpected(error)) throw error;
         const code = error instanceof Refused ? (error.code as 1) : RefusalCode.REFUSAL_CODE_MEMORY;
-        tell({ refused: { code, sentence: sentence(error) } });
+        done({ refused: { code, sentence: sentence(error) } });
       };
       try {
         const report = work();
-        if (report instanceof Promise) report.then(tell, refuse);
-        else tell(report);
+        if (report instanceof Promise) report.then(done, refuse);
+        else if (report) done(report);
       } catch (error) {
         refuse(error);
       }
@@ -97,8 +104,11 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           offends(run, rank, sentence) {
             const report = { run, offends: { rank, sentence } };
             offences.set(run, [...(offences.get(run) ?? []), report]);
-            stream.write(report);
+            tell(report);
           },
+          replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
+          backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
+          snapshot: (run, snapshot) => tell({ run, snapshot }),
           leave() {
             leaving = true;
             stream.close();
@@ -114,9 +124,15 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         const { run, spec, view } = order.prepare;
         answer(run, () => {
           if (!view) throw new RunError('the order to prepare has no view');
-          const report = (snapshot: SnapshotPart) => void (leaving || stream.write({ run, snapshot }));
-          const restored = options.prepare(run, fromWire(spec), view, serverId, report);
+          const restored = options.prepare(run, fromWire(spec), view, serverId);
           return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
+        });
+      } else if (order.place) {
+        const { run, spec, view } = order.place;
+        answer(run, () => {
+          if (!view) throw new RunError('the order to hold shards has no view');
+          options.place(run, fromWire(spec), view);
+          return undefined;
         });
       } else if (order.fence) {
         const { run, number, rank } = order.fence;
@@ -144,7 +160,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       },
       hello: () => ({
         hello: {
-          ...{ protocolVersion: PROTOCOL_VERSION, address, memoryBytes, label },
+          ...{ protocolVersion: PROTOCOL_VERSION, address, memoryBytes, label, peer: options.peer ?? false },
           ...(serverId >= 0 ? { back: { id: serverId, runs: options.held() } } : {}),
         },
       }),
@@ -152,6 +168,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       onBack() {
         for (const report of [...offences.values()].flat()) stream.write(report);
       },
+      onBroken: options.suspect,
       onGone: gone,
       deadlineMs: peerDeadlineMs,
     });

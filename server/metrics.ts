@@ -38,11 +38,18 @@ export interface ServerMetrics {
   read(run: string, rank: number, staleness: number, stalest: number): void;
   /** Ranks that are waited for now, of all ranks. */
   waiting(workers: number, ranks: readonly number[]): void;
-  runs(runs: ReadonlyMap<string, RunFigures>): void;
+  /** Shards of runs that this server is the primary of. */
+  runs(runs: Iterable<RunFigures>): void;
   /** A run has another view, whose rules and bound hold from now on. */
   viewEntered(run: RunFigures): void;
   /** A run goes on without one of its workers. */
   departed(putOut: boolean): void;
+  /** A shard of another server, which is gone, is held as the primary now. */
+  tookOver(): void;
+  /** Payload between the copies of a shard. */
+  replicated(direction: 'sent' | 'received', bytes: number): void;
+  /** Shards that are held now. */
+  copies(primary: number, backup: number): void;
   /** The keeper: a snapshot of a run is whole, or there is none. */
   snapshot(event: SnapshotEvent): void;
   /** A part of so many bytes is on the disk. */
@@ -116,6 +123,12 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         metrics.waitingForWorker.set(ranks.includes(rank) ? 1 : 0, { rank: String(rank) });
     },
     departed: (putOut) => metrics.departures.add(1, { cause: putOut ? 'put_out' : 'left' }),
+    tookOver: () => metrics.takeovers.add(1),
+    replicated: (direction, bytes) => metrics.replicationBytes.add(bytes, { direction }),
+    copies(primary, backup) {
+      metrics.shardCopies.set(primary, { copy: 'primary' });
+      metrics.shardCopies.set(backup, { copy: 'backup' });
+    },
     viewEntered(run) {
       metrics.runInfo.forget({ run: run.id });
       metrics.readStalenessMax.set(0, { run: run.id });
@@ -131,8 +144,10 @@ export function reportTo(metrics: Instruments): ServerMetrics {
     snapshotWritten: (bytes) => metrics.snapshotBytes.add(bytes),
     snapshotCopies: (bytes) => metrics.snapshotCopiedBytes.set(bytes),
     runs(runs) {
+      const hosted = [...runs];
+      const ids = new Set(hosted.map(({ id }) => id));
       for (const id of known) {
-        if (runs.has(id)) continue;
+        if (ids.has(id)) continue;
         ended++;
         metrics.runInfo.forget({ run: id });
         metrics.loss.forget({ run: id });
@@ -141,17 +156,16 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         metrics.stalenessBound.forget({ run: id });
         metrics.snapshotStep.forget({ run: id });
       }
-      const hosted = [...runs.values()];
       for (const { id } of hosted) {
         if (known.has(id)) continue;
         metrics.readStalenessMax.set(0, { run: id });
         metrics.snapshotStep.set(0, { run: id });
       }
-      known = new Set(runs.keys());
+      known = ids;
       for (const run of hosted) describe(run);
-      const training = hosted.filter(({ shard }) => shard.initialized).length;
-      metrics.runs.set(training, { state: 'training' });
-      metrics.runs.set(hosted.length - training, { state: 'waiting' });
+      const waiting = new Set(hosted.flatMap(({ id, shard }) => (shard.initialized ? [] : [id])));
+      metrics.runs.set(ids.size - waiting.size, { state: 'training' });
+      metrics.runs.set(waiting.size, { state: 'waiting' });
       metrics.runs.set(ended, { state: 'ended' });
       metrics.parameters.set(
         hosted.reduce(

@@ -13,11 +13,15 @@ import { Refused, refuse } from '../shared/rpc/refusal.js';
 import type { HostedRun, PullCall, PushCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 
+/** Shards that a server holds as their primary: by run, and by their index in the placement. */
+export type HostedRuns = ReadonlyMap<string, ReadonlyMap<number, HostedRun>>;
+
 type AgreeCall = grpc.ServerDuplexStream<AgreeMessage__Output, AgreeReply>;
 
 function runOf(
-  runs: ReadonlyMap<string, HostedRun>,
+  runs: HostedRuns,
   hello: Hello__Output | AgreeHello__Output | undefined | null,
+  shard?: number,
 ): HostedRun {
   if (!hello)
     throw refuse('MALFORMED', 'expected hello as the first message of the stream, got something else');
@@ -26,11 +30,18 @@ function runOf(
       'PROTOCOL_VERSION',
       `expected protocol version ${PROTOCOL_VERSION}, got ${hello.protocolVersion}; run the same gradloom on every node`,
     );
-  const run = runs.get(hello.run);
-  if (!run)
+  const shards = runs.get(hello.run);
+  if (!shards)
     throw refuse(
       'UNKNOWN_RUN',
       `expected a run that is held here, got '${hello.run.slice(0, 80)}'; it has ended or never began`,
+    );
+  const [first] = shards.values();
+  const run = shard === undefined ? first : shards.get(shard);
+  if (!run)
+    throw refuse(
+      'NOT_NOW',
+      `expected a shard of which this server is the primary, got shard ${shard}; read who it is from the view`,
     );
   if (!hello.schemaHash.equals(schemaHash(run.spec.tensors)))
     throw refuse(
@@ -41,14 +52,13 @@ function runOf(
 }
 
 /** The run that a first message names. Throws Refused where it does not fit. */
-export function checkHello(
-  runs: ReadonlyMap<string, HostedRun>,
-  hello: Hello__Output | undefined | null,
-): HostedRun {
-  const run = runOf(runs, hello);
+export function checkHello(runs: HostedRuns, hello: Hello__Output | undefined | null): HostedRun {
+  const run = runOf(runs, hello, hello?.shard);
   const { number } = run.view;
-  // Whoever only reads needs the placement alone, which is that of every view so far.
-  if (hello && (hello.observer ? hello.view < 1 || hello.view > number : hello.view !== number))
+  // Whoever only reads needs the placement alone, which is that of every view so far; a worker whose stream broke may
+  // be on one side of a change of view, and this server on the other. Headers say whose each step is.
+  const oldest = hello?.observer ? 1 : Math.max(1, number - 1);
+  if (hello && (hello.view < oldest || hello.view > run.newestView))
     throw refuse(
       'STALE_VIEW',
       `expected view ${number}, got ${hello.view}; ask the keeper for the current one`,
@@ -69,7 +79,7 @@ export interface Endable {
 /** Runs `work`; a refusal goes to the peer and ends its stream. Anything else is a bug of ours and is thrown. */
 export function guarded(
   call: Endable,
-  metrics: ServerMetrics,
+  metrics: Pick<ServerMetrics, 'refused'>,
   onRefused: (error: Refused) => void,
   work: () => void,
 ): void {
@@ -85,7 +95,7 @@ export function guarded(
 }
 
 export function parametersHandlers(
-  runs: ReadonlyMap<string, HostedRun>,
+  runs: HostedRuns,
   metrics: ServerMetrics,
   log: (message: string) => void,
 ): ParametersHandlers {
@@ -152,7 +162,7 @@ export function parametersHandlers(
             if (!run || !reader) {
               run = checkHello(runs, message.hello);
               reader = run.attachReader(call, message.hello?.observer ? undefined : message.hello?.worker);
-            } else if (message.subscribe) run.subscribe(reader, message.subscribe.codec);
+            } else if (message.subscribe) run.subscribe(reader, message.subscribe);
             else if (message.fetch) run.fetch(reader, message.fetch);
             else throw refuse('MALFORMED', 'expected subscribe or fetch, got an empty message');
           },

@@ -15,7 +15,7 @@ import { isClocked } from '../shared/run-spec.js';
 import type { PullCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 import type { Encoded, Shard } from './shard.js';
-import type { Outcome } from './step-headers.js';
+import { type Outcome, outcomeToWire } from './step-headers.js';
 
 interface Queued {
   readonly block: number;
@@ -27,6 +27,8 @@ interface Queued {
   kept?: Framed;
   /** ssp, asp: the clock that the worker enters with it. */
   step?: number;
+  /** No block: a worker that goes on after its stream broke has all that it missed. */
+  readonly ready?: boolean;
 }
 
 /** Which block a message holds, and whether it was fetched. */
@@ -85,6 +87,8 @@ export class Readers {
   readonly #frames = new FramePool();
   /** How many answers to fetches have still to be sent of a block, as it stood when they were asked. */
   readonly #promised = new Map<number, number>();
+  /** Whether everything that the shard has done may leave. */
+  isCommitted: () => boolean = () => true;
   /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
   #stalest = 0;
 
@@ -153,6 +157,52 @@ export class Readers {
     reader.call.write({ ready: { step: this.#shard.step } });
   }
 
+  /**
+   * As `subscribe`, for a worker that has decided `step` steps and whose stream broke: before `ready` it gets the outcome
+   * of the step that is next, where there is one, and the blocks that have its update, exactly. What is not to leave yet
+   * (`later`) comes in time, as to all. Throws Refused.
+   */
+  resume(
+    reader: Reader,
+    request: { codec: number; step: number; outcome: Outcome | undefined; later: ReadonlySet<number> },
+  ): void {
+    const shard = this.#shard;
+    const { step, outcome, later } = request;
+    if (request.codec !== codecs[shard.spec.codec].id || reader.rank === undefined || isClocked(shard.spec))
+      throw refuse(
+        'RUN_SPEC',
+        `expected a worker of a run with one clock, and its codec ${shard.spec.codec}, got number ${request.codec}; start again`,
+      );
+    if (shard.step !== step && shard.step !== step + 1)
+      throw refuse(
+        'STEP',
+        `worker ${reader.rank}: expected it to go on at step ${shard.step} or the one before, got ${step}; join again`,
+      );
+    reader.subscribed = true;
+    if (outcome) this.tell(reader, { outcome: outcomeToWire(outcome) });
+    const ahead = [...shard.blockIndices].filter(
+      (block) => shard.isExchanged(block) && shard.decidedOn(block) > step && !later.has(block),
+    );
+    for (const block of outcome?.skipped ? [] : ahead) {
+      if (shard.isDifferenceDue(block)) this.#encodeDue(block);
+      const codec = shard.codecOf(block);
+      const exact = codec.lossy ? 'fp32' : (codec.name as DirectCodecName);
+      reader.queue.push({ block, fetched: exact, held: codec.lossy });
+      this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
+    }
+    reader.queue.push({ ready: true, block: -1 });
+    this.#send(reader);
+  }
+
+  /** The difference that a block's last update makes is encoded now; those who wait for it get that. */
+  #encodeDue(block: number): void {
+    const others = [...this.#readers].filter(({ queued }) => queued.has(block)).length;
+    const frame = this.#frame({ block, fetched: false }, this.#shard.encodeUpdate(block));
+    if (others === 0) return frame.release();
+    frame.share(others - 1);
+    this.#encoded.set(block, frame);
+  }
+
   /** Answers at once, or when the step is decided. Throws Refused. */
   fetch(
     reader: Reader,
@@ -216,11 +266,7 @@ export class Readers {
     for (const reader of this.#readers)
       if (reader.subscribed && (worker === undefined || worker === reader.rank))
         this.tell(reader, {
-          outcome: {
-            ...outcome,
-            notFinite: [...outcome.notFinite],
-            contributors: [...outcome.contributors],
-          },
+          outcome: outcomeToWire(outcome),
         });
   }
 
@@ -290,7 +336,7 @@ export class Readers {
 
   #answerFetches(reader: Reader): void {
     const [fetch] = reader.fetches;
-    if (!fetch || !this.#shard.initialized || fetch.step > this.#shard.step) return;
+    if (!fetch || !this.#shard.initialized || fetch.step > this.#shard.step || !this.isCommitted()) return;
     reader.fetches.shift();
     for (const block of fetch.blocks) {
       reader.queue.push({ block, fetched: fetch.codec, held: fetch.held });
@@ -359,6 +405,10 @@ export class Readers {
     while (reader.near || reader.unsent < STREAM_UNSENT_MAX) {
       const next = reader.queue.shift();
       if (!next) return;
+      if (next.ready) {
+        reader.call.write({ ready: { step: this.#shard.step } });
+        continue;
+      }
       let message: Framed | InMemory;
       try {
         if (next.fetched) this.#keepPromise(next.block);

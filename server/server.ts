@@ -16,20 +16,24 @@ import {
   PROTOCOL_VERSION,
   parametersService,
   reflectedDefinition,
+  replicationService,
   rowsService,
 } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { bind, createServer } from '../shared/rpc/transport.js';
-import { layoutOf, snapshotsFault } from '../shared/run-spec.js';
+import { bind, connectReplication, createServer } from '../shared/rpc/transport.js';
+import { snapshotsFault } from '../shared/run-spec.js';
+import { primaryOf, shardsOf } from '../shared/view.js';
 import { AgreeStreams } from './agree-streams.js';
 import type { Coordination } from './coordination/coordination.js';
 import { embedded } from './coordination/embedded.js';
 import { keeperRole } from './coordination/keeper-role.js';
-import { HostedRun } from './hosted-run.js';
+import type { HostedRun } from './hosted-run.js';
+import { HostedShards } from './hosted-shards.js';
 import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
 import type { ServerMetrics } from './metrics.js';
-import { parametersHandlers } from './parameters-service.js';
+import { type HostedRuns, parametersHandlers } from './parameters-service.js';
+import { replicationHandlers } from './replication/replication-service.js';
 import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
 import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
@@ -44,6 +48,8 @@ export interface ServerOptions {
   /** Where the mesh is found, as in shared/config/place.ts; without it this server is the keeper of a new one. */
   join?: string;
   memoryBytes: number;
+  /** It is a worker, too, and goes with it. */
+  peer?: boolean;
   /** Silence after which a peer is given up. */
   peerDeadlineMs: number;
   metrics: ServerMetrics;
@@ -61,7 +67,8 @@ export interface ServerOptions {
 export interface RunningServer {
   readonly address: string;
   readonly serverId: number;
-  readonly runs: ReadonlyMap<string, HostedRun>;
+  /** Shards of which it is the primary, by run and by their index in the placement. */
+  readonly runs: HostedRuns;
   /** The Parameters service, for a worker in the same process. */
   readonly parameters: ParametersHandlers;
   /** Asks for a snapshot of every run, where this is the keeper; returns of how many. */
@@ -73,10 +80,24 @@ export interface RunningServer {
 /** Starts a server; resolves when it is in the mesh. Throws UserError (port), Refused or RunError (keeper). */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { metrics, log } = options;
-  const runs = new Map<string, HostedRun>();
   const rows = new Map<string, HostedRows>();
   const grpcServer = createServer(options.peerDeadlineMs);
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
+
+  const now = () => performance.now();
+  const shards: HostedShards = new HostedShards({
+    ...{ metrics, now, log, peerDeadlineMs: options.peerDeadlineMs },
+    open: (to) => connectReplication(to, options.peerDeadlineMs),
+    after: (ms, work) => void setTimeout(work, ms).unref(),
+    equip: (run) => equip(run),
+    onReplicated: (run, shard, server) => mesh.replicated(run, shard, server),
+    onBackupLost: (run, shard, server, reason) => mesh.backupLost(run, shard, server, reason),
+  });
+  const { runs } = shards;
+  const report = () => {
+    metrics.runs(shards.all());
+    metrics.copies([...shards.all()].length, shards.replicas().copies);
+  };
 
   let keepers: Keepers | undefined;
   const membership = new MembershipService(
@@ -91,7 +112,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         coordinator,
         folder: options.snapshots,
         dispatch: (orders) => membership.dispatch(orders),
-        stepOf: (id) => runs.get(id)?.shard.step ?? 0,
+        stepOf: (id) => Math.max(0, ...[...(runs.get(id)?.values() ?? [])].map(({ shard }) => shard.step)),
         onSnapshot(event) {
           metrics.snapshot(event);
           options.onSnapshot?.(event);
@@ -100,7 +121,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
           );
         },
-        now: () => performance.now(),
+        now,
       }),
   });
   const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
@@ -108,7 +129,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   handled.addService(parametersService, parameters);
   handled.addService(membershipService, membership.handlers());
   handled.addService(rowsService, rowsHandlers(runs, rows, metrics, log));
-  const services = ['', 'gradloom.v1.Parameters', 'gradloom.v1.Membership', 'gradloom.v1.Rows'];
+  handled.addService(replicationService, replicationHandlers(shards, metrics, log));
+  const services = [
+    '',
+    ...['Parameters', 'Membership', 'Rows', 'Replication'].map((name) => `gradloom.v1.${name}`),
+  ];
   const health = new HealthImplementation(
     Object.fromEntries(services.map((name) => [name, 'NOT_SERVING' as const])),
   );
@@ -117,17 +142,47 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const port = await bind(grpcServer, options.listen);
   const address = options.advertise ?? `${host}:${port}`;
-  const held = (id: string): HostedRun => {
-    const run = runs.get(id);
-    if (!run) throw refuse('UNKNOWN_RUN', `expected a run that is held here, got '${id.slice(0, 80)}'`);
-    return run;
-  };
   const closeRun = (id: string, reason: string) => {
-    runs.get(id)?.close();
     rows.get(id)?.close();
     rows.delete(id);
-    if (runs.delete(id)) log(`run ${id} ended: ${reason}`);
-    metrics.runs(runs);
+    if (shards.end(id)) log(`run ${id} ended: ${reason}`);
+    report();
+  };
+  /** What a shard that is held from now on needs beside its memory. */
+  const equip = (run: HostedRun) => {
+    const { id, spec, view, index } = run;
+    run.onOffence = (rank, sentence) => mesh.offends(id, rank, sentence);
+    const others = shardsOf(view).flatMap((_, at) =>
+      at === index ? [] : [[at, primaryOf(view, at).address] as const],
+    );
+    const agrees = normRounds(spec.optimizer).length > 0 || (spec.backupWorkers ?? 0) > 0;
+    if (agrees && others.length > 0)
+      run.agreeOver(
+        new AgreeStreams({
+          hello: {
+            protocolVersion: PROTOCOL_VERSION,
+            run: id,
+            view: view.number,
+            server: index,
+            schemaHash: schemaHash(spec.tensors),
+          },
+          addresses: new Map(others),
+          peerDeadlineMs: options.peerDeadlineMs,
+          onLost(at, reason) {
+            log(`run ${id}: server ${primaryOf(view, at).id} is out of reach: ${reason}`);
+            run.serverLost();
+          },
+        }),
+      );
+    if (spec.snapshots)
+      run.snapshots = new RunSnapshots({
+        ...{ run: id, shard: run.shard, workers: spec.workers, metrics, now, index },
+        report: (part) => mesh.snapshot(id, { ...part, shard: index }),
+        folder: options.snapshots,
+      });
+    const { length: blocks } = [...run.shard.blockIndices];
+    log(`run ${id}: shard ${index}, ${blocks} of ${view.placement.length} blocks, ${spec.workers} workers`);
+    report();
   };
 
   const lost = (error: RunError) => {
@@ -144,8 +199,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       address,
       label: `${hostname()}:${process.pid}`,
       memoryBytes: options.memoryBytes,
+      peer: options.peer,
       peerDeadlineMs: options.peerDeadlineMs,
-      prepare(id, spec, view, serverId, report) {
+      async prepare(id, spec, view, serverId) {
         const uncut = (spec.snapshots ?? spec.resume) && snapshotsFault(spec);
         if (uncut) throw refuse('RUN_SPEC', uncut);
         if (spec.snapshots && options.snapshots === undefined)
@@ -153,62 +209,28 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             'NOT_NOW',
             'expected a folder for the snapshots that the run wants, got none; start every server with --snapshots DIR, or the workers without',
           );
-        const index = view.servers.findIndex((server) => server.id === serverId);
-        const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
         if (spec.tables) {
+          const index = view.servers.findIndex((server) => server.id === serverId);
           const partitions = view.rowPlacement.flatMap((owner, part) => (owner === index ? [part] : []));
-          rows.set(id, new HostedRows(spec, partitions, metrics, () => performance.now()));
+          rows.set(id, new HostedRows(spec, partitions, metrics, now));
         }
-        const run = new HostedRun(
-          id,
-          spec,
-          view,
-          layoutOf(spec),
-          owned,
-          metrics,
-          () => performance.now(),
-          index,
-        );
-        run.onOffence = (rank, sentence) => mesh.offends(id, rank, sentence);
-        runs.set(id, run);
-        const others = view.servers.flatMap((server, at) =>
-          at === index ? [] : [[at, server.address] as const],
-        );
-        const agrees = normRounds(spec.optimizer).length > 0 || (spec.backupWorkers ?? 0) > 0;
-        if (agrees && others.length > 0)
-          run.agreeOver(
-            new AgreeStreams({
-              hello: {
-                protocolVersion: PROTOCOL_VERSION,
-                run: id,
-                view: view.number,
-                server: index,
-                schemaHash: schemaHash(spec.tensors),
-              },
-              addresses: new Map(others),
-              peerDeadlineMs: options.peerDeadlineMs,
-              onLost(server, reason) {
-                log(`run ${id}: server ${view.servers[server].id} is out of reach: ${reason}`);
-                run.serverLost();
-              },
-            }),
-          );
-        const now = () => performance.now();
-        if (spec.snapshots)
-          run.snapshots = new RunSnapshots({
-            ...{ run: id, shard: run.shard, workers: spec.workers, serverId, metrics, report, now },
-            folder: options.snapshots,
-          });
-        log(`run ${id}: ${owned.length} of ${view.placement.length} blocks, ${spec.workers} workers`);
-        metrics.runs(runs);
+        shards.prepare(id, spec, view, serverId);
         const paths = [options.resume, options.snapshots].filter((path) => path !== undefined);
-        return spec.resume && restoreShard(run.shard, spec, spec.resume, paths);
+        if (spec.resume)
+          for (const { shard } of shards.of(id).values()) await restoreShard(shard, spec, spec.resume, paths);
       },
-      change: (id, view) => held(id).change(view),
-      fence: (id, rank) => held(id).fence(rank),
-      snapshot: (order) => runs.get(order.run)?.snapshots?.order(order),
+      place(id, spec, view) {
+        shards.place(id, spec, view);
+        report();
+      },
+      change: (id, view) => shards.change(id, view),
+      fence: (id, rank) => shards.fence(id, rank),
+      snapshot(order) {
+        for (const run of runs.get(order.run)?.values() ?? []) run.snapshots?.order(order);
+      },
       end: closeRun,
       held: () => [...runs.keys()],
+      suspect: (keeper) => coordination?.suspect?.(keeper),
       lost,
     });
   } catch (error) {
@@ -220,10 +242,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const notices = setInterval(() => {
     // A run that is held goes from waiting to training without a word.
-    metrics.runs(runs);
+    report();
     for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
-    for (const run of runs.values()) {
+    for (const run of shards.all()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
       if (waitedMs >= WAITING_NOTICE_MS && (workers.length > 0 || run.serversWaitedFor().length > 0))

@@ -12,7 +12,14 @@ import {
 import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
-import { applyOptimizer, initialSlots, measureBlock, type Update } from '../shared/optimizer/apply.js';
+import {
+  applyOptimizer,
+  initialSlots,
+  measureBlock,
+  scalarsOf,
+  type Update,
+  type UpdateScalars,
+} from '../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
 import { normRounds, StepNorms } from '../shared/optimizer/norms.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
@@ -50,12 +57,35 @@ interface BlockState {
   version: number;
   /** The step of its last update, where that can be taken back. */
   undoStep: number | undefined;
+  /** What made the last sum a mean. */
+  gradientScale: number;
+  /** Its last update has not been encoded for subscribers, who are to be sent differences. */
+  differenceDue: boolean;
 }
 
 /** A block's version, and views of the arrays that make up its state. */
 export interface BlockSnapshot {
   readonly version: number;
   readonly arrays: ReadonlyMap<string, Float32Array<SharedArrayBuffer>>;
+}
+
+/** The last update of a block, for whoever is to repeat it. The payload is the shard's memory: the next sum overwrites it. */
+export interface UpdateRecord {
+  readonly step: number;
+  /** Updates before it. */
+  readonly version: number;
+  readonly scalars: UpdateScalars;
+  /** The accumulator: fp32. */
+  readonly payload: Uint8Array;
+  readonly checksum: number;
+}
+
+/** How far a shard has come that goes on as another copy of it left it. */
+export interface Opening {
+  /** The open step. */
+  readonly step: number;
+  /** Blocks that have its update already. */
+  readonly applied: ReadonlySet<number>;
 }
 
 /** A view that is to come into force. */
@@ -147,6 +177,8 @@ export class Shard {
         absmax: undefined,
         version: 0,
         undoStep: undefined,
+        gradientScale: 1,
+        differenceDue: false,
       });
     }
     if (normRounds(spec.optimizer).length > 0)
@@ -329,15 +361,129 @@ export class Shard {
     ];
     if (state.initialized) return ack;
     codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
-    // Every worker begins with these very values: what is sent from now on are differences to them.
-    if (this.#updateCodecOf(state).lossy)
-      codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.held);
-    const slotValues = initialSlots(state.optimizer);
-    for (const [index, slot] of state.memory.slots.entries())
-      this.#kernels.f32(slot, state.block.elements).fill(slotValues[index]);
-    state.initialized = true;
-    this.#uninitialized--;
+    this.begin(bulk.block);
     return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
+  }
+
+  /** A block has its initial values in place: so have its optimizer and its workers. */
+  begin(block: number): void {
+    const state = this.#state(block);
+    const { memory } = state;
+    const { elements } = state.block;
+    // Every worker begins with these very values: what is sent from now on are differences to them.
+    if (memory.held >= 0) this.#kernels.copyBytes(memory.values, 4 * elements, memory.held);
+    const slotValues = initialSlots(state.optimizer);
+    for (const [index, slot] of memory.slots.entries())
+      this.#kernels.f32(slot, elements).fill(slotValues[index]);
+    this.restored(block, 0);
+  }
+
+  /** Whether a block takes contributions. */
+  isExchanged(block: number): boolean {
+    return this.#state(block).block.kind !== 'frozen';
+  }
+
+  isInitialized(block: number): boolean {
+    return this.#state(block).initialized;
+  }
+
+  /** The update that a block has just had. */
+  lastUpdate(block: number): UpdateRecord {
+    const { memory, version, gradientScale, optimizer, rule, block: of } = this.#state(block);
+    const { min: decided } = this.#consistency.clocksOf(block);
+    const [step, before] = [decided - 1, version - 1];
+    const scalars =
+      of.kind === 'state'
+        ? { gradientScale, learningRate: 0 }
+        : scalarsOf(optimizer, { version: before, step, rule, gradientScale });
+    return {
+      step,
+      version: before,
+      scalars,
+      payload: this.#kernels.u8(memory.accumulator, 4 * of.elements),
+      checksum: this.#kernels.xxh64(memory.accumulator, 4 * of.elements),
+    };
+  }
+
+  /** Repeats the update of another copy of this shard. Throws Refused; then nothing has changed. */
+  repeat(bulk: Bulk): void {
+    const state = this.#state(bulk.block);
+    const { memory, block, version, optimizer } = state;
+    const where = `block ${bulk.block} of '${this.#spec.tensors[block.tensor].name}'`;
+    const [gradientScale, learningRate, stepSize, epsilon] = bulk.scalars ?? [];
+    const isAdam = optimizer.kind === 'adam' || optimizer.kind === 'adamw';
+    const expected = block.kind === 'trainable' && isAdam ? 4 : 2;
+    if (block.kind === 'frozen' || !state.initialized || bulk.version !== version)
+      throw refuse('STEP', `${where}: expected its update ${version}, got ${bulk.version}; copy it again`);
+    if (bulk.scalars?.length !== expected || !bulk.scalars.every(Number.isFinite))
+      throw refuse(
+        'MALFORMED',
+        `${where}: expected ${expected} finite scalars, got [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
+      );
+    codecs.fp32.decode(this.#kernels, this.#stageArray(bulk, state), block.elements, 1, memory.accumulator);
+    if (block.kind === 'state')
+      this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
+    else
+      state.absmax = applyOptimizer(this.#kernels, optimizer, {
+        ...this.#update(state, gradientScale),
+        prepared: { gradientScale, learningRate, stepSize, epsilon },
+      });
+    state.version++;
+    // What is sent to subscribers is taken to be what they hold, here as there.
+    const codec = this.#updateCodecs(bulk.step)[state.position];
+    if (codec.lossy) this.#encodeDifference(state, codec);
+  }
+
+  /**
+   * Takes one array of a block as another copy of this shard has it, by its number in `stateOf`. The values come first,
+   * and make it a block with initial values and `version` updates. Throws Refused; then nothing has changed.
+   */
+  replace(bulk: Bulk): void {
+    const state = this.#state(bulk.block);
+    const array = [...this.stateOf(bulk.block).arrays.values()][bulk.codec];
+    if (!array || (bulk.codec > 0 && !state.initialized))
+      throw refuse(
+        'MALFORMED',
+        `block ${bulk.block}: expected one of its arrays, the values first, got array ${bulk.codec}`,
+      );
+    const address = this.#stageArray(bulk, state);
+    this.#kernels.u8(array.byteOffset, array.byteLength).set(this.#kernels.u8(address, array.byteLength));
+    if (bulk.codec === 0) this.begin(bulk.block);
+    this.restored(bulk.block, bulk.version);
+    const codec = this.#updateCodecs(bulk.step - 1)[state.position];
+    // `fetched` is in the place of ReplicaArray.due.
+    if (bulk.fetched && codec.lossy) this.#encodeDifference(state, codec);
+  }
+
+  /** Checks an fp32 array of a block and copies it to where the kernels read it: returns the address. */
+  #stageArray(bulk: Bulk, { block }: BlockState): number {
+    const bytes = bulk.payload.byteLength;
+    if (bytes !== 4 * block.elements)
+      throw refuse('PAYLOAD', `block ${bulk.block}: expected ${4 * block.elements} bytes, got ${bytes}`);
+    const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
+    if (this.#kernels.xxh64(address, bytes) !== bulk.checksum)
+      throw refuse(
+        'CHECKSUM',
+        `block ${bulk.block}: the array is not the one whose checksum was sent; send it again`,
+      );
+    return address;
+  }
+
+  /** What was a backup goes on by itself, under a view of this number. */
+  takeOver(view: number, spec: RunSpec, { step, applied }: Opening, members?: readonly number[]): void {
+    this.#spec = spec;
+    this.#view = view;
+    this.#consistency = new Bsp(this.#work, step, members, applied);
+  }
+
+  /** Whether the difference that a block's last update makes to subscribers has still to be encoded. */
+  isDifferenceDue(block: number): boolean {
+    return this.#state(block).differenceDue;
+  }
+
+  /** Steps decided on a block. */
+  decidedOn(block: number): number {
+    return this.#consistency.clocksOf(block).min;
   }
 
   /** What a block is made of between two steps, as it lies in memory: arrays by the names that snapshots have for them. */
@@ -356,6 +502,7 @@ export class Shard {
   restored(block: number, version: number): void {
     const state = this.#state(block);
     state.version = version;
+    state.absmax = undefined;
     if (!state.initialized) this.#uninitialized--;
     state.initialized = true;
   }
@@ -444,7 +591,9 @@ export class Shard {
    */
   encodeUpdate(block: number, leaves = true): Encoded {
     const state = this.#state(block);
-    return this.#encoded(state, this.#updateCodecOf(state), leaves);
+    const encoded = this.#encoded(state, this.#updateCodecOf(state), leaves);
+    state.differenceDue = false;
+    return encoded;
   }
 
   #encodeDifference({ block, memory, absmax }: BlockState, codec: LossyCodec): number {
@@ -598,6 +747,8 @@ export class Shard {
       });
     this.probe.phase('optimizer', started);
     state.version++;
+    state.gradientScale = gradientScale;
+    state.differenceDue = memory.held >= 0;
   }
 
   #measure(index: number, round: number, gradientScale: number): number[] {

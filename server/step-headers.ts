@@ -28,6 +28,13 @@ export interface Outcome extends Verdict {
   readonly contributors: readonly number[];
 }
 
+/** As it travels. */
+export const outcomeToWire = (outcome: Outcome) => ({
+  ...outcome,
+  notFinite: [...outcome.notFinite],
+  contributors: [...outcome.contributors],
+});
+
 const isPowerOfTwo = (value: number) =>
   value > 0 && Number.isFinite(value) && Number.isInteger(Math.log2(value));
 

@@ -35,7 +35,7 @@ export class ViewChange {
     readonly proposed: View & { number: number },
     readonly call: number,
     readonly workers: readonly number[],
-    readonly servers: readonly number[],
+    public servers: readonly number[],
     /** There where it is made because a worker has left. */
     readonly leaving?: Leaving,
     /** There where a keeper before had decided the view: only the servers are asked, again. */
@@ -100,6 +100,13 @@ export class ViewChange {
     if (!this.#view || number !== this.proposed.number || !this.servers.includes(connection)) return false;
     this.#taken.add(connection);
     return this.#taken.size === this.servers.length;
+  }
+
+  /** A server is gone; true if all others have taken the view, and now it holds. */
+  gone(connection: number): boolean {
+    this.servers = this.servers.filter((each) => each !== connection);
+    this.#taken.delete(connection);
+    return this.#view !== undefined && this.#taken.size === this.servers.length;
   }
 
   /** Connections whose answer is missing: of workers, then of servers. */

@@ -29,6 +29,12 @@ export const PUSH_CREDIT_BYTES = 16 * MiB;
 export const STREAM_UNSENT_MAX = 4;
 /** Small messages (acknowledgements, outcomes) that a peer may leave unread on one stream. */
 export const UNREAD_MAX = 4096;
+/** Servers that hold each shard, where nobody says and there are as many. */
+export const REPLICAS_DEFAULT = 2;
+/** Most of them. */
+export const REPLICAS_MAX = 2;
+/** Time between two tries to reach a server whose stream broke. */
+export const RECONNECT_MS = 50;
 /** A step that stays incomplete for this long is announced to those who wait, with who is missing. */
 export const WAITING_NOTICE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */

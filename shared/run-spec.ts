@@ -20,6 +20,7 @@ import {
   LOCAL_STEPS_MAX,
   LOSSY_BLOCK_ELEMENTS_MIN,
   NAME_CHARACTERS_MAX,
+  REPLICAS_DEFAULT,
   SNAPSHOT_MINUTES_MAX,
   SNAPSHOT_STEPS_MAX,
   SNAPSHOTS_KEPT_MAX,
@@ -68,6 +69,8 @@ export interface RunSpec {
   readonly elastic?: boolean;
   /** With elastic: steps in a row that a worker may spoil before it is put out; without it any number. */
   readonly refusalsLimit?: number;
+  /** Servers that hold each shard; left out: two, where there are as many and the run can be replicated. */
+  readonly replicas?: number;
   /** Workers that the run waits for. */
   readonly workers: number;
   /** Samples of one step, over all workers. */
@@ -305,6 +308,38 @@ export function backupWorkersFault(
   return backupCodecFault(codec);
 }
 
+/** Why the shards of a run like this can have no copies; undefined: they can. */
+export function replicationFault(
+  spec: Pick<RunSpec, 'consistency' | 'optimizer' | 'backupWorkers' | 'tables' | 'elastic'>,
+  peers = false,
+): string | undefined {
+  const instead = isClocked(spec)
+    ? `consistency ${spec.consistency}, where each contribution is an update of its own`
+    : normRounds(spec.optimizer).length > 0
+      ? 'clipping by global norm or lamb, whose steps wait for several servers'
+      : spec.backupWorkers
+        ? 'backup workers'
+        : spec.tables && spec.tables.length > 0
+          ? 'embedding tables'
+          : spec.elastic
+            ? '--elastic, whose steps can be taken back'
+            : peers
+              ? 'peers, each of which is a worker that goes with its server'
+              : undefined;
+  return (
+    instead && `replicas: expected bsp or local, and each block updated by itself, got ${instead}; take 1`
+  );
+}
+
+/**
+ * Servers that hold each shard of a run.
+ * @param peers whether some of them are workers, too
+ */
+export function replicasOf(spec: RunSpec, servers: number, peers: boolean): number {
+  if (replicationFault(spec, peers)) return 1;
+  return Math.min(servers, spec.replicas ?? REPLICAS_DEFAULT);
+}
+
 /** What is wrong with a limit of gradients; undefined: nothing, as of one that is not there. */
 export function gradientLimitFault(limit: number | undefined): string | undefined {
   return limit === undefined || (limit > 0 && Number.isFinite(limit))
@@ -398,6 +433,7 @@ export function toWire(spec: RunSpec): WireSpec {
     ...(spec.tables && { tables: spec.tables.map(tableToWire) }),
     gradientLimit: spec.gradientLimit ?? 0,
     elastic: spec.elastic ?? false,
+    replicas: spec.replicas ?? 0,
     refusalsLimit: spec.refusalsLimit ?? 0,
     ...(spec.snapshots && { snapshots: { ...spec.snapshots } }),
     ...(spec.resume && {
@@ -555,6 +591,7 @@ export function fromWire(wire: RunSpec__Output | null): RunSpec {
     ...(tables.length > 0 && { tables }),
     ...(wire.gradientLimit === 0 ? {} : { gradientLimit: wire.gradientLimit }),
     ...(wire.elastic ? { elastic: true } : {}),
+    ...(wire.replicas > 0 ? { replicas: wire.replicas } : {}),
     ...(wire.elastic && wire.refusalsLimit > 0 ? { refusalsLimit: wire.refusalsLimit } : {}),
     ...snapshots,
   };
@@ -579,6 +616,7 @@ export function describeSpec(spec: RunSpec): Record<string, string | number | un
     rounding: spec.stochasticRounding ? 'stochastic' : 'nearest',
     'gradient limit': spec.gradientLimit,
     elastic: spec.elastic ? 'on' : 'off',
+    replicas: spec.replicas,
     'limit of refusals': spec.refusalsLimit,
     workers: spec.workers,
     batch: spec.globalBatch,

@@ -57,6 +57,8 @@ export interface FitOptions extends CodecOptions {
   codec?: CodecName;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
   gradientLimit?: number;
+  /** Servers that hold each part of the model; default two, where there are as many and the run can be replicated. */
+  replicas?: number;
   /** Micro-batches in which this worker computes its part of a batch, to save memory; by default one. */
   accumulate?: number;
   /** In place of the one that the model was compiled with: for what TensorFlow.js does not have. */
@@ -307,6 +309,7 @@ export async function fit(
       topKWarmupSteps: options.topKWarmupSteps,
       rounding: options.rounding,
       gradientLimit: options.gradientLimit,
+      replicas: options.replicas,
       accumulate,
       consistency,
       staleness: options.staleness,

@@ -56,8 +56,14 @@ export class Bsp implements Consistency {
   /**
    * @param step the first that is open
    * @param members ranks of those who take part, rising; by default all
+   * @param applied blocks that have the update of that step already
    */
-  constructor(work: ShardWork, step = 0, members?: readonly number[]) {
+  constructor(
+    work: ShardWork,
+    step = 0,
+    members?: readonly number[],
+    applied: ReadonlySet<number> = new Set(),
+  ) {
     this.#work = work;
     this.#headers = new StepHeaders(work.workers, step, members);
     this.#cut = new StepCut(work, members);
@@ -71,6 +77,14 @@ export class Bsp implements Consistency {
     this.#exchanged = work.blocks.filter(({ kind }) => kind !== 'frozen').length;
     this.#open = this.#exchanged;
     this.#trainable = work.blocks.filter(({ kind }) => kind === 'trainable').length;
+    for (const index of applied) {
+      const state = this.#blocks.get(index) as OpenBlock;
+      const ranks = this.#headers.members;
+      for (const rank of ranks) state.arrived.add(rank);
+      state.turn = ranks.length;
+      state.applied = true;
+      this.#open--;
+    }
   }
 
   /** Steps decided on all blocks: the index of the open step. */

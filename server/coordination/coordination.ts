@@ -26,6 +26,8 @@ export interface Coordination {
    * Resolves to what finds the keeper. Throws RunError.
    */
   start(address: string, role: Role): Promise<Keepers>;
+  /** The keeper at this address does not answer: where it is certain that it is no more, another can follow at once. */
+  suspect?(keeper: string): void;
   /** Gives the role up, when what was written is there, so that another server can have it at once. */
   close(): Promise<void>;
 }

@@ -16,6 +16,7 @@ import {
 } from '../../shared/limits.js';
 import type { State } from '../coordinator-state.js';
 import type { Coordination, Ledger, Role } from './coordination.js';
+import { isNobodyThere } from './nobody-there.js';
 
 export interface EtcdOptions {
   hosts: readonly string[];
@@ -181,6 +182,13 @@ export class EtcdCoordination implements Coordination {
   async start(address: string, role: Role): Promise<EtcdKeepers> {
     this.#campaign = this.#serve(address, role);
     return this.#keepers;
+  }
+
+  suspect(keeper: string): void {
+    // Where etcd does not answer, the lease runs out in time.
+    void isNobodyThere(keeper)
+      .then((isGone) => (isGone && !this.#isClosed ? this.#keepers.depose(keeper) : undefined))
+      .catch(() => undefined);
   }
 
   async close(): Promise<void> {

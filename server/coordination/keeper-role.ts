@@ -1,7 +1,7 @@
 // What a server does while it is the keeper: the coordinator behind the Membership service, and the snapshots of its
 // runs. After another keeper it begins with what that one has left, and waits for those who were there to come back.
 import { deflateRawSync } from 'node:zlib';
-import { STATE_MAX_BYTES } from '../../shared/limits.js';
+import { KEEPER_RENEWAL_MS, STATE_MAX_BYTES } from '../../shared/limits.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
 import { Coordinator } from '../coordinator.js';
@@ -9,6 +9,7 @@ import { restore, type State, save, specBytes } from '../coordinator-state.js';
 import type { MembershipService } from '../membership-service.js';
 import type { SnapshotKeeper } from '../snapshot/keeper.js';
 import type { Ledger, Role } from './coordination.js';
+import { isNobodyThere } from './nobody-there.js';
 
 /** Of a view: a block's owner, and as much again for what is kept of it beside. */
 const BYTES_OF_BLOCK = 16;
@@ -23,6 +24,7 @@ export interface KeeperRoleOptions {
 
 export function keeperRole({ membership, snapshots, peerDeadlineMs, log }: KeeperRoleOptions): Role {
   let patience: NodeJS.Timeout | undefined;
+  let asking: NodeJS.Timeout | undefined;
   return {
     begin(left: State, ledger?: Ledger) {
       const coordinator = new Coordinator();
@@ -39,6 +41,14 @@ export function keeperRole({ membership, snapshots, peerDeadlineMs, log }: Keepe
       log(
         `this server is the keeper now: it waits for ${coordinator.servers.size} servers and the workers of ${coordinator.runs.size} runs to come back`,
       );
+      asking = setInterval(() => {
+        if (!coordinator.isRecovering) return clearInterval(asking);
+        for (const { id, address } of coordinator.absentServers)
+          void isNobodyThere(address).then((isGone) => {
+            if (isGone && membership.coordinator === coordinator)
+              membership.dispatch(coordinator.absentServerGone(id, 'nobody listens there any more'));
+          });
+      }, KEEPER_RENEWAL_MS / 2);
       patience = setTimeout(() => {
         if (!coordinator.isRecovering) return;
         membership.dispatch(
@@ -50,6 +60,7 @@ export function keeperRole({ membership, snapshots, peerDeadlineMs, log }: Keepe
     },
     end() {
       clearTimeout(patience);
+      clearInterval(asking);
       membership.snapshots?.close();
       membership.snapshots = undefined;
       membership.stopKeeping();

@@ -5,9 +5,8 @@ import type { Hello__Output } from '../../shared/rpc/generated/gradloom/v1/Hello
 import type { RowsHandlers } from '../../shared/rpc/generated/gradloom/v1/Rows.js';
 import type { RowsPullMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPullMessage.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import type { HostedRun } from '../hosted-run.js';
 import type { ServerMetrics } from '../metrics.js';
-import { checkHello, type Endable, guarded } from '../parameters-service.js';
+import { checkHello, type Endable, guarded, type HostedRuns } from '../parameters-service.js';
 import type { HostedRows, RowReader, RowsPullCall, RowsPushCall } from './hosted-rows.js';
 
 interface Stream extends Endable {
@@ -18,7 +17,7 @@ interface Stream extends Endable {
 }
 
 export function rowsHandlers(
-  runs: ReadonlyMap<string, HostedRun>,
+  runs: HostedRuns,
   hosted: ReadonlyMap<string, HostedRows>,
   metrics: ServerMetrics,
   log: (message: string) => void,

@@ -48,6 +48,8 @@ interface Kept {
   readonly path: string;
   /** Since when the clock of the cadence runs. */
   since: number;
+  /** Primaries of the shards when a cut was ordered, by step: whoever has taken over since knows nothing of it. */
+  readonly ordered: Map<number, readonly number[]>;
   /** Seconds that the slowest part took, by step. */
   readonly seconds: Map<number, number>;
   /** The newest whole one. */
@@ -90,6 +92,7 @@ export class SnapshotKeeper {
       path: join(parent, folder),
       since: now(),
       seconds: new Map(),
+      ordered: new Map(),
     };
     this.#runs.set(id, kept);
     this.#send(kept, kept.plan.next(this.#options.stepOf(id), holdersOf(run)));
@@ -148,9 +151,12 @@ export class SnapshotKeeper {
       const cut = !isClocked(kept.run.spec);
       const here = new Set(cut ? holdersOf(kept.run) : []);
       const why = cut ? 'it has left' : `the run has changed to ${kept.run.spec.consistency}`;
+      const primaries = primariesOf(kept.run);
+      const isTaken = (step: number, holder: Holder) =>
+        primaries.some((id, shard) => holder === `shard ${shard}` && id !== kept.ordered.get(step)?.[shard]);
       for (const step of kept.plan.open)
         for (const holder of kept.plan.missing(step))
-          if (!here.has(holder))
+          if (!here.has(holder) || isTaken(step, holder))
             for (const outcome of kept.plan.lost(holder, why)) void this.#settle(kept, outcome);
       if (!cut) continue;
       const { everySeconds = 0 } = kept.run.spec.snapshots ?? {};
@@ -169,15 +175,15 @@ export class SnapshotKeeper {
     this.#send(kept, kept.plan.next(this.#options.stepOf(kept.run.id), holdersOf(kept.run)));
   }
 
-  #send({ run, folder }: Kept, step: number | undefined): void {
+  #send({ run, folder, ordered }: Kept, step: number | undefined): void {
     if (step === undefined) return;
     const snapshot = { run: run.id, step, folder };
-    this.#options.dispatch(
-      holdersOf(run).map((holder): Order => {
-        const [to, connection] = holder.split(' ');
-        return { to: to as 'server' | 'worker', connection: Number(connection), order: { snapshot } };
-      }),
-    );
+    ordered.set(step, primariesOf(run));
+    const workers = isLossy(run) ? run.workers : [];
+    this.#options.dispatch([
+      ...run.servers.map(({ connection }): Order => ({ to: 'server', connection, order: { snapshot } })),
+      ...workers.map(({ connection }): Order => ({ to: 'worker', connection, order: { snapshot } })),
+    ]);
   }
 
   async #settle(kept: Kept, outcome: Outcome): Promise<void> {
@@ -197,6 +203,7 @@ export class SnapshotKeeper {
       this.#say({ run: run.id, step, failure: sentence(error) });
     }
     kept.seconds.delete(step);
+    kept.ordered.delete(step);
     if (this.#runs.has(run.id) && !isClocked(run.spec)) this.#next(kept);
   }
 
@@ -218,10 +225,7 @@ export class SnapshotKeeper {
     const described = Object.entries(describeSpec(spec)).filter(
       (entry): entry is [string, string | number] => entry[1] !== undefined,
     );
-    const servers = run.servers.map(({ connection, id }) => ({
-      server: id,
-      part: parts.get(`server ${connection}`),
-    }));
+    const shards = primariesOf(run).map((_, shard) => ({ server: shard, part: parts.get(`shard ${shard}`) }));
     const workers = run.workers.map(({ connection, rank }) => ({
       worker: rank,
       part: parts.get(`worker ${connection}`),
@@ -237,10 +241,13 @@ export class SnapshotKeeper {
       tensors: spec.tensors.map(({ name, shape, kind }) => ({ name, shape: [...shape], kind })),
       spec: Object.fromEntries(described),
       view: view?.number ?? 0,
-      servers: run.servers.map(({ id, address }) => ({ id, address })),
+      servers: primariesOf(run).map((primary, id) => ({
+        id,
+        address: run.servers.find((server) => server.id === primary)?.address ?? '',
+      })),
       workers: run.workers.map(({ label }) => label),
       placement: [...(view?.placement ?? [])],
-      parts: [...servers, ...workers].flatMap(({ part, ...whose }) => (part ? [{ ...part, ...whose }] : [])),
+      parts: [...shards, ...workers].flatMap(({ part, ...whose }) => (part ? [{ ...part, ...whose }] : [])),
     });
     kept.last = { step, path: own };
     this.#say({
@@ -278,11 +285,15 @@ export class SnapshotKeeper {
   }
 }
 
-/** Servers hold a part each; so do workers, where a lossy codec leaves them residuals. */
-function holdersOf({ spec, servers, workers }: Run): Holder[] {
-  const lossy = codecsOf(spec, layoutOf(spec).blocks).some((codec) => codec.lossy);
+const primariesOf = ({ view }: Run): number[] => (view?.shards ?? []).map(({ primary }) => primary);
+
+const isLossy = ({ spec }: Run): boolean =>
+  codecsOf(spec, layoutOf(spec).blocks).some((codec) => codec.lossy);
+
+/** Each shard has a part; so has each worker, where a lossy codec leaves it residuals. */
+function holdersOf(run: Run): Holder[] {
   return [
-    ...servers.map(({ connection }): Holder => `server ${connection}`),
-    ...(lossy ? workers.map(({ connection }): Holder => `worker ${connection}`) : []),
+    ...primariesOf(run).map((_, shard): Holder => `shard ${shard}`),
+    ...(isLossy(run) ? run.workers.map(({ connection }): Holder => `worker ${connection}`) : []),
   ];
 }

@@ -3,8 +3,8 @@
 // where it comes too late for one of them, the next is ordered further ahead. No clock, no I/O.
 import { SNAPSHOT_AHEAD_MAX_STEPS, SNAPSHOT_AHEAD_STEPS, SNAPSHOTS_OPEN_MAX } from '../../shared/limits.js';
 
-/** Someone who holds a part: a server or a worker, by the number of its connection. */
-export type Holder = `server ${number}` | `worker ${number}`;
+/** What has a part of its own: a shard, by its index, or a worker, by the number of its connection. */
+export type Holder = `shard ${number}` | `worker ${number}`;
 
 export interface Part {
   readonly file: string;

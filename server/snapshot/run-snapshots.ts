@@ -18,7 +18,8 @@ export interface RunSnapshotsOptions {
   workers: number;
   /** Of all runs; undefined: this server was given none. */
   folder: string | undefined;
-  serverId: number;
+  /** Of the shard in the placement. */
+  index: number;
   metrics: ServerMetrics;
   report(part: SnapshotPart): void;
   /** Monotonic time in milliseconds. */
@@ -87,10 +88,10 @@ export class RunSnapshots {
   }
 
   async #write(capture: Capture, folder: string) {
-    const { run, serverId, folder: all = '', metrics } = this.#options;
+    const { run, index, folder: all = '', metrics } = this.#options;
     const { step } = capture;
     const path = join(all, folder, stepFolder(step));
-    const file = `server-${serverId}.safetensors`;
+    const file = `shard-${index}.safetensors`;
     await mkdir(path, { recursive: true });
     const writer = await PartWriter.create(join(path, file), capture.arrays(), { run, step: String(step) });
     try {

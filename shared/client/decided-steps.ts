@@ -26,13 +26,16 @@ const none = (workers: number): PassedSteps => ({
 
 export class DecidedSteps {
   readonly #workers: number;
+  readonly #rank: number | undefined;
   /** Steps that each server of the view has decided. */
   readonly #decided: number[];
   #last: StepOutcome__Output | undefined;
   #passed: PassedSteps;
 
-  constructor(workers: number, servers: number) {
+  /** @param rank this client's; undefined: it contributes nothing */
+  constructor(workers: number, servers: number, rank: number | undefined) {
     this.#workers = workers;
+    this.#rank = rank;
     this.#decided = new Array(servers).fill(0);
     this.#passed = none(workers);
   }
@@ -50,6 +53,11 @@ export class DecidedSteps {
   /** The last outcome that the first server has told. */
   get last(): StepOutcome__Output | undefined {
     return this.#last;
+  }
+
+  /** Whether the step went on without this client. */
+  leavesOut({ contributors }: StepOutcome__Output): boolean {
+    return this.#rank === undefined || !contributors.includes(this.#rank);
   }
 
   tell(server: number, outcome: StepOutcome__Output): void {

@@ -49,6 +49,8 @@ export class EtcdKeepers implements Keepers {
   #address = '';
   /** Of etcd, when that was so: an answer may come after the news that follow it. */
   #revision = 0;
+  /** Revision at which the present keeper has put its key. */
+  #since = '0';
   #closed = false;
 
   private constructor(
@@ -116,6 +118,15 @@ export class EtcdKeepers implements Keepers {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Takes the role from a keeper that is no more, before its lease has run out; nothing where it is another already. */
+  async depose(address: string): Promise<void> {
+    if (!address || address !== this.#address) return;
+    await this.client
+      .if(this.key, 'Create', '==', Number(this.#since))
+      .then(this.client.delete().key(this.key))
+      .commit();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -135,13 +146,15 @@ export class EtcdKeepers implements Keepers {
 
   async #read(): Promise<void> {
     const { kvs, header } = await this.client.get(this.key).exec();
-    this.#set(kvs[0]?.value.toString() ?? '', header.revision);
+    this.#set(kvs[0]?.value.toString() ?? '', header.revision, kvs[0]?.create_revision);
   }
 
   #watch(): void {
     this.#watcher = this.client.watch().key(this.key).watcher();
     this.#watcher
-      .on('put', ({ value, mod_revision }) => this.#set(value.toString(), mod_revision))
+      .on('put', ({ value, mod_revision, create_revision }) =>
+        this.#set(value.toString(), mod_revision, create_revision),
+      )
       .on('delete', ({ mod_revision }) => this.#set('', mod_revision))
       // Also what happened while etcd or the connection was away.
       .on('connected', () => void this.#read().catch(() => undefined))
@@ -152,9 +165,10 @@ export class EtcdKeepers implements Keepers {
       });
   }
 
-  #set(address: string, revision: string): void {
+  #set(address: string, revision: string, since = '0'): void {
     if (Number(revision) < this.#revision || this.#closed) return;
     this.#revision = Number(revision);
+    this.#since = since;
     if (address === this.#address) return;
     this.#address = address;
     for (const listener of [...this.#listeners]) listener(address);

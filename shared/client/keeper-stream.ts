@@ -18,6 +18,8 @@ export interface KeeperStreamOptions<R, O> {
   onOrder(order: O): void;
   /** The first order of a stream that is not the first one has come. */
   onBack?(): void;
+  /** The stream broke, or could not be opened; another keeper may follow. */
+  onBroken?(address: string): void;
   /** There is no keeper, and none has followed in time: once. */
   onGone(reason: string): void;
   /** How long a keeper that answers is looked for after the last one. */
@@ -96,17 +98,18 @@ export class KeeperStream<R, O extends { refusal?: RefusalMessage | null }> {
       onOrder(order);
     });
     call.on('error', (error: grpc.ServiceError) => {
-      if (isCurrent()) this.#lost(error.details || sentence(error));
+      if (isCurrent()) this.#lost(address, error.details || sentence(error));
     });
     call.on('end', () => {
-      if (isCurrent()) this.#lost('it ended the stream');
+      if (isCurrent()) this.#lost(address, 'it ended the stream');
     });
     call.write(hello());
   }
 
-  #lost(reason: string): void {
-    if (this.#options.keepers.follow) this.#again(reason);
-    else this.#gone(reason);
+  #lost(address: string, reason: string): void {
+    if (!this.#options.keepers.follow) return this.#gone(reason);
+    this.#options.onBroken?.(address);
+    this.#again(reason);
   }
 
   #again(reason: string): void {

@@ -84,6 +84,8 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
   let over = false;
   /** Number of the view under which this worker goes on. */
   let entered = 0;
+  /** Of the last view that was told. */
+  let term = 0;
   /** Why nothing can be asked any more. */
   let reason = new RunError(`the run with ${keepers.name} was left`);
   let evaluated:
@@ -149,6 +151,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.start?.view && welcome && !started) {
         started = true;
         entered = order.start.view.number;
+        term = order.start.view.term;
         resolve(membership(order.start.view, welcome));
       } else if (order.hold) {
         const { number } = order.hold;
@@ -158,6 +161,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
           () => undefined,
         );
       } else if (order.view) {
+        term = Math.max(term, order.view.term);
         options.onView?.(order.view);
       } else if (order.evaluation) {
         if (order.evaluation.records > 0) told = order.evaluation;
@@ -183,7 +187,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
       hello: () => ({
         hello: {
           ...{ protocolVersion: PROTOCOL_VERSION, run, spec: toWire(spec), label, token },
-          ...(started && welcome ? { back: { run: welcome.run, view: entered, evaluated: told } } : {}),
+          ...(started && welcome ? { back: { run: welcome.run, view: entered, term, evaluated: told } } : {}),
         },
       }),
       onOrder: take,

@@ -35,12 +35,10 @@ export interface Pending {
   reject: (error: Error) => void;
 }
 
+export type Asked = Pick<Pending, 'step' | 'fetched' | 'target' | 'codec'>;
+
 /** @param servers those whose verdict is waited for */
-export function startPending(
-  asked: Pick<Pending, 'step' | 'fetched' | 'target' | 'codec'>,
-  blocks: readonly Block[],
-  servers: readonly number[],
-): Pending {
+export function startPending(asked: Asked, blocks: readonly Block[], servers: readonly number[]): Pending {
   let settle: Pick<Pending, 'resolve' | 'reject'> | undefined;
   const done = new Promise<void>((resolve, reject) => {
     settle = { resolve, reject };

@@ -92,11 +92,11 @@ export class RowsClient {
       observer: rank === undefined,
     };
     const labelOf = (worker: number) => view.workers[worker]?.label ?? `worker ${worker}`;
-    const opening = view.servers.map(({ id, address }) =>
+    const opening = view.servers.map(({ id, address }, shard) =>
       RowsLink.open({
         address,
         id,
-        hello,
+        hello: { ...hello, shard },
         peerDeadlineMs,
         lost: (error) => client.close(error),
         waiting: ({ step, workers, seconds }) =>

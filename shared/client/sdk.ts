@@ -68,6 +68,8 @@ export interface ConnectOptions extends CodecOptions {
   codec?: CodecName;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
   gradientLimit?: number;
+  /** Servers that hold each part of the model; default two, where there are as many and the run can be replicated. */
+  replicas?: number;
   /** Which workers a step waits for. Default bsp: for all. */
   consistency?: ConsistencyName;
   /** With ssp: steps that a worker may be ahead of the slowest. */
@@ -231,6 +233,7 @@ function compile(options: ConnectOptions, given: NonNullable<ConnectOptions['ten
     codec,
     ...codecOptionsOfRun(codec, options),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
+    ...(options.replicas ? { replicas: options.replicas } : {}),
     workers,
     globalBatch: 0,
     epochs: 0,

@@ -27,6 +27,8 @@ export interface LinkHello {
   worker: number;
   schemaHash: Buffer;
   observer: boolean;
+  /** Index in the view's placement. */
+  shard: number;
 }
 
 export interface LinkHandlers {
@@ -39,7 +41,7 @@ export interface LinkHandlers {
 }
 
 export interface LinkOptions {
-  /** Index in the view. */
+  /** Of the shard that is reached over it. */
   index: number;
   id: number;
   address: string;
@@ -164,21 +166,28 @@ export class ServerLink {
   /**
    * Asks for every new block from now on; resolves when the server has said that it will send them (gradients
    * travel on another connection and could be there before the request), or when the link is lost.
+   * @param step of one that goes on after another link broke: what there is beyond that comes before
    */
-  async subscribe(codec: 1 | 2 | 3): Promise<void> {
+  async subscribe(codec: 1 | 2 | 3, step?: number): Promise<void> {
     if (this.#closed) return;
     await new Promise<void>((resolve) => {
       this.#subscribed = resolve;
-      this.#pull.write({ subscribe: { codec } });
+      this.#pull.write({ subscribe: { codec, ...(step === undefined ? {} : { resumes: true, step }) } });
     });
     this.#subscribed = undefined;
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   fetch(step: number, codec: 1 | 2 | 3, blocks: readonly number[], held = false): void {
+    if (this.#closed) return;
     this.#pull.write({ fetch: { step, codec, blocks: [...blocks], held } });
   }
 
   header(header: StepHeader): void {
+    if (this.#closed) return;
     this.#push?.write({ header });
   }
 

@@ -17,7 +17,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
-const { clipNorm, gradientLimit, accumulate, elastic, refusalsLimit } = OPTIONS;
+const { clipNorm, gradientLimit, accumulate, replicas, elastic, refusalsLimit } = OPTIONS;
 const { etcd, mesh } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume } = OPTIONS;
@@ -238,6 +238,7 @@ export const UP = define({
     optimizer,
     ...rules,
     gradientLimit,
+    replicas,
     elastic,
     refusalsLimit,
     accumulate,
@@ -411,6 +412,7 @@ export const WORKER = define({
     optimizer,
     ...rules,
     gradientLimit,
+    replicas,
     elastic,
     refusalsLimit,
     accumulate,

@@ -18,6 +18,7 @@ import {
   PEER_DEADLINE_MAX_SECONDS,
   REFUSALS_LIMIT_DEFAULT,
   REFUSALS_MAX,
+  REPLICAS_MAX,
   SCHEDULE_STEPS_MAX,
   SERVERS_MAX,
   SHARD_MEMORY_MAX_BYTES,
@@ -371,6 +372,17 @@ export const OPTIONS = {
       z.number().positive(),
       'a number above 0',
       1000,
+    ),
+  ),
+  replicas: optional(
+    whole(
+      {
+        flag: 'replicas',
+        help: 'servers that hold each part of the model, so that one of them can die; 2 where there are 2 and the run allows it',
+      },
+      1,
+      REPLICAS_MAX,
+      1,
     ),
   ),
   elastic: onOff({

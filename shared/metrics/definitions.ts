@@ -185,6 +185,27 @@ export const METRICS = {
     roles: ['server'],
     labels: { cause: ['left', 'put_out'] },
   },
+  takeovers: {
+    name: 'gradloom_takeovers_total',
+    help: 'Shards that this server has taken over from a primary that was gone.',
+    type: 'counter',
+    roles: ['server'],
+    labels: {},
+  },
+  shardCopies: {
+    name: 'gradloom_shard_copies',
+    help: 'Shards that this server holds: as the primary, or as a backup of another server (also while it is being copied).',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { copy: ['primary', 'backup'] },
+  },
+  replicationBytes: {
+    name: 'gradloom_replication_bytes_total',
+    help: 'Payload between the copies of shards: updates, and arrays of blocks that were copied.',
+    type: 'counter',
+    roles: ['server'],
+    labels: { direction: ['sent', 'received'] },
+  },
   snapshots: {
     name: 'gradloom_snapshots_total',
     help: 'Snapshots of runs, at the keeper: whole, or failed.',

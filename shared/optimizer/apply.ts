@@ -47,15 +47,44 @@ export interface Update {
   step: number;
   /** What holds for the block's tensor. */
   rule: TensorRule;
+  /** What another has computed of the same update, and a gradient that `prepare` has been over. */
+  prepared?: UpdateScalars;
   /** lamb: of the block's tensor; the accumulator then holds the direction that `measureBlock` left there. */
   trustRatio?: number;
 }
+
+/**
+ * The scalars of one update: the scale that makes the accumulator a mean, the learning rate, and adam's and adamw's own.
+ * Whoever repeats an update elsewhere needs these very numbers: `Math.pow` may differ between versions of Node.
+ */
+export interface UpdateScalars {
+  readonly gradientScale: number;
+  readonly learningRate: number;
+  readonly stepSize?: number;
+  readonly epsilon?: number;
+}
+
+/** Of an update whose gradient `prepare` has been over. */
+export function scalarsOf(
+  optimizer: OptimizerSpec,
+  { version, step, rule, gradientScale }: Pick<Update, 'version' | 'step' | 'rule' | 'gradientScale'>,
+): UpdateScalars {
+  const learningRate =
+    learningRateAt(optimizer.schedule, optimizer.learningRate, step) * rule.learningRateScale;
+  const scalars = { gradientScale: isPrepared(optimizer, rule) ? 1 : gradientScale, learningRate };
+  return optimizer.kind === 'adam' || optimizer.kind === 'adamw'
+    ? { ...scalars, ...adamScalars(version + 1, { ...optimizer, learningRate }) }
+    : scalars;
+}
+
+const isPrepared = (optimizer: OptimizerSpec, { l1, l2 }: TensorRule): boolean =>
+  optimizer.clipValue !== undefined || l1 !== 0 || l2 !== 0;
 
 /** Makes the accumulator the mean gradient where something acts on that; returns the scale that is left to apply. */
 function prepare(kernels: Kernels, optimizer: OptimizerSpec, update: Update): number {
   const { memory, elements, gradientScale, rule } = update;
   const { l1, l2 } = rule;
-  if (optimizer.clipValue === undefined && l1 === 0 && l2 === 0) return gradientScale;
+  if (!isPrepared(optimizer, rule)) return gradientScale;
   const clipValue = optimizer.clipValue ?? Number.POSITIVE_INFINITY;
   const { values: param, accumulator: gradient } = memory;
   kernels.prepareGradient({ gradient, param, elements, gradientScale, clipValue, l1, l2 });
@@ -89,9 +118,9 @@ export function measureBlock(
 
 /** Applies the accumulator to the block in place; returns the largest magnitude of the new values. */
 export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, update: Update): number {
-  const { memory, elements, version, step, rule } = update;
-  const { weightDecay, learningRateScale } = rule;
-  const learningRate = learningRateAt(optimizer.schedule, optimizer.learningRate, step) * learningRateScale;
+  const { memory, elements, prepared } = update;
+  const { weightDecay } = update.rule;
+  const { learningRate, stepSize, epsilon } = prepared ?? scalarsOf(optimizer, update);
   const param = memory.values;
   const gradient = memory.accumulator;
   if (optimizer.kind === 'lamb') {
@@ -99,7 +128,7 @@ export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, updat
     const trusted = learningRate * update.trustRatio;
     return kernels.sgd({ param, gradient, elements, gradientScale: 1, learningRate: trusted });
   }
-  const gradientScale = prepare(kernels, optimizer, update);
+  const gradientScale = prepared?.gradientScale ?? prepare(kernels, optimizer, update);
   const common = { param, gradient, elements, gradientScale, learningRate };
   const [first, second] = memory.slots;
   switch (optimizer.kind) {
@@ -113,7 +142,7 @@ export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, updat
     case 'adamw': {
       const { beta1, beta2 } = optimizer;
       const moments = { firstMoment: first, secondMoment: second, beta1, beta2 };
-      const scalars = adamScalars(version + 1, { ...optimizer, learningRate });
+      const scalars = { stepSize: stepSize as number, epsilon: epsilon as number };
       return optimizer.kind === 'adam'
         ? kernels.adam({ ...common, ...moments, ...scalars })
         : kernels.adamw({ ...common, ...moments, ...scalars, decayRate: learningRate * weightDecay });

@@ -1,11 +1,15 @@
-// The hot messages, written and read by hand: Contribution (worker → server) and Block (server → worker).
-// Byte for byte plain protobuf, as in proto/gradloom/v1/parameters.proto; by hand because the generated
+// The hot messages, written and read by hand: Contribution (worker → server), Block (server → worker), and between the
+// copies of a shard ReplicaUpdate and ReplicaArray.
+// Byte for byte plain protobuf, as in proto/gradloom/v1/parameters.proto and replication.proto; by hand because the generated
 // code copies the payload more often. A message here is its finished wire form, with gRPC's own five bytes before
 // it: the payload is copied once, out of the memory in which the kernels work, so that memory may be used again at once.
 import { checksumOf } from './checksum.js';
 import { FRAME_BYTES, type Framed, FramePool } from './frame.js';
 
-/** What travels beside the payload. What is optional belongs to Block alone; `clockMin` and `clockMax` to ssp and asp. */
+/**
+ * What travels beside the payload. `fetched` belongs to Block alone, `clockMin` and `clockMax` to ssp and asp, `scalars` to
+ * ReplicaUpdate; in ReplicaArray `codec` is the number of the array.
+ */
 export interface BulkFields {
   step: number;
   block: number;
@@ -15,11 +19,14 @@ export interface BulkFields {
   fetched?: boolean;
   clockMin?: number;
   clockMax?: number;
+  scalars?: readonly number[];
   /** Of the payload, where the caller has it already: see checksumOf. */
   checksum?: number;
 }
 
-export interface Bulk extends Required<Omit<BulkFields, 'checksum'>> {
+export interface Bulk extends Required<Omit<BulkFields, 'checksum' | 'scalars'>> {
+  /** There where some came. */
+  scalars?: readonly number[];
   /** undefined: it was written in this process. */
   checksum: number | undefined;
   /** A view of the received message, which nobody writes to; from this process, of memory that is written to again. */
@@ -30,8 +37,10 @@ const WIRE_VARINT = 0;
 const WIRE_64BIT = 1;
 const WIRE_BYTES = 2;
 const WIRE_32BIT = 5;
-/** Upper bound of everything but the payload: tags, varints of at most 8 bytes, two fixed32. */
-const HEADER_MAX_BYTES = 96;
+/** Most scalars of one message. */
+const SCALARS_MAX = 8;
+/** Upper bound of everything but the payload: tags, varints of at most 8 bytes, two fixed32, scalars. */
+const HEADER_MAX_BYTES = 96 + 2 + 8 * SCALARS_MAX;
 
 function varintLength(value: number): number {
   let length = 1;
@@ -79,6 +88,13 @@ export function frameBulk(
     scratch[inner++] = 0x38;
     scratch[inner++] = 1;
   }
+  if (fields.scalars !== undefined) {
+    if (fields.scalars.length > SCALARS_MAX)
+      throw new RangeError(`at most ${SCALARS_MAX} scalars fit, got ${fields.scalars.length}`);
+    scratch[inner++] = 0x42;
+    inner = writeVarint(scratch, inner, 8 * fields.scalars.length);
+    for (const scalar of fields.scalars) inner = scratch.writeDoubleLE(scalar, inner);
+  }
   if (fields.clockMin !== undefined) {
     scratch[inner++] = 0x68;
     inner = writeVarint(scratch, inner, fields.clockMin);
@@ -106,6 +122,12 @@ export function frameBulk(
 /** The same without its frame, in a buffer of its own. */
 export function encodeBulk(outerField: number, fields: BulkFields, payload: Uint8Array): Buffer {
   return frameBulk(outerField, fields, payload, new FramePool()).message;
+}
+
+function doubles(packed: Buffer): number[] {
+  if (packed.length % 8 !== 0 || packed.length > 8 * SCALARS_MAX)
+    throw new RangeError(`expected at most ${SCALARS_MAX} doubles, got ${packed.length} bytes`);
+  return Array.from({ length: packed.length / 8 }, (_, at) => packed.readDoubleLE(8 * at));
 }
 
 class Reader {
@@ -182,6 +204,7 @@ export function decodeBulk(
     else if (tag === 0x2d) bulk.checksum = reader.bytes(4).readUInt32LE();
     else if (tag === 0x30) bulk.version = reader.varint();
     else if (tag === 0x38) bulk.fetched = reader.varint() !== 0;
+    else if (tag === 0x42) bulk.scalars = doubles(reader.bytes(reader.varint()));
     else if (tag === 0x68) bulk.clockMin = reader.varint();
     else if (tag === 0x70) bulk.clockMax = reader.varint();
     else if (tag === 0x7a) bulk.payload = reader.bytes(reader.varint());

@@ -9,6 +9,7 @@ import { decodeBulk } from './bulk.js';
 import { Framed } from './frame.js';
 import type { MembershipClient, MembershipDefinition } from './generated/gradloom/v1/Membership.js';
 import type { ParametersClient, ParametersDefinition } from './generated/gradloom/v1/Parameters.js';
+import type { ReplicationClient, ReplicationDefinition } from './generated/gradloom/v1/Replication.js';
 import type { RowsClient, RowsDefinition } from './generated/gradloom/v1/Rows.js';
 import { messageOf } from './grpc-internals.js';
 
@@ -21,11 +22,13 @@ const FILES = [
   'gradloom/v1/parameters.proto',
   'gradloom/v1/rows.proto',
   'gradloom/v1/coordination.proto',
+  'gradloom/v1/replication.proto',
 ];
 
-/** Field numbers of the bulk messages within PushMessage and PullReply. */
-export const FIELD = { contribution: 3, initial: 4, block: 2 } as const;
+/** Field numbers of the bulk messages within PushMessage, PullReply and ReplicaMessage. */
+export const FIELD = { contribution: 3, initial: 4, block: 2, update: 2, array: 3 } as const;
 const PUSH_FIELDS = { 3: 'contribution', 4: 'initial' } as const;
+const REPLICA_FIELDS = { 2: 'update', 3: 'array' } as const;
 
 const LOADING = { longs: Number, enums: Number, defaults: true, oneofs: true } as const;
 
@@ -49,11 +52,15 @@ export const membershipService = packageDefinition[
 ] as unknown as MembershipDefinition;
 
 export const rowsService = packageDefinition['gradloom.v1.Rows'] as unknown as RowsDefinition;
+export const replicationService = packageDefinition[
+  'gradloom.v1.Replication'
+] as unknown as ReplicationDefinition;
 
 /** The codes of the generated (de)serializers, kept for tests that compare with the hand-written ones. */
 export const generated = {
   pushMessage: { ...(parametersService.Push as unknown as MethodDefinition<object, object>) },
   pullReply: { ...(parametersService.Pull as unknown as MethodDefinition<object, object>) },
+  replicaMessage: { ...(replicationService.Replicate as unknown as MethodDefinition<object, object>) },
 };
 
 /** Bytes of a message that is stored rather than sent, and back. */
@@ -87,6 +94,13 @@ export function deserializePull(bytes: Buffer): unknown {
   return { reply: 'block', block: hot.bulk };
 }
 
+export function deserializeReplica(bytes: Buffer): unknown {
+  const hot = decodeBulk(bytes, [FIELD.update, FIELD.array]);
+  if (!hot) return generated.replicaMessage.requestDeserialize(bytes);
+  const message = REPLICA_FIELDS[hot.field as keyof typeof REPLICA_FIELDS];
+  return { message, [message]: hot.bulk };
+}
+
 interface Codable {
   requestSerialize: Serializer;
   requestDeserialize: Deserializer;
@@ -99,6 +113,9 @@ push.requestDeserialize = deserializePush;
 const pull = parametersService.Pull as unknown as Codable;
 pull.responseSerialize = passBulk(pull.responseSerialize);
 pull.responseDeserialize = deserializePull;
+const replicate = replicationService.Replicate as unknown as Codable;
+replicate.requestSerialize = passBulk(replicate.requestSerialize);
+replicate.requestDeserialize = deserializeReplica;
 
 type ClientConstructor<T> = new (
   address: string,
@@ -114,6 +131,10 @@ export const MembershipStub = grpc.makeClientConstructor(
   membershipService as unknown as grpc.ServiceDefinition,
   'Membership',
 ) as unknown as ClientConstructor<MembershipClient>;
+export const ReplicationStub = grpc.makeClientConstructor(
+  replicationService as unknown as grpc.ServiceDefinition,
+  'Replication',
+) as unknown as ClientConstructor<ReplicationClient>;
 export const RowsStub = grpc.makeClientConstructor(
   rowsService as unknown as grpc.ServiceDefinition,
   'Rows',

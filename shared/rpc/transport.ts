@@ -5,10 +5,11 @@ import * as grpc from '@grpc/grpc-js';
 import { sentence, UserError } from '../errors.js';
 import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.js';
 import type { MembershipClient } from './generated/gradloom/v1/Membership.js';
+import type { ReplicationClient } from './generated/gradloom/v1/Replication.js';
 import type { RowsClient } from './generated/gradloom/v1/Rows.js';
 import { openConnectionWindows, openStreamWindows, passFrames } from './grpc-internals.js';
 import type { ParametersStreams } from './in-process.js';
-import { MembershipStub, ParametersStub, RowsStub } from './proto.js';
+import { MembershipStub, ParametersStub, ReplicationStub, RowsStub } from './proto.js';
 
 // What grpc-js would print on stderr reaches us as errors, which are told once; who looks into grpc-js itself
 // sets its own variable.
@@ -67,6 +68,14 @@ export function connectMembership(address: string, peerDeadlineMs: number): Memb
 /** A connection of its own to the Rows service of a server. */
 export function connectRows(address: string, peerDeadlineMs: number): RowsClient {
   return new RowsStub(address, grpc.credentials.createInsecure(), channelOptions(peerDeadlineMs));
+}
+
+/** What opens the stream of a shard's primary to a backup: a channel, or a simulated one. */
+export type ReplicationStreams = Pick<ReplicationClient, 'Replicate' | 'close'>;
+
+/** A connection of its own to the Replication service of a server. */
+export function connectReplication(address: string, peerDeadlineMs: number): ReplicationStreams {
+  return new ReplicationStub(address, grpc.credentials.createInsecure(), channelOptions(peerDeadlineMs));
 }
 
 /** A gRPC server whose streams have open receive windows. */

@@ -29,6 +29,7 @@ export function makeSpec(changes: Partial<RunSpec> = {}): RunSpec {
     optimizer: optimizerSpec('adam', 1e-2),
     consistency: 'bsp',
     codec: 'fp16',
+    replicas: 1,
     workers: 2,
     globalBatch: 64,
     epochs: 1,

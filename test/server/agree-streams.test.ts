@@ -43,6 +43,8 @@ function waitingRun() {
     placement: layout.blocks.map(({ index }) => (index === foreign ? 1 : 0)),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 1 as const,
     staleness: 0,
   };
@@ -67,7 +69,7 @@ function waitingRun() {
   for (const index of owned)
     run.shard.initial(0, bulkOf(0, index, 'fp32', normals(layout.blocks[index].elements, index)));
   run.attachWriter(0, call as unknown as PushCall);
-  run.subscribe(run.attachReader(call as unknown as PullCall, 0), 2);
+  run.subscribe(run.attachReader(call as unknown as PullCall, 0), { codec: 2 });
   run.push(0, { header: { view: 1, step: 0, ...headerOf(0, 0) } } as never);
   for (const index of owned)
     if (layout.blocks[index].kind !== 'frozen')

@@ -97,6 +97,8 @@ function hosted(index: number) {
     placement: layout.blocks.map(() => index),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 0 as const,
     staleness: 0,
   };
@@ -125,7 +127,7 @@ function hosted(index: number) {
       end: () => undefined,
     };
     run.attachWriter(rank, call as unknown as PushCall);
-    run.subscribe(run.attachReader(call as unknown as PullCall, rank), 2);
+    run.subscribe(run.attachReader(call as unknown as PullCall, rank), { codec: 2 });
     return { written, blocks, unflushed };
   });
   const exchanged = layout.blocks.filter(({ kind }) => kind !== 'frozen').map(({ index: block }) => block);

@@ -65,6 +65,8 @@ function hostedRun(runSpec = spec) {
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 1 as const,
     staleness: 0,
   };
@@ -83,7 +85,7 @@ function hostedRun(runSpec = spec) {
   const subscribe = (rank?: number) => {
     const call = fakeCall();
     const reader = run.attachReader(call as unknown as PullCall, rank);
-    run.subscribe(reader, 2);
+    run.subscribe(reader, { codec: 2 });
     return { call, reader };
   };
   const train = (step: number, rank = 0) => {
@@ -321,7 +323,7 @@ test('an observer that subscribes to a lossy codec is refused: being late, it wo
     const run = hostedRun(makeSpec({ workers: 1, codec, optimizer })).run;
     const call = fakeCall();
     const reader = run.attachReader(call as unknown as PullCall);
-    t.throws(() => run.subscribe(reader, codecs[codec].id), {
+    t.throws(() => run.subscribe(reader, { codec: codecs[codec].id }), {
       message: new RegExp(`under codec ${codec} observers only fetch`),
     });
     run.fetch(reader, { step: 0, codec: codecs.fp32.id, blocks: [] });

@@ -222,6 +222,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       topKWarmupSteps: options.topKWarmupSteps,
       rounding: options.rounding,
       gradientLimit: options.gradientLimit,
+      replicas: options.replicas,
       elastic: options.elastic,
       refusalsLimit: options.refusalsLimit ?? REFUSALS_LIMIT_DEFAULT,
       accumulate: options.accumulate,

@@ -82,6 +82,8 @@ export interface TrainOptions extends CodecOptions {
   local?: LocalOptions;
   /** Largest magnitude of an element of a contribution that servers take; by default any. */
   gradientLimit?: number;
+  /** Servers that hold each shard; by default two, where there are as many and the run can be replicated. */
+  replicas?: number;
   /** A worker that leaves does not end the run. */
   elastic?: boolean;
   /** With elastic: steps in a row that a worker may spoil before it is put out; by default any number. */
@@ -176,6 +178,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     codec: options.codec,
     ...codecOptionsOfRun(options.codec, options),
     ...(options.gradientLimit === undefined ? {} : { gradientLimit: options.gradientLimit }),
+    ...(options.replicas ? { replicas: options.replicas } : {}),
     ...(options.elastic ? { elastic: true, refusalsLimit: options.refusalsLimit } : {}),
     workers,
     globalBatch,

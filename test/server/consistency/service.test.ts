@@ -3,6 +3,7 @@
 
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
+import type { HostedRun } from '../../../server/hosted-run.js';
 import { reportTo } from '../../../server/metrics.js';
 import type { Shard } from '../../../server/shard.js';
 import { connect } from '../../../shared/client/index.js';
@@ -158,7 +159,8 @@ test('a server that lets a worker go too early is found out by the worker', asyn
   const server = await openServer(t);
   const spec = makeSpec({ consistency: 'ssp', staleness: 1, workers: 1, globalBatch: 32 });
   const [worker] = await startWorkers({ address: server.address, spec, run: 'r' });
-  const { shard } = server.runs.get('r') as { shard: { encodeUpdate: Shard['encodeUpdate'] } };
+  const hosted = server.runs.get('r')?.get(0) as HostedRun;
+  const shard = hosted.shard as { encodeUpdate: Shard['encodeUpdate'] };
   const encode = shard.encodeUpdate.bind(shard);
   shard.encodeUpdate = (block) => ({ ...encode(block), clockMin: 0 });
   await worker.step(0);

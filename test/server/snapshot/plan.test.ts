@@ -4,7 +4,7 @@ import test from 'ava';
 import { type Holder, SnapshotPlan } from '../../../server/snapshot/plan.js';
 import { SNAPSHOT_AHEAD_STEPS } from '../../../shared/limits.js';
 
-const HOLDERS: Holder[] = ['server 1', 'server 2', 'worker 7'];
+const HOLDERS: Holder[] = ['shard 1', 'shard 2', 'worker 7'];
 const part = (file: string) => ({ file, bytes: 10, headerSha256: '0'.repeat(64) });
 
 test('cuts are multiples of the cadence, ahead of the open step, one at a time', (t) => {
@@ -31,8 +31,8 @@ test('nothing is cut at the end of a run or after it', (t) => {
 test('one that comes too late for anybody is none, and the next lies further ahead', (t) => {
   const plan = new SnapshotPlan(0, 0);
   const first = plan.ask(100, HOLDERS) as number;
-  plan.report(first, 'server 1', part('a'));
-  plan.report(first, 'server 2', { late: true });
+  plan.report(first, 'shard 1', part('a'));
+  plan.report(first, 'shard 2', { late: true });
   t.deepEqual(plan.report(first, 'worker 7', part('c')), { kind: 'late', step: first });
   t.is(plan.ask(100, HOLDERS), 100 + 2 * SNAPSHOT_AHEAD_STEPS);
 });
@@ -40,11 +40,11 @@ test('one that comes too late for anybody is none, and the next lies further ahe
 test('a failure of anybody is told with its name, and who has left is not waited for', (t) => {
   const plan = new SnapshotPlan(5, 0);
   t.is(plan.next(0, HOLDERS), 5);
-  plan.report(5, 'server 1', { failure: 'the disk is full' });
-  plan.report(5, 'server 2', part('b'));
+  plan.report(5, 'shard 1', { failure: 'the disk is full' });
+  plan.report(5, 'shard 2', part('b'));
   t.deepEqual(plan.missing(5), ['worker 7']);
   t.deepEqual(plan.lost('worker 7', 'it has left'), [
-    { kind: 'failed', step: 5, reason: 'server 1: the disk is full' },
+    { kind: 'failed', step: 5, reason: 'shard 1: the disk is full' },
   ]);
   t.deepEqual(plan.open, []);
 });
@@ -58,11 +58,11 @@ test('what is asked for does not wait for a far cut of the cadence, and joins a 
 
 test('reports of strangers, twice, or of what is settled change nothing', (t) => {
   const plan = new SnapshotPlan(5, 0);
-  plan.next(0, ['server 1', 'server 2']);
-  t.is(plan.report(5, 'server 9', part('x')), undefined);
-  t.is(plan.report(7, 'server 1', part('x')), undefined);
-  t.is(plan.report(5, 'server 1', part('a')), undefined);
-  t.is(plan.report(5, 'server 1', part('b')), undefined);
-  t.like(plan.report(5, 'server 2', part('c')), { kind: 'whole' });
-  t.is(plan.report(5, 'server 2', part('c')), undefined);
+  plan.next(0, ['shard 1', 'shard 2']);
+  t.is(plan.report(5, 'shard 9', part('x')), undefined);
+  t.is(plan.report(7, 'shard 1', part('x')), undefined);
+  t.is(plan.report(5, 'shard 1', part('a')), undefined);
+  t.is(plan.report(5, 'shard 1', part('b')), undefined);
+  t.like(plan.report(5, 'shard 2', part('c')), { kind: 'whole' });
+  t.is(plan.report(5, 'shard 2', part('c')), undefined);
 });

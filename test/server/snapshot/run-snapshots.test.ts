@@ -48,7 +48,14 @@ async function trained(spec: RunSpec, folder: string, orders: number[] = [CUT]) 
   const owned = layout.blocks.map(({ index }) => index);
   const view = {
     ...{ number: 1, fromStep: 0, servers: [], workers: [], rowPlacement: [] },
-    ...{ placement: owned.map(() => 0), consistency: 1 as const, staleness: 0, departed: null },
+    ...{
+      placement: owned.map(() => 0),
+      consistency: 1 as const,
+      staleness: 0,
+      departed: null,
+      shards: [],
+      term: 0,
+    },
   };
   const run = new HostedRun('r', spec, view, layout, owned, metrics, () => 0);
   const reports: SnapshotPart[] = [];
@@ -57,7 +64,7 @@ async function trained(spec: RunSpec, folder: string, orders: number[] = [CUT]) 
     written = resolve;
   });
   run.snapshots = new RunSnapshots({
-    ...{ run: 'r', shard: run.shard, workers: spec.workers, folder, serverId: 0, metrics, now: () => 0 },
+    ...{ run: 'r', shard: run.shard, workers: spec.workers, folder, index: 0, metrics, now: () => 0 },
     report(part) {
       reports.push(part);
       if (reports.length === orders.length) written();

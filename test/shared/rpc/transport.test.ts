@@ -46,6 +46,8 @@ async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
     placement: layout.blocks.map(() => 0),
     rowPlacement: [],
     departed: null,
+    shards: [],
+    term: 0,
     consistency: 1 as const,
     staleness: 0,
   };
@@ -55,7 +57,7 @@ async function openSmallServer(t: ExecutionContext, spec: RunSpec) {
   const server = createServer(PEER_DEADLINE_MS);
   server.addService(
     parametersService as unknown as grpc.ServiceDefinition,
-    parametersHandlers(new Map([['small', run]]), metrics, () => undefined) as never,
+    parametersHandlers(new Map([['small', new Map([[0, run]])]]), metrics, () => undefined) as never,
   );
   await bind(server, address);
   t.teardown(() => server.forceShutdown());

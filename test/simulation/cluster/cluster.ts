@@ -2,11 +2,13 @@
 // simulated network and clock. Only gRPC's sockets, LMDB and TensorFlow.js are left out: a worker's gradient is a small
 // number that (worker, step, tensor) decides, so that what the parameters must be is known without any of the code.
 import { Coordinator } from '../../../server/coordinator.js';
-import { HostedRun } from '../../../server/hosted-run.js';
+import type { HostedRun } from '../../../server/hosted-run.js';
+import { HostedShards } from '../../../server/hosted-shards.js';
 import { MembershipService } from '../../../server/membership-service.js';
-import { joinMesh } from '../../../server/mesh.js';
+import { joinMesh, type Mesh } from '../../../server/mesh.js';
 import type { ServerMetrics } from '../../../server/metrics.js';
 import { parametersHandlers } from '../../../server/parameters-service.js';
+import { replicationHandlers } from '../../../server/replication/replication-service.js';
 import { blockOffset } from '../../../shared/blocks/blocks.js';
 import { Exchange } from '../../../shared/client/exchange.js';
 import { oneKeeper } from '../../../shared/client/keepers.js';
@@ -18,8 +20,8 @@ import { BLOCK_PAYLOAD_MAX_BYTES } from '../../../shared/limits.js';
 import { keyedRandom } from '../../../shared/random.js';
 import type { ChangeReply } from '../../../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
-import { membershipService, parametersService } from '../../../shared/rpc/proto.js';
-import type { MembershipStreams } from '../../../shared/rpc/transport.js';
+import { membershipService, parametersService, replicationService } from '../../../shared/rpc/proto.js';
+import type { MembershipStreams, ReplicationStreams } from '../../../shared/rpc/transport.js';
 import {
   CONSISTENCY_IDS,
   layoutOf,
@@ -68,6 +70,8 @@ export interface ClusterOptions {
   readonly staleness?: number;
   /** Whether a worker that dies does not end the run. */
   readonly elastic?: boolean;
+  /** Servers that hold each shard; by default one. */
+  readonly replicas?: number;
   /** By default plain SGD. */
   readonly optimizer?: OptimizerSpec;
   readonly delays: Delays;
@@ -91,6 +95,9 @@ const noMetrics: ServerMetrics = {
   runs: () => undefined,
   viewEntered: () => undefined,
   departed: () => undefined,
+  tookOver: () => undefined,
+  replicated: () => undefined,
+  copies: () => undefined,
   snapshot: () => undefined,
   snapshotWritten: () => undefined,
   snapshotCopies: () => undefined,
@@ -102,7 +109,7 @@ export class Cluster {
   readonly spec: RunSpec;
   readonly workers: WorkerHistory[] = [];
   /** Runs that each server holds now. */
-  readonly hosted = new Map<string, Map<string, HostedRun>>();
+  readonly hosted = new Map<string, ReadonlyMap<string, ReadonlyMap<number, HostedRun>>>();
   /** Views that somebody has asked for and got. */
   changes = 0;
   /** Ranks without whom the others have gone on, and from which step. */
@@ -128,6 +135,7 @@ export class Cluster {
       consistency: options.consistency,
       ...(options.staleness === undefined ? {} : { staleness: options.staleness }),
       codec: options.codec,
+      replicas: options.replicas ?? 1,
       workers,
       globalBatch: Array.from({ length: workers }, (_, worker) => samplesOf(worker)).reduce((a, b) => a + b),
       epochs: 1,
@@ -194,11 +202,23 @@ export class Cluster {
   }
 
   #startServer(name: string, isKeeper: boolean): void {
-    const runs = new Map<string, HostedRun>();
-    this.hosted.set(name, runs);
     const log = (message: string) => this.note(`${name}: ${message}`);
-    const now = () => this.scheduler.nowMs;
+    let tell: Pick<Mesh, 'replicated' | 'backupLost'> | undefined;
+    const shards = new HostedShards({
+      metrics: noMetrics,
+      open: (address) => this.network.connect<ReplicationStreams>(name, address, replicationService as never),
+      after: (ms, work) => this.scheduler.after(ms, name, work),
+      now: () => this.scheduler.nowMs,
+      peerDeadlineMs: PEER_DEADLINE_MS,
+      equip: (run) => this.options.bug?.hosted?.(run, run.index),
+      onReplicated: (run, shard, server) => tell?.replicated(run, shard, server),
+      onBackupLost: (run, shard, server, reason) => tell?.backupLost(run, shard, server, reason),
+      log,
+    });
+    const { runs } = shards;
+    this.hosted.set(name, runs);
     this.network.listen(name, parametersHandlers(runs, noMetrics, log) as never);
+    this.network.listen(name, replicationHandlers(shards, noMetrics, log) as never);
     if (isKeeper) {
       const service = new MembershipService(
         () => '',
@@ -211,12 +231,10 @@ export class Cluster {
       this.#change = handlers.Change as never;
     }
     const end = (id: string, reason: string) => {
-      const run = runs.get(id);
-      if (run && reason === 'done')
-        for (const block of run.shard.blockIndices)
-          this.finals.set(block, new Float32Array(run.shard.encode(block, 'fp32').payload.slice().buffer)[0]);
-      run?.close();
-      if (runs.delete(id)) log(`run ${id} ended: ${reason}`);
+      for (const { shard } of reason === 'done' ? (runs.get(id)?.values() ?? []) : [])
+        for (const block of shard.blockIndices)
+          this.finals.set(block, new Float32Array(shard.encode(block, 'fp32').payload.slice().buffer)[0]);
+      if (shards.end(id)) log(`run ${id} ended: ${reason}`);
     };
     joinMesh({
       keepers: oneKeeper(this.serverNames[0]),
@@ -226,26 +244,28 @@ export class Cluster {
       peerDeadlineMs: PEER_DEADLINE_MS,
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       prepare: (id, spec, view, serverId) => {
-        const index = view.servers.findIndex((server) => server.id === serverId);
-        const owned = view.placement.flatMap((owner, block) => (owner === index ? [block] : []));
-        const run = new HostedRun(id, spec, view, layoutOf(spec), owned, noMetrics, now);
-        this.options.bug?.hosted?.(run, index);
-        runs.set(id, run);
+        shards.prepare(id, spec, view, serverId);
         return undefined;
       },
+      place: (id, spec, view) => shards.place(id, spec, view),
       snapshot: () => undefined,
-      change: (id, view) => runs.get(id)?.change(view),
-      fence: (id, rank) => (runs.get(id) as HostedRun).fence(rank),
+      change: (id, view) => shards.change(id, view),
+      fence: (id, rank) => shards.fence(id, rank),
       end,
       held: () => [...runs.keys()],
       lost: (error) => {
         for (const id of [...runs.keys()]) end(id, error.message);
         this.crash(name);
       },
-    }).catch((error: Error) => {
-      log(sentence(error));
-      this.crash(name);
-    });
+    }).then(
+      (mesh) => {
+        tell = mesh;
+      },
+      (error: Error) => {
+        log(sentence(error));
+        this.crash(name);
+      },
+    );
   }
 
   #sleep(node: string, ms: number): Promise<void> {
@@ -306,6 +326,7 @@ export class Cluster {
       view,
       memory: { kernels, gradients, parameters, scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES + 64) },
       peerDeadlineMs: PEER_DEADLINE_MS,
+      clock: { now: () => this.scheduler.nowMs, sleep: (ms) => this.#sleep(name, ms) },
       streamsTo: (address) =>
         this.network.connect<ParametersStreams>(name, address, parametersService as never),
       onView: ({ number, fromStep, departed }) => {

@@ -14,6 +14,10 @@ export interface Hello {
    * Reads only: not one of the view's workers (an SDK client that pulls, an evaluator). Pull alone.
    */
   'observer'?: (boolean);
+  /**
+   * The shard that the streams are for: an index in View.placement.
+   */
+  'shard'?: (number);
 }
 
 /**
@@ -29,4 +33,8 @@ export interface Hello__Output {
    * Reads only: not one of the view's workers (an SDK client that pulls, an evaluator). Pull alone.
    */
   'observer': (boolean);
+  /**
+   * The shard that the streams are for: an index in View.placement.
+   */
+  'shard': (number);
 }

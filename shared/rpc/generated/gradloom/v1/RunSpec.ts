@@ -89,6 +89,10 @@ export interface RunSpec {
    * is put out; 0: as many as it likes.
    */
   'refusalsLimit'?: (number);
+  /**
+   * Servers that hold each shard; 0: two where the mesh has as many and the run can be replicated.
+   */
+  'replicas'?: (number);
 }
 
 /**
@@ -171,4 +175,8 @@ export interface RunSpec__Output {
    * is put out; 0: as many as it likes.
    */
   'refusalsLimit': (number);
+  /**
+   * Servers that hold each shard; 0: two where the mesh has as many and the run can be replicated.
+   */
+  'replicas': (number);
 }

@@ -15,6 +15,10 @@ export interface ServerHello {
   'memoryBytes'?: (number | string | Long);
   'label'?: (string);
   /**
+   * It is a worker, too, and goes with it.
+   */
+  'peer'?: (boolean);
+  /**
    * Set where it was in the mesh under the keeper before: with etcd a mesh outlives its keeper.
    */
   'back'?: (_gradloom_v1_ServerBack | null);
@@ -31,6 +35,10 @@ export interface ServerHello__Output {
    */
   'memoryBytes': (number);
   'label': (string);
+  /**
+   * It is a worker, too, and goes with it.
+   */
+  'peer': (boolean);
   /**
    * Set where it was in the mesh under the keeper before: with etcd a mesh outlives its keeper.
    */

@@ -7,6 +7,7 @@ import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_R
 import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from '../../gradloom/v1/ChangeView.js';
 import type { FenceWorker as _gradloom_v1_FenceWorker, FenceWorker__Output as _gradloom_v1_FenceWorker__Output } from '../../gradloom/v1/FenceWorker.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
+import type { PlaceShards as _gradloom_v1_PlaceShards, PlaceShards__Output as _gradloom_v1_PlaceShards__Output } from '../../gradloom/v1/PlaceShards.js';
 
 export interface ServerOrder {
   'welcome'?: (_gradloom_v1_ServerWelcome | null);
@@ -16,7 +17,8 @@ export interface ServerOrder {
   'change'?: (_gradloom_v1_ChangeView | null);
   'fence'?: (_gradloom_v1_FenceWorker | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"snapshot";
+  'place'?: (_gradloom_v1_PlaceShards | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"place"|"snapshot";
 }
 
 export interface ServerOrder__Output {
@@ -27,5 +29,6 @@ export interface ServerOrder__Output {
   'change'?: (_gradloom_v1_ChangeView__Output | null);
   'fence'?: (_gradloom_v1_FenceWorker__Output | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"snapshot";
+  'place'?: (_gradloom_v1_PlaceShards__Output | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"place"|"snapshot";
 }

@@ -8,6 +8,8 @@ import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloo
 import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from '../../gradloom/v1/WorkerFenced.js';
 import type { WorkerOffends as _gradloom_v1_WorkerOffends, WorkerOffends__Output as _gradloom_v1_WorkerOffends__Output } from '../../gradloom/v1/WorkerOffends.js';
 import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as _gradloom_v1_SnapshotPart__Output } from '../../gradloom/v1/SnapshotPart.js';
+import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__Output as _gradloom_v1_ShardReplicated__Output } from '../../gradloom/v1/ShardReplicated.js';
+import type { BackupLost as _gradloom_v1_BackupLost, BackupLost__Output as _gradloom_v1_BackupLost__Output } from '../../gradloom/v1/BackupLost.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -22,7 +24,9 @@ export interface ServerReport {
   'fenced'?: (_gradloom_v1_WorkerFenced | null);
   'offends'?: (_gradloom_v1_WorkerOffends | null);
   'snapshot'?: (_gradloom_v1_SnapshotPart | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"snapshot";
+  'replicated'?: (_gradloom_v1_ShardReplicated | null);
+  'backupLost'?: (_gradloom_v1_BackupLost | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"snapshot";
 }
 
 export interface ServerReport__Output {
@@ -38,5 +42,7 @@ export interface ServerReport__Output {
   'fenced'?: (_gradloom_v1_WorkerFenced__Output | null);
   'offends'?: (_gradloom_v1_WorkerOffends__Output | null);
   'snapshot'?: (_gradloom_v1_SnapshotPart__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"snapshot";
+  'replicated'?: (_gradloom_v1_ShardReplicated__Output | null);
+  'backupLost'?: (_gradloom_v1_BackupLost__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"snapshot";
 }

@@ -28,6 +28,10 @@ export interface SnapshotPart {
    * From the cut to the last flush.
    */
   'seconds'?: (number | string);
+  /**
+   * Of servers: which shard it is.
+   */
+  'shard'?: (number);
 }
 
 /**
@@ -56,4 +60,8 @@ export interface SnapshotPart__Output {
    * From the cut to the last flush.
    */
   'seconds': (number);
+  /**
+   * Of servers: which shard it is.
+   */
+  'shard': (number);
 }

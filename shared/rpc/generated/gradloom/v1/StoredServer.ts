@@ -7,6 +7,10 @@ export interface StoredServer {
   'address'?: (string);
   'label'?: (string);
   'memoryBytes'?: (number | string | Long);
+  /**
+   * It is a worker, too, and goes with it.
+   */
+  'peer'?: (boolean);
 }
 
 export interface StoredServer__Output {
@@ -14,4 +18,8 @@ export interface StoredServer__Output {
   'address': (string);
   'label': (string);
   'memoryBytes': (number);
+  /**
+   * It is a worker, too, and goes with it.
+   */
+  'peer': (boolean);
 }

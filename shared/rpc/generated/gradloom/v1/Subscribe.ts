@@ -1,6 +1,7 @@
 // Original file: proto/gradloom/v1/parameters.proto
 
 import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__Output } from '../../gradloom/v1/Codec.js';
+import type { Long } from '@grpc/proto-loader';
 
 /**
  * From now on: every block of this server as soon as it is updated (with backup workers: by a step that took the
@@ -12,6 +13,12 @@ import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__
  */
 export interface Subscribe {
   'codec'?: (_gradloom_v1_Codec);
+  /**
+   * The subscriber goes on after its stream broke, with these steps decided: what the shard has beyond them (the outcome
+   * of the step that is next, and its blocks, exactly and as if fetched) comes before `ready`.
+   */
+  'resumes'?: (boolean);
+  'step'?: (number | string | Long);
 }
 
 /**
@@ -24,4 +31,10 @@ export interface Subscribe {
  */
 export interface Subscribe__Output {
   'codec': (_gradloom_v1_Codec__Output);
+  /**
+   * The subscriber goes on after its stream broke, with these steps decided: what the shard has beyond them (the outcome
+   * of the step that is next, and its blocks, exactly and as if fetched) comes before `ready`.
+   */
+  'resumes': (boolean);
+  'step': (number);
 }

@@ -4,6 +4,7 @@ import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _grad
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from '../../gradloom/v1/WorkerInfo.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from '../../gradloom/v1/Departure.js';
+import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from '../../gradloom/v1/ShardCopies.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -32,6 +33,14 @@ export interface View {
    * Where it was made because a worker has left: which. `workers` are those who go on; ranks stay as they were.
    */
   'departed'?: (_gradloom_v1_Departure | null);
+  /**
+   * Who holds each shard, where shards are named by the indices in `placement`. Empty: shard i is on `servers[i]`, alone.
+   */
+  'shards'?: (_gradloom_v1_ShardCopies)[];
+  /**
+   * Counts the changes of `shards`, whatever `number` does: a server that dies is replaced in the middle of a step.
+   */
+  'term'?: (number);
 }
 
 /**
@@ -60,4 +69,12 @@ export interface View__Output {
    * Where it was made because a worker has left: which. `workers` are those who go on; ranks stay as they were.
    */
   'departed': (_gradloom_v1_Departure__Output | null);
+  /**
+   * Who holds each shard, where shards are named by the indices in `placement`. Empty: shard i is on `servers[i]`, alone.
+   */
+  'shards': (_gradloom_v1_ShardCopies__Output)[];
+  /**
+   * Counts the changes of `shards`, whatever `number` does: a server that dies is replaced in the middle of a step.
+   */
+  'term': (number);
 }

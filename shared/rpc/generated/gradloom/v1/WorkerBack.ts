@@ -15,6 +15,10 @@ export interface WorkerBack {
    * The last that it was told: others may not have been.
    */
   'evaluated'?: (_gradloom_v1_Evaluation | null);
+  /**
+   * Of the last view that it was told.
+   */
+  'term'?: (number);
 }
 
 /**
@@ -30,4 +34,8 @@ export interface WorkerBack__Output {
    * The last that it was told: others may not have been.
    */
   'evaluated': (_gradloom_v1_Evaluation__Output | null);
+  /**
+   * Of the last view that it was told.
+   */
+  'term': (number);
 }

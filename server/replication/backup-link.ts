@@ -1,0 +1,224 @@
+// A primary's stream to one backup of its shard. It begins with a copy of all that the shard holds, a few blocks at a
+// time while training goes on, and then carries every record as it is made: a block is copied at a version, and what
+// happens to it after that follows. A stream that breaks is opened again, and begins anew. What is on its way is
+// bounded by one step of the shard: no worker goes on before its updates have been acknowledged.
+import type * as grpc from '@grpc/grpc-js';
+import { sentence } from '../../shared/errors.js';
+import { RECONNECT_MS, STREAM_UNSENT_MAX } from '../../shared/limits.js';
+import { type BulkFields, frameBulk } from '../../shared/rpc/bulk.js';
+import { Framed, FramePool } from '../../shared/rpc/frame.js';
+import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/ReplicaHello.js';
+import type { ReplicaMessage } from '../../shared/rpc/generated/gradloom/v1/ReplicaMessage.js';
+import type { ReplicaReply__Output } from '../../shared/rpc/generated/gradloom/v1/ReplicaReply.js';
+import { FIELD } from '../../shared/rpc/proto.js';
+import type { ReplicationStreams } from '../../shared/rpc/transport.js';
+import type { Shard, UpdateRecord } from '../shard.js';
+import { type Outcome, outcomeToWire } from '../step-headers.js';
+
+/** What a backup has to know. */
+export type LogRecord =
+  | { readonly kind: 'initial'; readonly block: number }
+  | { readonly kind: 'update'; readonly block: number; readonly update: UpdateRecord }
+  | { readonly kind: 'verdict'; readonly outcome: Outcome };
+
+export interface BackupLinkOptions {
+  readonly server: number;
+  readonly address: string;
+  readonly shard: Shard;
+  /** As it is now. */
+  hello(): ReplicaHello;
+  /** The verdict on the last step that had one. */
+  outcome(): Outcome | undefined;
+  open(address: string): ReplicationStreams;
+  /** Timers, and a monotonic clock in milliseconds. */
+  after(ms: number, work: () => void): void;
+  now(): number;
+  /** Payload has been sent. */
+  onSent(bytes: number): void;
+  /** Everything up to a record of the log has been applied there. */
+  onApplied(): void;
+  /** A stream broke, or could not be opened. */
+  onBroken(reason: string): void;
+}
+
+type Call = grpc.ClientDuplexStream<ReplicaMessage | Framed, ReplicaReply__Output>;
+
+export class BackupLink {
+  readonly #options: BackupLinkOptions;
+  readonly #frames = new FramePool();
+  #streams: ReplicationStreams | undefined;
+  #call: Call | undefined;
+  #closed = false;
+  /** Messages sent on this stream after hello. */
+  #sent = 0;
+  /** For each record that is on its way: the number of its message, and its own. */
+  #onTheWay: { message: number; record: number }[] = [];
+  /** Blocks that have still to be copied. */
+  #uncopied = new Set<number>();
+  /** The message that says that all is copied; undefined: it has not been sent. */
+  #copiedMessage: number | undefined;
+  #isWhole = false;
+  /** The last record that the backup has applied, or that was in what it was sent a copy of. */
+  #applied = 0;
+  /** The newest record of the log. */
+  #newest = 0;
+  #brokenSince: number | undefined;
+
+  constructor(options: BackupLinkOptions, newest: number) {
+    this.#options = options;
+    this.#newest = newest;
+    this.#open();
+  }
+
+  get server(): number {
+    return this.#options.server;
+  }
+
+  /** The last record that is applied there; before all is copied none. */
+  get applied(): number {
+    return this.#isWhole ? this.#applied : 0;
+  }
+
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  /** Milliseconds for which it has not been reached. */
+  get brokenMs(): number {
+    return this.#brokenSince === undefined ? 0 : this.#options.now() - this.#brokenSince;
+  }
+
+  record(number: number, record: LogRecord): void {
+    this.#newest = number;
+    if (!this.#call) return;
+    if (record.kind !== 'verdict' && this.#uncopied.has(record.block)) return;
+    this.#onTheWay.push({ message: this.#sent + 1, record: number });
+    if (record.kind === 'verdict') this.#write({ outcome: outcomeToWire(record.outcome) });
+    else if (record.kind === 'initial') this.#array(record.block, 0);
+    else {
+      const { payload, scalars, ...fields } = record.update;
+      const { gradientScale, learningRate, stepSize, epsilon } = scalars;
+      const adam = stepSize === undefined || epsilon === undefined ? [] : [stepSize, epsilon];
+      const all = {
+        ...fields,
+        block: record.block,
+        codec: 1,
+        scale: 0,
+        scalars: [gradientScale, learningRate, ...adam],
+      };
+      this.#write(frameBulk(FIELD.update, all, payload, this.#frames));
+      this.#options.onSent(payload.byteLength);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#call?.end();
+    this.#streams?.close();
+    this.#call = undefined;
+  }
+
+  #open(): void {
+    if (this.#closed) return;
+    const { shard, address } = this.#options;
+    const streams = this.#options.open(address);
+    const call = streams.Replicate() as unknown as Call;
+    this.#streams = streams;
+    this.#call = call;
+    this.#sent = 0;
+    this.#onTheWay = [];
+    this.#copiedMessage = undefined;
+    this.#isWhole = false;
+    this.#uncopied = new Set([...shard.blockIndices].filter((block) => shard.isInitialized(block)));
+    const broken = (reason: string) => {
+      if (this.#call !== call) return;
+      this.#call = undefined;
+      this.#isWhole = false;
+      this.#brokenSince ??= this.#options.now();
+      call.cancel();
+      streams.close();
+      this.#options.onBroken(reason);
+      this.#options.after(RECONNECT_MS, () => this.#open());
+    };
+    call.on('data', ({ applied, refusal }: ReplicaReply__Output) => {
+      if (this.#call !== call) return;
+      if (refusal) broken(`it refused: ${refusal.sentence}`);
+      else if (applied) this.#acknowledged(applied.messages);
+    });
+    call.on('error', (error: grpc.ServiceError) => broken(error.details || sentence(error)));
+    call.on('end', () => broken('it ended the stream'));
+    call.write({ hello: this.#options.hello() });
+    this.#copy(call);
+  }
+
+  /** Sends what has still to be copied, as the stream takes it. */
+  #copy(call: Call): void {
+    let unsent = 0;
+    const next = () => {
+      while (this.#call === call && unsent < STREAM_UNSENT_MAX) {
+        const [block] = this.#uncopied;
+        if (block === undefined) return this.#finishCopy();
+        this.#uncopied.delete(block);
+        const arrays = [...this.#options.shard.stateOf(block).arrays.keys()];
+        for (const at of arrays.keys()) {
+          unsent++;
+          this.#array(block, at, () => {
+            unsent--;
+            next();
+          });
+        }
+      }
+    };
+    next();
+  }
+
+  #finishCopy(): void {
+    if (this.#copiedMessage !== undefined) return;
+    const { shard } = this.#options;
+    const outcome = this.#options.outcome();
+    this.#copiedMessage = this.#sent + 1;
+    this.#onTheWay.push({ message: this.#copiedMessage, record: this.#newest });
+    this.#write({
+      copied: {
+        step: shard.step,
+        initialized: shard.initialized,
+        ...(outcome ? { outcome: outcomeToWire(outcome) } : {}),
+      },
+    });
+  }
+
+  #array(block: number, at: number, written?: () => void): void {
+    const { shard } = this.#options;
+    const { version, arrays } = shard.stateOf(block);
+    const [name, array] = [...arrays][at];
+    const fields: BulkFields = {
+      step: shard.decidedOn(block),
+      block,
+      codec: at,
+      scale: 0,
+      version,
+      fetched: name === 'held' && shard.isDifferenceDue(block),
+    };
+    const payload = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    this.#write(frameBulk(FIELD.array, fields, payload, this.#frames), written);
+    this.#options.onSent(payload.byteLength);
+  }
+
+  #write(message: ReplicaMessage | Framed, written?: () => void): void {
+    this.#sent++;
+    this.#call?.write(message, () => {
+      if (message instanceof Framed) message.release();
+      written?.();
+    });
+  }
+
+  #acknowledged(messages: number): void {
+    while (this.#onTheWay.length > 0 && this.#onTheWay[0].message <= messages)
+      this.#applied = (this.#onTheWay.shift() as { record: number }).record;
+    if (this.#copiedMessage !== undefined && messages >= this.#copiedMessage) {
+      this.#isWhole = true;
+      this.#brokenSince = undefined;
+    }
+    this.#options.onApplied();
+  }
+}

@@ -1,0 +1,162 @@
+// The primary's side of a shard's copies: what it does is sent to its backups, and what follows from it (acknowledgements,
+// new parameters, verdicts) leaves only when every backup has applied it. So a primary that dies has told nobody of
+// anything that its backup does not know, and one that is cut off from its backups, or stands still while another takes
+// over, can tell nobody anything. Going on without a backup is for the view to say.
+import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/ReplicaHello.js';
+import type { ReplicationStreams } from '../../shared/rpc/transport.js';
+import type { Effect, Shard } from '../shard.js';
+import type { Outcome } from '../step-headers.js';
+import { BackupLink, type LogRecord } from './backup-link.js';
+
+export interface CopiesOptions {
+  readonly shard: Shard;
+  hello(): ReplicaHello;
+  open(address: string): ReplicationStreams;
+  after(ms: number, work: () => void): void;
+  now(): number;
+  carryOut(effect: Effect): void;
+  /** Payload has been sent to a backup. */
+  onSent(bytes: number): void;
+  /** Nothing waits any more. */
+  onDrained(): void;
+  /** A server that joins has everything, and is waited for from now on. */
+  onReplicated(server: number): void;
+  /** A backup has not been reached for that long. */
+  onBroken(server: number, brokenMs: number, reason: string): void;
+}
+
+export interface Copy {
+  readonly server: number;
+  readonly address: string;
+  /** Whether the view has it as a backup; else it is to become one. */
+  readonly isBackup: boolean;
+}
+
+interface Held {
+  readonly link: BackupLink;
+  /** Whether nothing leaves without it. */
+  votes: boolean;
+  /** The newest record when it began to vote: it is a copy when it has that. */
+  votesFrom: number;
+  isReported: boolean;
+}
+
+export class Copies {
+  readonly #options: CopiesOptions;
+  readonly #held = new Map<number, Held>();
+  /** Records so far. */
+  #records = 0;
+  /** The verdict on the last step that had one. */
+  #verdict: Outcome | undefined;
+  readonly #queue: { effect: Effect; record: number; since: number }[] = [];
+
+  /** @param verdict on the last step before, where another server was the primary */
+  constructor(options: CopiesOptions, verdict?: Outcome) {
+    this.#options = options;
+    this.#verdict = verdict;
+  }
+
+  /** Whether the shard has, or gets, copies elsewhere. */
+  get isReplicated(): boolean {
+    return this.#held.size > 0;
+  }
+
+  /** Blocks whose new values may not leave yet. */
+  get uncommitted(): ReadonlySet<number> {
+    return new Set(this.#queue.flatMap(({ effect }) => (effect.kind === 'updated' ? [effect.block] : [])));
+  }
+
+  get isDrained(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  /** Servers whose answer is waited for, and for how long the oldest has been (ms). */
+  waiting(): { servers: number[]; waitedMs: number } {
+    const [oldest] = this.#queue;
+    if (!oldest) return { servers: [], waitedMs: 0 };
+    const late = [...this.#held.values()].filter(({ votes, link }) => votes && link.applied < oldest.record);
+    return { servers: late.map(({ link }) => link.server), waitedMs: this.#options.now() - oldest.since };
+  }
+
+  /** Who holds, or is to hold, the shard beside this server. */
+  place(copies: readonly Copy[]): void {
+    for (const [server, { link }] of this.#held) {
+      if (copies.some((copy) => copy.server === server)) continue;
+      link.close();
+      this.#held.delete(server);
+    }
+    const { shard, hello, open, after, now, onBroken, onSent } = this.#options;
+    const outcome = () => this.#verdict;
+    for (const { server, address, isBackup } of copies) {
+      const known = this.#held.get(server);
+      if (known) {
+        known.votes ||= isBackup;
+        // A view that has it among those who join has not heard of it: another keeper may have followed meanwhile.
+        known.isReported = isBackup;
+        continue;
+      }
+      const link: BackupLink = new BackupLink(
+        {
+          ...{ server, address, shard, hello, outcome, open, after, now, onSent },
+          onApplied: () => this.#flush(),
+          onBroken: (reason) => onBroken(server, link?.brokenMs ?? 0, reason),
+        },
+        this.#records,
+      );
+      this.#held.set(server, { link, votes: isBackup, votesFrom: 0, isReported: isBackup });
+    }
+    this.#flush();
+  }
+
+  /** A block has its initial values. */
+  initial(block: number): void {
+    this.#record({ kind: 'initial', block });
+  }
+
+  /** What follows from what the shard has just done: leaves when the backups have done it, too. */
+  emit(effects: readonly Effect[]): void {
+    const { shard, carryOut, now } = this.#options;
+    for (const effect of effects) if (effect.kind === 'outcome') this.#verdict = effect.outcome;
+    if (!this.isReplicated) {
+      for (const effect of effects) carryOut(effect);
+      return;
+    }
+    for (const effect of effects) {
+      if (effect.kind === 'updated')
+        this.#record({ kind: 'update', block: effect.block, update: shard.lastUpdate(effect.block) });
+      else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
+      this.#queue.push({ effect, record: this.#records, since: now() });
+    }
+    this.#flush();
+  }
+
+  close(): void {
+    for (const { link } of this.#held.values()) link.close();
+    this.#held.clear();
+    this.#queue.length = 0;
+  }
+
+  #record(record: LogRecord): void {
+    this.#records++;
+    for (const { link } of this.#held.values()) link.record(this.#records, record);
+  }
+
+  #flush(): void {
+    for (const held of this.#held.values()) {
+      if (!held.votes && held.link.isWhole) {
+        held.votes = true;
+        held.votesFrom = this.#records;
+      }
+      if (held.votes && !held.isReported && held.link.isWhole && held.link.applied >= held.votesFrom) {
+        held.isReported = true;
+        this.#options.onReplicated(held.link.server);
+      }
+    }
+    const voters = [...this.#held.values()].filter(({ votes }) => votes);
+    const committed = Math.min(...voters.map(({ link }) => link.applied));
+    const waited = this.#queue.length > 0;
+    while (this.#queue.length > 0 && this.#queue[0].record <= committed)
+      this.#options.carryOut((this.#queue.shift() as { effect: Effect }).effect);
+    if (waited && this.isDrained) this.#options.onDrained();
+  }
+}

@@ -1,0 +1,89 @@
+// A backup's copy of a shard: takes what the primary has done, in order, and knows how far that goes. When the primary
+// is gone it goes on from there (Shard.takeOver). Pure: messages in, state out.
+import type { Bulk } from '../../shared/rpc/bulk.js';
+import { refuse } from '../../shared/rpc/refusal.js';
+import type { Opening, Shard } from '../shard.js';
+import type { Outcome } from '../step-headers.js';
+
+export class Replica {
+  /** Steps decided on each block that takes contributions. */
+  readonly #decided = new Map<number, number>();
+  /** Steps decided on all of them. */
+  #step: number;
+  #outcome: Outcome | undefined;
+  #isWhole = false;
+
+  /**
+   * @param exchanged blocks of the shard that take contributions
+   * @param fromStep step from which the run goes on
+   */
+  constructor(
+    readonly shard: Shard,
+    exchanged: readonly number[],
+    fromStep: number,
+  ) {
+    for (const block of exchanged) this.#decided.set(block, fromStep);
+    this.#step = fromStep;
+  }
+
+  /** Whether everything that the primary had has come. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  get step(): number {
+    return this.#step;
+  }
+
+  /** The verdict on the last step that had one. */
+  get outcome(): Outcome | undefined {
+    return this.#outcome;
+  }
+
+  /** The open step, and which blocks have its update already. */
+  get opening(): Opening {
+    const ahead = [...this.#decided].filter(([, decided]) => decided > this.#step);
+    return { step: this.#step, applied: new Set(ahead.map(([block]) => block)) };
+  }
+
+  /** The primary begins anew, with a copy of all that it has. */
+  begin(): void {
+    this.#isWhole = false;
+  }
+
+  /** Throws Refused; then nothing has changed. */
+  array(bulk: Bulk): void {
+    this.shard.replace(bulk);
+    if (this.#decided.has(bulk.block)) this.#decided.set(bulk.block, bulk.step);
+  }
+
+  /** Throws Refused; then nothing has changed. */
+  update(bulk: Bulk): void {
+    this.shard.repeat(bulk);
+    this.#decided.set(bulk.block, bulk.step + 1);
+    this.#closeWhereDone();
+  }
+
+  /** Throws Refused; then nothing has changed. */
+  verdict(outcome: Outcome): void {
+    if (this.#isWhole && outcome.step !== this.#step)
+      throw refuse('STEP', `expected the verdict on step ${this.#step}, got that on step ${outcome.step}`);
+    this.#outcome = outcome;
+    if (outcome.skipped) for (const block of this.#decided.keys()) this.#decided.set(block, outcome.step + 1);
+    this.#closeWhereDone();
+  }
+
+  /** Everything has been copied. */
+  copied(step: number, outcome: Outcome | undefined): void {
+    this.#step = step;
+    this.#outcome = outcome;
+    this.#isWhole = true;
+    this.#closeWhereDone();
+  }
+
+  #closeWhereDone(): void {
+    if (!this.#isWhole || this.#outcome?.step !== this.#step) return;
+    for (const decided of this.#decided.values()) if (decided <= this.#step) return;
+    this.#step++;
+  }
+}

@@ -1,0 +1,45 @@
+// What an exchange is given: the memory it works on, who it is to whom, and whom it tells; and the header of a step.
+import type { BlockLayout } from '../blocks/blocks.js';
+import type { Kernels } from '../kernels/kernels.js';
+import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
+import type { ParametersStreams } from '../rpc/in-process.js';
+import type { RunSpec } from '../run-spec.js';
+
+export interface ExchangeMemory {
+  readonly kernels: Kernels;
+  /** Byte addresses of fp32 arrays of `layout.elementsPadded`. */
+  readonly gradients: number;
+  readonly parameters: number;
+  /** Byte address of room for the payload of a block and STAGE_SPARE_BYTES. */
+  readonly scratch: number;
+  /** Byte address of `residualBytes(...)` zeros, which only a lossy codec needs. */
+  readonly residuals?: number;
+}
+
+export interface ExchangeOptions {
+  run: string;
+  /** Rank in the view; undefined: an observer, who only fetches. */
+  rank: number | undefined;
+  spec: RunSpec;
+  layout: BlockLayout;
+  view: View__Output;
+  memory: ExchangeMemory;
+  peerDeadlineMs: number;
+  /** Streams to a server that is reached other than over the network: a node's own shard. */
+  streamsTo?(address: string): ParametersStreams | undefined;
+  /** From the step that is next another view holds; told at the end of the step before, with every block at hand. */
+  onView?(view: View__Output, spec: RunSpec): void;
+  /** Milliseconds; by default those of the process. */
+  clock?: { readonly now: () => number; readonly sleep: (ms: number) => Promise<void> };
+  /** Somebody has been waited for: told by a server every second. */
+  onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+}
+
+export interface StepHeaderFields {
+  samples: number;
+  /** Whether every gradient can be encoded; see `Exchange.measure`. */
+  allFinite: boolean;
+  lossScale: number;
+  lossSum: number;
+  correct: number;
+}

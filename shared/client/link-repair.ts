@@ -1,0 +1,111 @@
+// A link that is lost is made again: to the same server, or to the one that has taken over its shard as soon as a view
+// says which. What the shard has done meanwhile comes first, then the rest of what was under way is sent again, the same
+// bytes. Only where it takes longer than the peer deadline the exchange fails.
+import { performance } from 'node:perf_hooks';
+import { RunError } from '../errors.js';
+import { RECONNECT_MS, WAITING_NOTICE_MS } from '../limits.js';
+import { RefusalCode, Refused } from '../rpc/refusal.js';
+import type { LinkHandlers, ServerLink } from './server-link.js';
+import type { ServerLinks } from './server-links.js';
+
+/** What a server says that does not hold the shard, or not yet. */
+const NOT_YET: readonly number[] = [
+  RefusalCode.REFUSAL_CODE_NOT_NOW,
+  RefusalCode.REFUSAL_CODE_UNKNOWN_RUN,
+  RefusalCode.REFUSAL_CODE_STALE_VIEW,
+];
+
+export interface LinkRepairOptions {
+  readonly links: ServerLinks;
+  readonly peerDeadlineMs: number;
+  /** Handlers of a new link of a shard. */
+  handlersOf(shard: number): LinkHandlers;
+  /** Number of the view under which the client works. */
+  view(): number;
+  /** Brings a new link to where the old one was; resolves when the server has told all that it had. */
+  subscribe(link: ServerLink): Promise<void>;
+  /** The link is in its place: what was under way over the old one goes on. */
+  resume(link: ServerLink): void;
+  onWaiting(shard: number, seconds: number): void;
+  fail(error: RunError): void;
+  /** Milliseconds; both by default those of the process. */
+  now?: () => number;
+  sleep?: (ms: number) => Promise<void>;
+}
+
+export class LinkRepair {
+  readonly #options: LinkRepairOptions;
+  /** Shards whose link is being made again. */
+  readonly #broken = new Set<number>();
+
+  constructor(options: LinkRepairOptions) {
+    this.#options = options;
+  }
+
+  /** Whether what comes of a shard is what its link has missed. */
+  isRepairing(shard: number): boolean {
+    return this.#broken.has(shard);
+  }
+
+  /** A link was lost, or its server is not the primary of its shard any more. */
+  lost(shard: number, error: RunError): void {
+    if (this.#broken.has(shard)) return;
+    // What it refused, it refuses again.
+    if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
+    this.#broken.add(shard);
+    void this.#repair(shard, error);
+  }
+
+  async #repair(shard: number, lost: RunError): Promise<void> {
+    const { links, peerDeadlineMs, fail, onWaiting } = this.#options;
+    const now = this.#options.now ?? (() => performance.now());
+    const sleep = this.#options.sleep ?? ((ms) => new Promise<void>((resolve) => setTimeout(resolve, ms)));
+    const since = now();
+    let told = 0;
+    let reason = lost;
+    links.all[shard]?.close();
+    while (!links.hasFailed) {
+      const waitedMs = now() - since;
+      if (waitedMs > peerDeadlineMs)
+        return fail(
+          new RunError(
+            `${reason.message}; it was not to be reached again in ${Math.round(waitedMs / 1000)} s`,
+          ),
+        );
+      if (waitedMs >= told + WAITING_NOTICE_MS) {
+        told = waitedMs;
+        onWaiting(shard, waitedMs / 1000);
+      }
+      try {
+        await this.#replace(shard);
+        return;
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        if (error instanceof Refused && !NOT_YET.includes(error.code)) return fail(error);
+        reason = error;
+      }
+      await sleep(RECONNECT_MS);
+    }
+  }
+
+  async #replace(shard: number): Promise<void> {
+    const { links, view, handlersOf, subscribe, resume } = this.#options;
+    const handlers = handlersOf(shard);
+    let lost: RunError | undefined;
+    let isInPlace = false;
+    const link = await links.connect(shard, view(), {
+      ...handlers,
+      lost: (error) => {
+        lost = error;
+        if (isInPlace) handlers.lost(error);
+      },
+    });
+    await subscribe(link);
+    if (links.hasFailed) return link.close();
+    if (lost) throw lost;
+    isInPlace = true;
+    links.replace(shard, link);
+    this.#broken.delete(shard);
+    resume(link);
+  }
+}

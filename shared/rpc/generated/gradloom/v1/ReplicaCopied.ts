@@ -1,0 +1,40 @@
+// Original file: proto/gradloom/v1/replication.proto
+
+import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from '../../gradloom/v1/StepOutcome.js';
+import type { Long } from '@grpc/proto-loader';
+
+/**
+ * All arrays have been sent.
+ */
+export interface ReplicaCopied {
+  /**
+   * Steps decided on all blocks.
+   */
+  'step'?: (number | string | Long);
+  /**
+   * Whether every block had its initial values.
+   */
+  'initialized'?: (boolean);
+  /**
+   * The verdict on the last step that had one.
+   */
+  'outcome'?: (_gradloom_v1_StepOutcome | null);
+}
+
+/**
+ * All arrays have been sent.
+ */
+export interface ReplicaCopied__Output {
+  /**
+   * Steps decided on all blocks.
+   */
+  'step': (number);
+  /**
+   * Whether every block had its initial values.
+   */
+  'initialized': (boolean);
+  /**
+   * The verdict on the last step that had one.
+   */
+  'outcome': (_gradloom_v1_StepOutcome__Output | null);
+}
