@@ -88,6 +88,8 @@ export interface Run {
   view?: Omit<View, 'shards'> & { number: number; fromStep: number; term: number; shards: ShardCopies[] };
   /** The next view, on its way. */
   change?: ViewChange;
+  /** Number of the last view that was proposed: an answer to one that was cancelled is none to the next. */
+  proposed?: number;
   readonly prepared: Set<number>;
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;
@@ -412,25 +414,30 @@ export class Coordinator {
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (run?.state !== 'running' || !worker)
       throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
-    if (view < (run.view?.number ?? 0) && run.view?.departed) {
+    if (again && run.evaluated?.step === step)
+      return [{ to: 'worker', connection, order: { evaluation: run.evaluated } }];
+    // Before the step of the view nobody can go by it; whoever has left had his share in a whole that nobody knows any more.
+    if (view < (run.view?.number ?? 0) && run.view?.departed && step >= run.view.fromStep) {
       const anew = { step, records: 0, loss: 0, accuracy: 0 };
       return [{ to: 'worker', connection, order: { evaluation: anew } }];
     }
-    if (again && run.evaluated?.step === step)
-      return [{ to: 'worker', connection, order: { evaluation: run.evaluated } }];
     if (run.evaluation.size > 0 && run.evaluationStep !== step)
       throw refuse(
         'STEP',
         `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
       );
     const shares = new Map(run.evaluation).set(worker.rank, part);
-    // While somebody leaves, nobody is asked for his share of it yet.
-    const isWhole = shares.size === run.workers.length && !run.change?.leaving;
-    if (isWhole && [...shares.values()].every(({ records }) => records === 0))
+    if (shares.size === run.workers.length && [...shares.values()].every(({ records }) => records === 0))
       throw refuse('MALFORMED', 'expected an evaluation over at least one record, got none from any worker');
     run.evaluationStep = step;
     run.evaluation.set(worker.rank, part);
-    if (!isWhole) return [];
+    return this.#evaluated(run);
+  }
+
+  /** The whole, when all shares are there. While somebody leaves, nobody is asked for his share of it yet. */
+  #evaluated(run: Run): Order[] {
+    const { evaluation: shares, evaluationStep: step } = run;
+    if (run.change?.leaving || run.workers.some(({ rank }) => !shares.has(rank))) return [];
     const parts = run.workers.map(({ rank }) => shares.get(rank) as EvaluationPart);
     const sum = (of: (share: EvaluationPart) => number) =>
       parts.reduce((total, share) => total + of(share), 0);
@@ -444,11 +451,7 @@ export class Coordinator {
     run.evaluation.clear();
     run.evaluationStep = -1;
     run.evaluated = evaluation;
-    return run.workers.map((entry) => ({
-      to: 'worker',
-      connection: entry.connection,
-      order: { evaluation },
-    }));
+    return toWorkers(run, { evaluation });
   }
 
   workerDone(connection: number, bytes: { bytesPushed: number; bytesPulled: number }): Order[] {
@@ -490,17 +493,18 @@ export class Coordinator {
     if (run.change || late)
       throw refuse(
         'NOT_NOW',
-        `expected one change at a time, got another ${run.change ? `while view ${number + 1} is on its way` : `before worker ${late?.rank} has reached step ${run.view.fromStep}, from which view ${number} holds`}; try again then`,
+        `expected one change at a time, got another ${run.change ? `while view ${run.change.proposed.number} is on its way` : `before worker ${late?.rank} has reached step ${run.view.fromStep}, from which view ${number} holds`}; try again then`,
       );
     if (run.workers.some(({ done }) => done))
       throw refuse('NOT_NOW', 'expected a run that goes on, this one ends');
+    const next = nextNumber(run);
     run.change = new ViewChange(
-      { ...run.view, number: number + 1, ...rulesToWire(spec) },
+      { ...run.view, number: next, ...rulesToWire(spec) },
       call,
       run.workers.map(({ connection }) => connection),
       run.servers.map(({ connection }) => connection),
     );
-    return toWorkers(run, { hold: { number: number + 1 } });
+    return toWorkers(run, { hold: { number: next } });
   }
 
   /** A worker goes no further than to the step that is next for it. Throws Refused. */
@@ -570,9 +574,12 @@ export class Coordinator {
     if (run.change || late)
       return this.#end(run, true, `${gone}; the run has not yet got over the leaving of another worker`);
     run.workers.splice(0, run.workers.length, ...others);
+    // Nobody is left who could go on: all that is to be trained is.
+    if (others.every(({ done }) => done)) return this.#end(run, false, 'done');
+    const next = nextNumber(run);
     const view = {
       ...run.view,
-      number: number + 1,
+      number: next,
       workers: others.map((each) => ({ rank: each.rank, label: each.label })),
     };
     run.change = new ViewChange(
@@ -582,7 +589,7 @@ export class Coordinator {
       run.servers.map(({ connection }) => connection),
       { rank, label, reason, putOut },
     );
-    return toWorkers(run, { hold: { number: number + 1 } });
+    return toWorkers(run, { hold: { number: next } });
   }
 
   /** A server will change; when all will, the workers are told. */
@@ -606,6 +613,7 @@ export class Coordinator {
     }
     // Shares of an evaluation were of the workers that were.
     if (run.evaluation.size === 0) return orders;
+    if (run.evaluationStep < (run.view?.fromStep ?? 0)) return [...orders, ...this.#evaluated(run)];
     const again = { step: run.evaluationStep, records: 0, loss: 0, accuracy: 0 };
     const asked = run.workers.filter(({ rank }) => run.evaluation.has(rank));
     run.evaluation.clear();
@@ -700,7 +708,7 @@ export class Coordinator {
     const entry = [...this.servers.values()].find((server) => server.id === id);
     if (!this.#recovering || entry?.address !== hello.address)
       throw refuse(
-        'NOT_NOW',
+        'STALE_VIEW',
         `expected server ${id} (${hello.address}) while the mesh waits for it, got it afterwards: the mesh goes on without it; start it again`,
       );
     this.#bindServer(entry, connection);
@@ -1040,6 +1048,12 @@ function toServers(run: Run, order: ServerOrder): Order[] {
 
 function toWorkers(run: Run, order: WorkerOrder): Order[] {
   return run.workers.map(({ connection }) => ({ to: 'worker', connection, order }));
+}
+
+/** Of a view that is proposed now. */
+function nextNumber(run: Run): number {
+  run.proposed = Math.max(run.view?.number ?? 0, run.proposed ?? 0) + 1;
+  return run.proposed;
 }
 
 /** A run that has all its workers may still wait for a server. */

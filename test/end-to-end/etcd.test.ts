@@ -100,6 +100,26 @@ etcdTest('a keeper is killed that holds nothing of the run: nobody else ends, th
   t.like(await tiny.readSummary(), { weightsSha256, steps: 240 });
 });
 
+etcdTest(
+  'the keeper is killed in mid-epoch with the shards that it holds: steps go on, the same bits',
+  async (t) => {
+    t.timeout(180_000);
+    const tiny = await tinyRun(t);
+    const flags = [...tiny.flags, '--epochs=60'];
+    await undisturbed(t, flags, 2);
+    const { weightsSha256 } = await tiny.readSummary();
+    const mesh = await startMesh(t, 3);
+    const workers = await startWorkers(t, mesh, flags, 2);
+    await workers[0].event('step', ({ step }) => step === 10);
+    const keeper = await mesh.etcd.keeper('default');
+    mesh.servers.get(keeper)?.signal('SIGKILL');
+    await mesh.etcd.keeper('default', keeper);
+    await assertWell(t, workers);
+    t.like(await tiny.readSummary(), { weightsSha256, workers: 2, steps: 240 });
+    t.is((await status(mesh.place, DEADLINE_MS)).servers.length, 2);
+  },
+);
+
 etcdTest('a keeper is stopped and wakes up: it finds that another follows, and serves on', async (t) => {
   t.timeout(180_000);
   const tiny = await tinyRun(t);
