@@ -34,7 +34,7 @@ export function save({ nextServer, nextRun, servers, runs, ended }: Lasting): St
   return new Map([[MESH, mesh], ...runs.map((run) => [RUN_PREFIX + run.id, saveRun(run)] as const)]);
 }
 
-function saveRun({ id, spec, view, workers, servers, change, decided }: Run): Buffer {
+function saveRun({ id, spec, view, workers, servers, change, decided, wanted }: Run): Buffer {
   const gone = change?.leaving;
   return runCodec.encode({
     ...{ run: id, spec: toWire(spec), view },
@@ -58,6 +58,7 @@ function saveRun({ id, spec, view, workers, servers, change, decided }: Run): Bu
     ].sort((a, b) => a.rank - b.rank),
     servers: servers.map((server) => server.id),
     decided: change?.view ?? decided,
+    wanted,
   });
 }
 
@@ -75,7 +76,7 @@ export function restore(state: State): Lasting {
 }
 
 function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
-  const { run, spec, view, workers, servers, decided } = runCodec.decode(bytes);
+  const { run, spec, view, workers, servers, decided, wanted } = runCodec.decode(bytes);
   return {
     id: run,
     spec: fromWire(spec),
@@ -90,6 +91,6 @@ function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
     servers: servers.flatMap((id) => entries.find((entry) => entry.id === id) ?? []),
     ...(view ? { view } : {}),
     ...(decided ? { decided } : {}),
-    ...{ prepared: new Set(), evaluation: new Map(), evaluationStep: -1 },
+    ...{ wanted, prepared: new Set(), evaluation: new Map(), evaluationStep: -1, serverWaits: new Map() },
   };
 }

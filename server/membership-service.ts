@@ -1,5 +1,6 @@
 // The gRPC face of the keeper: participants' streams in, the coordinator's orders out. The life of a stream is
 // the life of its participant. On a server that is not the keeper (at the moment) it refuses, and says who is.
+import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
@@ -14,6 +15,7 @@ import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/W
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { fromWire, type RunSpec, rulesToWire, toWire } from '../shared/run-spec.js';
 import type { Coordinator, Order } from './coordinator.js';
+import { SlownessWatch } from './slowness-watch.js';
 import type { SnapshotKeeper } from './snapshot/keeper.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
@@ -27,10 +29,18 @@ export interface WriteAhead {
   checkRun(spec: RunSpec): void;
 }
 
+/** What follows from what all have handed in (a whole evaluation), or is only said, nobody has to remember. */
+function leavesNoTrace(order: Order): boolean {
+  if (order.to !== 'worker') return false;
+  const { evaluation, evaluationWait } = order.order;
+  return Boolean(evaluationWait) || (evaluation?.records ?? 0) > 0;
+}
+
 export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
   readonly #workers = new Map<number, WorkCall>();
+  readonly #slowness = new SlownessWatch();
   /** Of the keeper: takes the snapshots of its runs. */
   snapshots: SnapshotKeeper | undefined;
   /** Calls of `Change` that wait for their answer. */
@@ -61,6 +71,7 @@ export class MembershipService {
     this.#coordinator = undefined;
     this.#writeAhead = undefined;
     this.close();
+    for (const connection of this.#workers.keys()) this.#slowness.left(connection);
     this.#servers.clear();
     this.#workers.clear();
     for (const callback of this.#callers.values())
@@ -108,10 +119,14 @@ export class MembershipService {
               return coordinator.serverRefused(connection, report.run, report.refused.sentence);
             if (report.taken) return coordinator.serverTaken(connection, report.run, report.taken.number);
             if (report.offends) return coordinator.workerOffends(connection, report.run, report.offends);
+            if (report.progress) {
+              coordinator.serverProgress(connection, report.run, report.progress);
+              return [];
+            }
             if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
             throw refuse(
               'MALFORMED',
-              'expected prepared, taken, fenced, refused or a snapshot, got an empty report',
+              'expected prepared, taken, fenced, progress, refused or a snapshot, got an empty report',
             );
           },
           (connection, reason) => this.#coordinator?.serverLeft(connection, reason) ?? [],
@@ -134,7 +149,8 @@ export class MembershipService {
               return coordinator.workerJoined(connection, hello, spec);
             }
             if (report.progress) {
-              coordinator.workerProgress(connection, report.progress);
+              const run = coordinator.workerProgress(connection, report.progress);
+              if (run) this.#slowness.heard(run, connection, report.progress.times, performance.now());
               return [];
             }
             if (report.evaluation)
@@ -155,7 +171,10 @@ export class MembershipService {
               'expected progress, evaluation, done, held, entered or a snapshot, got an empty report',
             );
           },
-          (connection, reason) => this.#coordinator?.workerLeft(connection, reason) ?? [],
+          (connection, reason) => {
+            this.#slowness.left(connection);
+            return this.#coordinator?.workerLeft(connection, reason) ?? [];
+          },
         );
       },
       Describe: (
@@ -192,6 +211,7 @@ export class MembershipService {
   status(): StatusReply {
     const coordinator = this.#coordinator;
     if (!coordinator) return { servers: [], runs: [] };
+    const nowMs = performance.now();
     return {
       servers: [...coordinator.servers.values()].map(({ id, address, label, memoryBytes }) => ({
         info: { id, address, weight: 1 },
@@ -203,17 +223,22 @@ export class MembershipService {
         job: run.spec.job,
         state: run.state,
         workersExpected: run.spec.workers,
-        workers: run.workers.map(({ rank, label, step, phase, secondsInPhase }) => ({
-          info: { rank, label },
-          step,
-          phase,
-          secondsInPhase,
+        workers: run.workers.map((worker) => ({
+          info: { rank: worker.rank, label: worker.label },
+          step: worker.step,
+          phase: worker.phase,
+          secondsInPhase: worker.secondsInPhase,
+          times: this.#slowness.timesOf(worker),
+          secondsSilent: this.#slowness.secondsSilent(worker, nowMs),
         })),
+        straggler: this.#slowness.straggler(run, nowMs),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),
         view: run.view?.number ?? 0,
         fromStep: run.view?.fromStep ?? 0,
+        shards: run.view?.shards ?? [],
+        term: run.view?.term ?? 0,
         ...rulesToWire(run.spec),
         snapshotStep: this.snapshots?.lastOf(run.id)?.step ?? 0,
         snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',
@@ -223,10 +248,7 @@ export class MembershipService {
 
   /** Carries out orders, once it is certain that nobody can forget why. */
   dispatch(orders: readonly Order[]): void {
-    // A whole evaluation follows from what all have handed in: nobody has to remember it.
-    const isEvaluation = (order: Order) =>
-      order.to === 'worker' && (order.order.evaluation?.records ?? 0) > 0;
-    if (!this.#writeAhead || (orders.length > 0 && orders.every(isEvaluation))) this.#send(orders);
+    if (!this.#writeAhead || (orders.length > 0 && orders.every(leavesNoTrace))) this.#send(orders);
     else this.#writeAhead.write(() => this.#send(orders));
   }
 

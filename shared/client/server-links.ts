@@ -69,17 +69,22 @@ export class ServerLinks {
     return `server ${id} (${address})`;
   }
 
+  /** ServerInfo.id of a shard's primary. */
+  idOf(shard: number): number {
+    return primaryOf(this.#view, shard).id;
+  }
+
   addressOf(shard: number): string {
     return primaryOf(this.#view, shard).address;
   }
 
-  /** Who holds the shards now; returns those that have another primary than before. */
-  place(view: View__Output): number[] {
-    const before = shardsOf(this.#view);
+  /** Who holds the shards now; returns those that have another primary than before, with the name of that. */
+  place(view: View__Output): { shard: number; from: string }[] {
     if (view.term <= this.#view.term) return [];
+    const before = shardsOf(this.#view).map(({ primary }, shard) => ({ primary, from: this.nameOf(shard) }));
     this.#view = view;
-    return [...shardsOf(view).keys()].filter(
-      (shard) => before[shard].primary !== shardsOf(view)[shard].primary,
+    return shardsOf(view).flatMap(({ primary }, shard) =>
+      before[shard].primary === primary ? [] : [{ shard, from: before[shard].from }],
     );
   }
 

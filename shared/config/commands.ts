@@ -315,6 +315,18 @@ export const STATUS = define({
   },
 });
 
+export const WHY_SLOW = define({
+  name: 'gradloom why-slow',
+  summary: 'Says which worker or server makes the steps of a run long, and in which phase.',
+  options: { join: required(join), run, json, config },
+  examples: [
+    {
+      line: 'gradloom why-slow --join 127.0.0.1:50051',
+      does: 'compares workers and servers with their peers',
+    },
+  ],
+});
+
 export const SET = define({
   name: 'gradloom set',
   summary: 'Changes a running run, at a step boundary: gradloom set consistency bsp|ssp|asp.',
@@ -490,11 +502,17 @@ export const WORKER = define({
 export const GRADLOOM = {
   name: 'gradloom',
   summary: 'Trains TensorFlow.js models on many machines.',
-  commands: { up: UP, status: STATUS, set: SET },
-} satisfies ProgramDefinition<{ up: typeof UP; status: typeof STATUS; set: typeof SET }>;
+  commands: { up: UP, status: STATUS, 'why-slow': WHY_SLOW, set: SET },
+} satisfies ProgramDefinition<{
+  up: typeof UP;
+  status: typeof STATUS;
+  'why-slow': typeof WHY_SLOW;
+  set: typeof SET;
+}>;
 
 export type UpOptions = Compiled<typeof UP.options>;
 export type SetOptions = Compiled<typeof SET.options>;
+export type WhySlowOptions = Compiled<typeof WHY_SLOW.options>;
 export type StatusOptions = Compiled<typeof STATUS.options>;
 export type ServerOptions = Compiled<typeof SERVER.options>;
 export type WorkerOptions = Compiled<typeof WORKER.options>;

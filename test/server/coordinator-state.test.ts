@@ -66,7 +66,7 @@ const events = fc.array(
     fc.record({ worker }).map(
       ({ worker }): Event =>
         (keeper) =>
-          keeper.workerDone(worker, { bytesPushed: worker, bytesPulled: 2 * worker }),
+          keeper.workerDone(worker, { bytesPushed: worker, bytesPulled: 2 * worker, steps: 10 }),
     ),
     fc.record({ worker }).map(
       ({ worker }): Event =>

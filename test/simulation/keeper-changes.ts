@@ -165,7 +165,7 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
   };
   const done = ({ connection }: Worker) =>
     report(connection, (coordinator, from) =>
-      coordinator.workerDone(from, { bytesPushed: 1, bytesPulled: 2 }),
+      coordinator.workerDone(from, { bytesPushed: 1, bytesPulled: 2, steps: STEPS }),
     );
 
   const members = () => workers.filter(({ isStarted, isDead, ended }) => isStarted && !isDead && !ended);

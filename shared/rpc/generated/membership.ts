@@ -12,6 +12,7 @@ import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndR
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from './gradloom/v1/EndedRun.js';
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from './gradloom/v1/Evaluation.js';
 import type { EvaluationPart as _gradloom_v1_EvaluationPart, EvaluationPart__Output as _gradloom_v1_EvaluationPart__Output } from './gradloom/v1/EvaluationPart.js';
+import type { EvaluationWait as _gradloom_v1_EvaluationWait, EvaluationWait__Output as _gradloom_v1_EvaluationWait__Output } from './gradloom/v1/EvaluationWait.js';
 import type { FenceWorker as _gradloom_v1_FenceWorker, FenceWorker__Output as _gradloom_v1_FenceWorker__Output } from './gradloom/v1/FenceWorker.js';
 import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_HoldRun__Output } from './gradloom/v1/HoldRun.js';
 import type { Manifest as _gradloom_v1_Manifest, Manifest__Output as _gradloom_v1_Manifest__Output } from './gradloom/v1/Manifest.js';
@@ -35,6 +36,7 @@ import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _g
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from './gradloom/v1/ServerProgress.js';
 import type { ServerReport as _gradloom_v1_ServerReport, ServerReport__Output as _gradloom_v1_ServerReport__Output } from './gradloom/v1/ServerReport.js';
 import type { ServerStatus as _gradloom_v1_ServerStatus, ServerStatus__Output as _gradloom_v1_ServerStatus__Output } from './gradloom/v1/ServerStatus.js';
+import type { ServerTime as _gradloom_v1_ServerTime, ServerTime__Output as _gradloom_v1_ServerTime__Output } from './gradloom/v1/ServerTime.js';
 import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output as _gradloom_v1_ServerWelcome__Output } from './gradloom/v1/ServerWelcome.js';
 import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from './gradloom/v1/ShardCopies.js';
 import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__Output as _gradloom_v1_ShardReplicated__Output } from './gradloom/v1/ShardReplicated.js';
@@ -43,6 +45,8 @@ import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloo
 import type { StartRun as _gradloom_v1_StartRun, StartRun__Output as _gradloom_v1_StartRun__Output } from './gradloom/v1/StartRun.js';
 import type { StatusReply as _gradloom_v1_StatusReply, StatusReply__Output as _gradloom_v1_StatusReply__Output } from './gradloom/v1/StatusReply.js';
 import type { StatusRequest as _gradloom_v1_StatusRequest, StatusRequest__Output as _gradloom_v1_StatusRequest__Output } from './gradloom/v1/StatusRequest.js';
+import type { StepTimes as _gradloom_v1_StepTimes, StepTimes__Output as _gradloom_v1_StepTimes__Output } from './gradloom/v1/StepTimes.js';
+import type { Straggler as _gradloom_v1_Straggler, Straggler__Output as _gradloom_v1_Straggler__Output } from './gradloom/v1/Straggler.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from './gradloom/v1/TakeSnapshot.js';
 import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
@@ -53,6 +57,7 @@ import type { WorkerBack as _gradloom_v1_WorkerBack, WorkerBack__Output as _grad
 import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from './gradloom/v1/WorkerFenced.js';
 import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _gradloom_v1_WorkerHello__Output } from './gradloom/v1/WorkerHello.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
+import type { WorkerIsDone as _gradloom_v1_WorkerIsDone, WorkerIsDone__Output as _gradloom_v1_WorkerIsDone__Output } from './gradloom/v1/WorkerIsDone.js';
 import type { WorkerOffends as _gradloom_v1_WorkerOffends, WorkerOffends__Output as _gradloom_v1_WorkerOffends__Output } from './gradloom/v1/WorkerOffends.js';
 import type { WorkerOrder as _gradloom_v1_WorkerOrder, WorkerOrder__Output as _gradloom_v1_WorkerOrder__Output } from './gradloom/v1/WorkerOrder.js';
 import type { WorkerProgress as _gradloom_v1_WorkerProgress, WorkerProgress__Output as _gradloom_v1_WorkerProgress__Output } from './gradloom/v1/WorkerProgress.js';
@@ -80,6 +85,7 @@ export interface ProtoGrpcType {
       EndedRun: MessageTypeDefinition<_gradloom_v1_EndedRun, _gradloom_v1_EndedRun__Output>
       Evaluation: MessageTypeDefinition<_gradloom_v1_Evaluation, _gradloom_v1_Evaluation__Output>
       EvaluationPart: MessageTypeDefinition<_gradloom_v1_EvaluationPart, _gradloom_v1_EvaluationPart__Output>
+      EvaluationWait: MessageTypeDefinition<_gradloom_v1_EvaluationWait, _gradloom_v1_EvaluationWait__Output>
       FenceWorker: MessageTypeDefinition<_gradloom_v1_FenceWorker, _gradloom_v1_FenceWorker__Output>
       HoldRun: MessageTypeDefinition<_gradloom_v1_HoldRun, _gradloom_v1_HoldRun__Output>
       Manifest: MessageTypeDefinition<_gradloom_v1_Manifest, _gradloom_v1_Manifest__Output>
@@ -107,6 +113,7 @@ export interface ProtoGrpcType {
       ServerProgress: MessageTypeDefinition<_gradloom_v1_ServerProgress, _gradloom_v1_ServerProgress__Output>
       ServerReport: MessageTypeDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerReport__Output>
       ServerStatus: MessageTypeDefinition<_gradloom_v1_ServerStatus, _gradloom_v1_ServerStatus__Output>
+      ServerTime: MessageTypeDefinition<_gradloom_v1_ServerTime, _gradloom_v1_ServerTime__Output>
       ServerWelcome: MessageTypeDefinition<_gradloom_v1_ServerWelcome, _gradloom_v1_ServerWelcome__Output>
       ShardCopies: MessageTypeDefinition<_gradloom_v1_ShardCopies, _gradloom_v1_ShardCopies__Output>
       ShardReplicated: MessageTypeDefinition<_gradloom_v1_ShardReplicated, _gradloom_v1_ShardReplicated__Output>
@@ -115,6 +122,8 @@ export interface ProtoGrpcType {
       StartRun: MessageTypeDefinition<_gradloom_v1_StartRun, _gradloom_v1_StartRun__Output>
       StatusReply: MessageTypeDefinition<_gradloom_v1_StatusReply, _gradloom_v1_StatusReply__Output>
       StatusRequest: MessageTypeDefinition<_gradloom_v1_StatusRequest, _gradloom_v1_StatusRequest__Output>
+      StepTimes: MessageTypeDefinition<_gradloom_v1_StepTimes, _gradloom_v1_StepTimes__Output>
+      Straggler: MessageTypeDefinition<_gradloom_v1_Straggler, _gradloom_v1_Straggler__Output>
       TakeSnapshot: MessageTypeDefinition<_gradloom_v1_TakeSnapshot, _gradloom_v1_TakeSnapshot__Output>
       Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
       TensorKind: EnumTypeDefinition
@@ -126,6 +135,7 @@ export interface ProtoGrpcType {
       WorkerFenced: MessageTypeDefinition<_gradloom_v1_WorkerFenced, _gradloom_v1_WorkerFenced__Output>
       WorkerHello: MessageTypeDefinition<_gradloom_v1_WorkerHello, _gradloom_v1_WorkerHello__Output>
       WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>
+      WorkerIsDone: MessageTypeDefinition<_gradloom_v1_WorkerIsDone, _gradloom_v1_WorkerIsDone__Output>
       WorkerOffends: MessageTypeDefinition<_gradloom_v1_WorkerOffends, _gradloom_v1_WorkerOffends__Output>
       WorkerOrder: MessageTypeDefinition<_gradloom_v1_WorkerOrder, _gradloom_v1_WorkerOrder__Output>
       WorkerProgress: MessageTypeDefinition<_gradloom_v1_WorkerProgress, _gradloom_v1_WorkerProgress__Output>

@@ -371,6 +371,6 @@ export class Cluster {
       read(stepped.read.skew);
     }
     exchange.close();
-    await membership.done({ bytesPushed: 0, bytesPulled: 0 });
+    await membership.done({ bytesPushed: 0, bytesPulled: 0, bytesRetried: 0, steps: exchange.step });
   }
 }

@@ -8,6 +8,7 @@ export interface StoredEnd {
   'reason'?: (string);
   'bytesPushed'?: (number | string | Long);
   'bytesPulled'?: (number | string | Long);
+  'bytesRetried'?: (number | string | Long);
 }
 
 export interface StoredEnd__Output {
@@ -16,4 +17,5 @@ export interface StoredEnd__Output {
   'reason': (string);
   'bytesPushed': (number);
   'bytesPulled': (number);
+  'bytesRetried': (number);
 }

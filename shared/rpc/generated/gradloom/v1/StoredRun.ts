@@ -20,6 +20,10 @@ export interface StoredRun {
    * A view whose step is decided, and which not every server has taken yet.
    */
   'decided'?: (_gradloom_v1_View | null);
+  /**
+   * Copies of each shard that are wanted.
+   */
+  'wanted'?: (number);
 }
 
 export interface StoredRun__Output {
@@ -38,4 +42,8 @@ export interface StoredRun__Output {
    * A view whose step is decided, and which not every server has taken yet.
    */
   'decided': (_gradloom_v1_View__Output | null);
+  /**
+   * Copies of each shard that are wanted.
+   */
+  'wanted': (number);
 }

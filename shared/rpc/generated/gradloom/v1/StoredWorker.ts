@@ -18,6 +18,7 @@ export interface StoredWorker {
    */
   'leaving'?: (string);
   'putOut'?: (boolean);
+  'bytesRetried'?: (number | string | Long);
 }
 
 export interface StoredWorker__Output {
@@ -36,4 +37,5 @@ export interface StoredWorker__Output {
    */
   'leaving': (string);
   'putOut': (boolean);
+  'bytesRetried': (number);
 }
