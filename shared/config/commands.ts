@@ -318,13 +318,17 @@ export const STATUS = define({
 export const WHY_SLOW = define({
   name: 'gradloom why-slow',
   summary: 'Says which worker or server makes the steps of a run long, and in which phase.',
-  options: { join: required(join), run, json, config },
+  options: { join, etcd, mesh, run, json, config },
   examples: [
     {
       line: 'gradloom why-slow --join 127.0.0.1:50051',
       does: 'compares workers and servers with their peers',
     },
   ],
+  check(options, at) {
+    checkPlace(options, at);
+    if (placeOf(options) === undefined) throw missing(required(join), 'gradloom why-slow');
+  },
 });
 
 export const SET = define({
