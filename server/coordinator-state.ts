@@ -25,11 +25,12 @@ export function specBytes(spec: RunSpec): Buffer {
 }
 
 /** What the next keeper needs, as it stands. */
-export function save({ nextServer, nextRun, servers, runs, ended }: Lasting): State {
+export function save({ nextServer, nextRun, servers, runs, ended, draining }: Lasting): State {
   const mesh = meshCodec.encode({
     ...{ nextServer, nextRun },
     servers: servers.map(({ connection: _, ...server }) => server),
     ended: [...ended],
+    draining: [...draining],
   });
   return new Map([[MESH, mesh], ...runs.map((run) => [RUN_PREFIX + run.id, saveRun(run)] as const)]);
 }
@@ -65,14 +66,14 @@ function saveRun({ id, spec, view, workers, servers, change, decided, wanted }: 
 /** The inverse of `save`; nobody has a connection yet. Throws where the values are not those of a `save`. */
 export function restore(state: State): Lasting {
   const mesh = state.get(MESH);
-  const { nextServer, nextRun, servers, ended } = mesh
+  const { nextServer, nextRun, servers, ended, draining } = mesh
     ? meshCodec.decode(mesh)
-    : { nextServer: 0, nextRun: 1, servers: [], ended: [] };
+    : { nextServer: 0, nextRun: 1, servers: [], ended: [], draining: [] };
   const entries = servers.map((server): ServerEntry => ({ ...server, connection: Number.NaN }));
   const runs = [...state].flatMap(([name, bytes]) =>
     name.startsWith(RUN_PREFIX) ? [restoreRun(bytes, entries)] : [],
   );
-  return { nextServer, nextRun, servers: entries, runs, ended };
+  return { nextServer, nextRun, servers: entries, runs, ended, draining };
 }
 
 function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {

@@ -5,6 +5,8 @@ import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ChangeRequest__Output } from '../shared/rpc/generated/gradloom/v1/ChangeRequest.js';
+import type { DrainReply } from '../shared/rpc/generated/gradloom/v1/DrainReply.js';
+import type { DrainRequest__Output } from '../shared/rpc/generated/gradloom/v1/DrainRequest.js';
 import type { MembershipHandlers } from '../shared/rpc/generated/gradloom/v1/Membership.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport__Output } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
@@ -43,8 +45,8 @@ export class MembershipService {
   readonly #slowness = new SlownessWatch();
   /** Of the keeper: takes the snapshots of its runs. */
   snapshots: SnapshotKeeper | undefined;
-  /** Calls of `Change` that wait for their answer. */
-  readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply>>();
+  /** Calls of `Change` and `Drain` that wait for their answer. */
+  readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply & DrainReply>>();
   #coordinator: Coordinator | undefined;
   #writeAhead: WriteAhead | undefined;
 
@@ -110,6 +112,7 @@ export class MembershipService {
               void this.snapshots?.begin(report.run);
               return orders;
             }
+            if (report.leaving) return this.#leaving(connection);
             if (report.backupLost) return coordinator.backupLost(connection, report.run, report.backupLost);
             if (report.snapshot) {
               this.snapshots?.part(`shard ${report.snapshot.shard}`, report.run, report.snapshot);
@@ -204,8 +207,35 @@ export class MembershipService {
           callback(null, { run: request.run, refusal: error.toMessage() });
         }
       },
+      Drain: (
+        { request }: grpc.ServerUnaryCall<DrainRequest__Output, DrainReply>,
+        callback: grpc.sendUnaryData<DrainReply>,
+      ) => {
+        const call = this.#nextConnection++;
+        try {
+          this.#callers.set(call, callback);
+          this.dispatch(this.#keeper().drain(request.server, call));
+        } catch (error) {
+          this.#callers.delete(call);
+          if (!(error instanceof Refused)) throw error;
+          this.onRefused(error.label);
+          callback(null, { refusal: error.toMessage() });
+        }
+      },
       Status: (_call: unknown, callback: grpc.sendUnaryData<StatusReply>) => callback(null, this.status()),
     } as unknown as MembershipHandlers;
+  }
+
+  /** A server wants to go; where it cannot be emptied it is told why, and stays. */
+  #leaving(connection: number): Order[] {
+    const coordinator = this.#keeper();
+    try {
+      return coordinator.drain(coordinator.servers.get(connection)?.id ?? -1);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const refusal = error.toMessage() as { code: 16; sentence: string };
+      return [{ to: 'server', connection, order: { drained: { refusal } } }];
+    }
   }
 
   status(): StatusReply {
@@ -258,10 +288,13 @@ export class MembershipService {
       if (order.to === 'caller') {
         this.#callers.get(order.connection)?.(null, order.order);
         this.#callers.delete(order.connection);
-        const { run, view, refusal } = order.order;
-        this.log(
-          `run ${run}: ${view ? `view ${view.number} from step ${view.fromStep}` : refusal?.sentence}`,
-        );
+        const { refusal } = order.order;
+        if ('run' in order.order) {
+          const { run, view } = order.order;
+          this.log(
+            `run ${run}: ${view ? `view ${view.number} from step ${view.fromStep}` : refusal?.sentence}`,
+          );
+        }
       } else if (order.to === 'server') this.#servers.get(order.connection)?.write(order.order);
       else this.#workers.get(order.connection)?.write(order.order);
     }

@@ -29,7 +29,7 @@ export interface MeshOptions {
   /** Makes the shard of a run; resolves when it is restored where it goes on from a snapshot. May throw an expected error. */
   prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): Promise<void> | undefined;
   /** Holds the shards of a run that a view says, and no more. Throws Refused. */
-  place(run: string, spec: RunSpec, view: View__Output): void;
+  place(run: string, spec: RunSpec, view: View__Output, serverId: number): void;
   /** A part of a snapshot is wanted. */
   snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
@@ -39,6 +39,8 @@ export interface MeshOptions {
   change(run: string, view: View__Output): void;
   /** Takes nothing of a worker any more, and says how far it has come here. Throws Refused. */
   fence(run: string, rank: number): { step: number; complete: boolean; initialized: boolean };
+  /** This server holds nothing any more; or why it cannot be emptied. */
+  drained(refusal: string | undefined): void;
   /** The keeper at this address does not answer; another may follow. */
   suspect?(keeper: string): void;
   /** The keeper is gone. */
@@ -55,6 +57,8 @@ export interface Mesh {
   replicated(run: string, shard: number, server: number): void;
   /** Tells the keeper that a backup of such a shard is out of reach. */
   backupLost(run: string, shard: number, server: number, reason: string): void;
+  /** Asks the keeper to empty this server; answered by `drained`. */
+  drain(): void;
   /** Tells the keeper of a part of a snapshot. */
   snapshot(run: string, part: SnapshotPart): void;
   leave(): void;
@@ -65,6 +69,8 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
   const { keepers, address, memoryBytes, label, peerDeadlineMs } = options;
   let serverId = -1;
   let leaving = false;
+  /** It has asked to be emptied, and not been answered: the keeper that follows is asked again. */
+  let draining = false;
   /** What it has said of workers that spoil the steps of all: the keeper that follows is told again. */
   const offences = new Map<string, ServerReport[]>();
   return new Promise((resolve, reject) => {
@@ -112,6 +118,10 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           waits: (run, progress) => tell({ run, progress }),
           replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
           backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
+          drain() {
+            draining = true;
+            tell({ leaving: {} });
+          },
           snapshot: (run, snapshot) => tell({ run, snapshot }),
           leave() {
             leaving = true;
@@ -131,11 +141,14 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           const restored = options.prepare(run, fromWire(spec), view, serverId);
           return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
         });
+      } else if (order.drained) {
+        draining = false;
+        options.drained(order.drained.refusal?.sentence);
       } else if (order.place) {
         const { run, spec, view } = order.place;
         answer(run, () => {
           if (!view) throw new RunError('the order to hold shards has no view');
-          options.place(run, fromWire(spec), view);
+          options.place(run, fromWire(spec), view, serverId);
           return undefined;
         });
       } else if (order.fence) {
@@ -171,6 +184,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       onOrder: take,
       onBack() {
         for (const report of [...offences.values()].flat()) stream.write(report);
+        if (draining) stream.write({ leaving: {} });
       },
       onBroken: options.suspect,
       onGone: gone,

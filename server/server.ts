@@ -61,6 +61,8 @@ export interface ServerOptions {
   /** On the keeper: a snapshot is whole, or there is none. */
   onSnapshot?(event: SnapshotEvent): void;
   log(message: string): void;
+  /** Somebody has emptied this server: it is of no use any more. */
+  onDrained?(): void;
   /** The keeper is gone; the server is of no use any more. */
   onLost(error: RunError): void;
 }
@@ -74,6 +76,8 @@ export interface RunningServer {
   readonly parameters: ParametersHandlers;
   /** Asks for a snapshot of every run, where this is the keeper; returns of how many. */
   takeSnapshots(): number;
+  /** Lets others take over what this server holds. Resolves to why that cannot be; undefined: it is done. */
+  drain(): Promise<string | undefined>;
   /** Ends runs and streams, then stops. */
   close(reason: string): Promise<void>;
 }
@@ -186,7 +190,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     report();
   };
 
+  /** There while others take over what this server holds. */
+  let draining: ((refusal: string | undefined) => void) | undefined;
   const lost = (error: RunError) => {
+    if (draining) return draining(error.message);
     for (const id of [...runs.keys()]) closeRun(id, error.message);
     options.onLost(error);
   };
@@ -220,12 +227,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         if (spec.resume)
           for (const { shard } of shards.of(id).values()) await restoreShard(shard, spec, spec.resume, paths);
       },
-      place(id, spec, view) {
-        shards.place(id, spec, view);
+      place(id, spec, view, serverId) {
+        shards.place(id, spec, view, serverId);
         report();
       },
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
+      drained(refusal) {
+        if (draining) draining(refusal);
+        else if (refusal === undefined) options.onDrained?.();
+        draining = undefined;
+      },
       snapshot(order) {
         for (const run of runs.get(order.run)?.values() ?? []) run.snapshots?.order(order);
       },
@@ -239,6 +251,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     grpcServer.forceShutdown();
     throw error;
   }
+  if (membership.coordinator && !keepers.follow) membership.coordinator.keeper = mesh.serverId;
   for (const name of services) health.setStatus(name, 'SERVING');
 
   const waits = new ServerWaits((run, wait) => mesh.waits(run, wait));
@@ -264,6 +277,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serverId: mesh.serverId,
     runs,
     parameters,
+    async drain() {
+      const isLast = membership.coordinator && !keepers?.follow;
+      if (isLast || shards.all().next().done) return undefined;
+      return new Promise((resolve) => {
+        draining = resolve;
+        mesh.drain();
+      });
+    },
     takeSnapshots: () => membership.snapshots?.ask() ?? 0,
     async close(reason) {
       clearInterval(notices);

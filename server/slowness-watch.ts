@@ -69,8 +69,8 @@ export class SlownessWatch {
   }
 
   #judge(run: Run, nowMs: number): Since | undefined {
-    const timed = run.workers.flatMap((worker) => this.#timesOf(worker, nowMs) ?? []);
-    // Whoever evaluates or saves takes no step that others could wait for.
+    const timed = run.workers.flatMap((worker) => this.#timesOf(run, worker, nowMs) ?? []);
+    // Nobody is compared before all have taken a step.
     const slowness =
       run.state === 'running' && timed.length === run.workers.length
         ? judge(timed, SILENCE_MAX_SECONDS)
@@ -86,7 +86,7 @@ export class SlownessWatch {
     return since;
   }
 
-  #timesOf(worker: WorkerEntry, nowMs: number): WorkerTimes | undefined {
+  #timesOf(run: Run, worker: WorkerEntry, nowMs: number): WorkerTimes | undefined {
     const times = this.#times.get(worker.connection);
     if (!times || times.steps === 0) return undefined;
     return {
@@ -95,7 +95,12 @@ export class SlownessWatch {
       phase: worker.phase,
       secondsInPhase: worker.secondsInPhase,
       secondsSilent: this.secondsSilent(worker, nowMs),
-      servers: new Map(times.servers.map(({ server, seconds }) => [server, seconds])),
+      // One that has been replaced is told of until the next step is done.
+      servers: new Map(
+        times.servers.flatMap(({ server, seconds }) =>
+          run.servers.some(({ id }) => id === server) ? [[server, seconds]] : [],
+        ),
+      ),
     };
   }
 }

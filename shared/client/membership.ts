@@ -8,6 +8,7 @@ import { RunError } from '../errors.js';
 import { WAITING_NOTICE_MS } from '../limits.js';
 import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeReply.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
+import type { DrainReply__Output } from '../rpc/generated/gradloom/v1/DrainReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
 import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
 import type { EvaluationWait__Output } from '../rpc/generated/gradloom/v1/EvaluationWait.js';
@@ -289,6 +290,14 @@ export async function changeRules(
       `the keeper at ${address}`,
     );
   return { run: reply.run, view: reply.view };
+}
+
+/** Empties a server while runs go on; resolves when it holds nothing any more. Throws Refused or RunError. */
+export async function drainServer(address: string, server: number, deadlineMs: number): Promise<void> {
+  const { refusal } = await unary<DrainReply__Output>(address, deadlineMs, (client, deadline, done) =>
+    client.Drain({ server }, { deadline }, done),
+  );
+  if (refusal) throw new Refused(refusal.code, refusal.sentence, `the keeper at ${address}`);
 }
 
 /** What goes on in a mesh. Throws RunError where the keeper cannot be reached. */

@@ -17,7 +17,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
-const { clipNorm, gradientLimit, accumulate, replicas, elastic, refusalsLimit } = OPTIONS;
+const { clipNorm, server, gradientLimit, accumulate, replicas, elastic, refusalsLimit } = OPTIONS;
 const { etcd, mesh } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume } = OPTIONS;
@@ -363,6 +363,22 @@ export const SET = define({
   },
 });
 
+export const DRAIN = define({
+  name: 'gradloom drain',
+  summary: 'Empties a server while runs go on: others take over what it holds, then it ends.',
+  options: { server: required(server), join, etcd, mesh, json, config },
+  examples: [
+    {
+      line: 'gradloom drain --server 2 --join 127.0.0.1:50051',
+      does: 'server 2, as gradloom status has it, can be taken away without the run noticing',
+    },
+  ],
+  check(options, at) {
+    checkPlace(options, at);
+    if (placeOf(options) === undefined) throw missing(required(join), 'gradloom drain');
+  },
+});
+
 export const SERVER = define({
   name: 'gradloom-server',
   summary: 'Holds a part of the model and runs the optimizer on it.',
@@ -506,15 +522,17 @@ export const WORKER = define({
 export const GRADLOOM = {
   name: 'gradloom',
   summary: 'Trains TensorFlow.js models on many machines.',
-  commands: { up: UP, status: STATUS, 'why-slow': WHY_SLOW, set: SET },
+  commands: { up: UP, status: STATUS, 'why-slow': WHY_SLOW, set: SET, drain: DRAIN },
 } satisfies ProgramDefinition<{
   up: typeof UP;
   status: typeof STATUS;
   'why-slow': typeof WHY_SLOW;
   set: typeof SET;
+  drain: typeof DRAIN;
 }>;
 
 export type UpOptions = Compiled<typeof UP.options>;
+export type DrainOptions = Compiled<typeof DRAIN.options>;
 export type SetOptions = Compiled<typeof SET.options>;
 export type WhySlowOptions = Compiled<typeof WHY_SLOW.options>;
 export type StatusOptions = Compiled<typeof STATUS.options>;

@@ -61,7 +61,7 @@ test.serial(
     );
     signal(workers[2].pid, 'SIGSTOP');
     const other = workers[0] as Program;
-    await other.event('waiting', ({ seconds }) => (seconds as number) > 3);
+    await other.event('waiting', ({ seconds }) => (seconds as number) > 5);
     t.regex(
       await asked(t, keeper),
       new RegExp(

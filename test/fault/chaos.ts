@@ -10,6 +10,7 @@ import { fail, onStopSignal } from '../../shared/process.js';
 import { keyedRandom } from '../../shared/random.js';
 import { writeTinyData } from '../helpers/tiny-data.js';
 import { jobPath } from '../helpers/tiny-run.js';
+import { randomScenario } from './random-scenario.js';
 import {
   type Reference,
   type RoundResult,
@@ -18,7 +19,7 @@ import {
   type Workload,
 } from './run-scenario.js';
 import type { Scenario } from './scenario.js';
-import { randomScenario, SCENARIOS } from './scenarios.js';
+import { SCENARIOS } from './scenarios.js';
 
 const RANDOM = 'random';
 

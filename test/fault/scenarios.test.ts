@@ -2,8 +2,9 @@
 // is to die.
 import test from 'ava';
 import { keyedRandom } from '../../shared/random.js';
+import { randomScenario } from './random-scenario.js';
 import type { Scenario } from './scenario.js';
-import { randomScenario, SCENARIOS } from './scenarios.js';
+import { SCENARIOS } from './scenarios.js';
 
 const SEEDS = Array.from({ length: 200 }, (_, seed) => seed);
 /** Fewest epochs that a run may have. */
@@ -13,6 +14,7 @@ function check(t: import('ava').ExecutionContext, scenario: Scenario, seed: numb
   const faults = scenario.faults(keyedRandom(seed, 'test'));
   t.deepEqual(scenario.faults(keyedRandom(seed, 'test')), faults);
   let before = 0;
+  const dead = new Set<string>();
   for (const fault of faults) {
     t.true(fault.at > before && fault.at < EPOCHS - 1, `at ${fault.at}`);
     before = fault.at;
@@ -20,6 +22,11 @@ function check(t: import('ava').ExecutionContext, scenario: Scenario, seed: numb
       t.true(fault.index < (fault.role === 'server' ? scenario.servers : scenario.workers));
     if (fault.kind === 'kill' && fault.role === 'server' && fault.index === 0)
       t.truthy(scenario.expects.fails, 'only a run that is to fail loses its keeper');
+    const victim =
+      'role' in fault ? `${fault.role} ${fault.index}` : fault.kind === 'slow' ? `server ${fault.index}` : '';
+    t.false(dead.has(victim), `${victim} is dead already`);
+    if (fault.kind === 'kill') dead.add(victim);
+    if (fault.kind === 'kill-all') dead.clear();
     if (fault.kind === 'slow') t.is(fault.index, scenario.proxied as number);
     if (fault.kind === 'kill-all') t.is(scenario.snapshots, 'kept');
   }
@@ -39,5 +46,5 @@ test('random scenarios are what the seed says, and all kinds of faults come', (t
     check(t, scenario, seed);
     for (const { kind } of scenario.faults(keyedRandom(0))) kinds.add(kind);
   }
-  t.deepEqual([...kinds].sort(), ['kill-all', 'slow', 'stop']);
+  t.deepEqual([...kinds].sort(), ['kill', 'kill-all', 'slow', 'stop']);
 });

@@ -9,7 +9,7 @@ export const SNAPSHOT_STEPS = 8;
 
 /** One of three servers that is not the keeper. */
 const oneOfTwo = (random: KeyedRandom): number => 1 + random.below(2);
-const killServer = (at: number, index: number): Fault => ({
+export const killServer = (at: number, index: number): Fault => ({
   ...{ kind: 'kill', role: 'server', recovers: true },
   ...{ at, index },
 });
@@ -113,40 +113,3 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     expects: { ...UNTOUCHED, snapshotsFail: true },
   },
 };
-
-/** Faults of a run under bsp that nothing of must show in its weights. */
-const DRAWN = ['stop-worker', 'stop-server', 'slow', 'kill-all'] as const;
-
-/** A run with several faults, all drawn: who, when and what. */
-export function randomScenario(random: KeyedRandom): Scenario {
-  const servers = 2 + random.below(2);
-  const workers = 2 + random.below(2);
-  const proxied = 1 + random.below(servers - 1);
-  const draw = (epoch: number): Fault => {
-    const at = within(epoch, random);
-    const seconds = 1 + 3 * random.float();
-    switch (DRAWN[random.below(DRAWN.length)]) {
-      case 'stop-worker':
-        return { kind: 'stop', at, role: 'worker', index: random.below(workers), seconds };
-      case 'stop-server':
-        return { kind: 'stop', at, role: 'server', index: random.below(servers), seconds };
-      case 'slow': {
-        const bytesPerSecond = MEGABYTE * 2 ** (1 + 4 * random.float());
-        return { kind: 'slow', at, index: proxied, delayMs: 50 * random.float(), bytesPerSecond, seconds };
-      }
-      case 'kill-all':
-        return { kind: 'kill-all', at };
-    }
-  };
-  const faults = [1, 2, 3, 4].map(draw);
-  return {
-    summary: 'faults drawn from the seed, one after another',
-    servers,
-    workers,
-    flags: [],
-    proxied,
-    snapshots: 'kept',
-    faults: () => faults,
-    expects: { ...UNTOUCHED, noStepLost: !faults.some(({ kind }) => kind === 'kill-all') },
-  };
-}

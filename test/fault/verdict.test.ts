@@ -5,7 +5,9 @@ import { growthOf, memoryOf } from './memory.js';
 import { type Scenario, UNTOUCHED } from './scenario.js';
 import { type Expectable, type Seen, violationsOf } from './verdict.js';
 
-const REFERENCE: Expectable = { weightsSha256: 'a', steps: 4, stepsPerEpoch: 2, records: 16 };
+const REFERENCE: Expectable = {
+  ...{ weightsSha256: 'a', steps: 4, stepsPerEpoch: 2, records: 16, stepSecondsMax: 0.5 },
+};
 const SCENARIO: Scenario = {
   ...{ summary: '', servers: 2, workers: 2, flags: [] },
   faults: () => [],
@@ -53,7 +55,7 @@ const breaches: [string, Partial<Seen>, RegExp][] = [
   [
     'a stall',
     { progress: progress.map((each) => (each.step === 4 ? { ...each, atMs: 9000 } : each)) },
-    /^expected at most 2 s without progress, there were 6.00 s$/,
+    /^expected at most 2.00 s without progress, there were 6.00 s$/,
   ],
   ['a run that could not be followed', { failure: 'the run hangs' }, /^the run hangs$/],
 ];

@@ -8,6 +8,8 @@ import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _grad
 import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from './gradloom/v1/Departure.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from './gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from './gradloom/v1/DescribeRequest.js';
+import type { DrainReply as _gradloom_v1_DrainReply, DrainReply__Output as _gradloom_v1_DrainReply__Output } from './gradloom/v1/DrainReply.js';
+import type { DrainRequest as _gradloom_v1_DrainRequest, DrainRequest__Output as _gradloom_v1_DrainRequest__Output } from './gradloom/v1/DrainRequest.js';
 import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from './gradloom/v1/EndRun.js';
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from './gradloom/v1/EndedRun.js';
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from './gradloom/v1/Evaluation.js';
@@ -30,8 +32,10 @@ import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_R
 import type { RunStatus as _gradloom_v1_RunStatus, RunStatus__Output as _gradloom_v1_RunStatus__Output } from './gradloom/v1/RunStatus.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
 import type { ServerBack as _gradloom_v1_ServerBack, ServerBack__Output as _gradloom_v1_ServerBack__Output } from './gradloom/v1/ServerBack.js';
+import type { ServerDrained as _gradloom_v1_ServerDrained, ServerDrained__Output as _gradloom_v1_ServerDrained__Output } from './gradloom/v1/ServerDrained.js';
 import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _gradloom_v1_ServerHello__Output } from './gradloom/v1/ServerHello.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { ServerLeaving as _gradloom_v1_ServerLeaving, ServerLeaving__Output as _gradloom_v1_ServerLeaving__Output } from './gradloom/v1/ServerLeaving.js';
 import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _gradloom_v1_ServerOrder__Output } from './gradloom/v1/ServerOrder.js';
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from './gradloom/v1/ServerProgress.js';
 import type { ServerReport as _gradloom_v1_ServerReport, ServerReport__Output as _gradloom_v1_ServerReport__Output } from './gradloom/v1/ServerReport.js';
@@ -81,6 +85,8 @@ export interface ProtoGrpcType {
       Departure: MessageTypeDefinition<_gradloom_v1_Departure, _gradloom_v1_Departure__Output>
       DescribeReply: MessageTypeDefinition<_gradloom_v1_DescribeReply, _gradloom_v1_DescribeReply__Output>
       DescribeRequest: MessageTypeDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeRequest__Output>
+      DrainReply: MessageTypeDefinition<_gradloom_v1_DrainReply, _gradloom_v1_DrainReply__Output>
+      DrainRequest: MessageTypeDefinition<_gradloom_v1_DrainRequest, _gradloom_v1_DrainRequest__Output>
       EndRun: MessageTypeDefinition<_gradloom_v1_EndRun, _gradloom_v1_EndRun__Output>
       EndedRun: MessageTypeDefinition<_gradloom_v1_EndedRun, _gradloom_v1_EndedRun__Output>
       Evaluation: MessageTypeDefinition<_gradloom_v1_Evaluation, _gradloom_v1_Evaluation__Output>
@@ -107,8 +113,10 @@ export interface ProtoGrpcType {
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition
       ServerBack: MessageTypeDefinition<_gradloom_v1_ServerBack, _gradloom_v1_ServerBack__Output>
+      ServerDrained: MessageTypeDefinition<_gradloom_v1_ServerDrained, _gradloom_v1_ServerDrained__Output>
       ServerHello: MessageTypeDefinition<_gradloom_v1_ServerHello, _gradloom_v1_ServerHello__Output>
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      ServerLeaving: MessageTypeDefinition<_gradloom_v1_ServerLeaving, _gradloom_v1_ServerLeaving__Output>
       ServerOrder: MessageTypeDefinition<_gradloom_v1_ServerOrder, _gradloom_v1_ServerOrder__Output>
       ServerProgress: MessageTypeDefinition<_gradloom_v1_ServerProgress, _gradloom_v1_ServerProgress__Output>
       ServerReport: MessageTypeDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerReport__Output>

@@ -247,8 +247,9 @@ export class Cluster {
         shards.prepare(id, spec, view, serverId);
         return undefined;
       },
-      place: (id, spec, view) => shards.place(id, spec, view),
+      place: (id, spec, view, serverId) => shards.place(id, spec, view, serverId),
       snapshot: () => undefined,
+      drained: () => undefined,
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
       end,

@@ -14,6 +14,10 @@ export interface StoredMesh {
    * The last ones: workers and servers that missed their end are told.
    */
   'ended'?: (_gradloom_v1_StoredEnd)[];
+  /**
+   * Ids of servers that are being emptied.
+   */
+  'draining'?: (number)[];
 }
 
 export interface StoredMesh__Output {
@@ -27,4 +31,8 @@ export interface StoredMesh__Output {
    * The last ones: workers and servers that missed their end are told.
    */
   'ended': (_gradloom_v1_StoredEnd__Output)[];
+  /**
+   * Ids of servers that are being emptied.
+   */
+  'draining': (number)[];
 }
