@@ -36,10 +36,21 @@ async function startMesh(t: ExecutionContext, servers: number): Promise<Mesh> {
   return mesh;
 }
 
-/** What the same run comes to with an embedded keeper that lives. */
-async function undisturbed(t: ExecutionContext, flags: readonly string[], workers: number) {
-  const { code, stderr } = await run(t, 'gradloom', ['up', ...flags, `--workers=${workers}`]);
-  t.is(code, 0, stderr.join('\n'));
+const EPOCHS = 60;
+const weights = new Map<number, Promise<string>>();
+
+/** What the run of so many workers comes to with an embedded keeper that lives: trained once for all tests. */
+function undisturbed(t: ExecutionContext, workers: number): Promise<string> {
+  const train = async () => {
+    const tiny = await tinyRun(t);
+    const flags = [...tiny.flags, `--epochs=${EPOCHS}`, `--workers=${workers}`];
+    const { code, stderr } = await run(t, 'gradloom', ['up', ...flags]);
+    t.is(code, 0, stderr.join('\n'));
+    return (await tiny.readSummary()).weightsSha256;
+  };
+  const known = weights.get(workers) ?? train();
+  weights.set(workers, known);
+  return known;
 }
 
 /** Workers of one run, in the order of their ranks, when it has started. */
@@ -59,9 +70,8 @@ async function assertWell(t: ExecutionContext, programs: readonly Program[]): Pr
 etcdTest('the keeper loses its lease again and again; the run goes on to the same bits', async (t) => {
   t.timeout(180_000);
   const tiny = await tinyRun(t);
-  const flags = [...tiny.flags, '--epochs=60'];
-  await undisturbed(t, flags, 2);
-  const { weightsSha256 } = await tiny.readSummary();
+  const flags = [...tiny.flags, `--epochs=${EPOCHS}`];
+  const weightsSha256 = await undisturbed(t, 2);
   const mesh = await startMesh(t, 2);
   const workers = await startWorkers(t, mesh, flags, 2);
   const keepers = new Set<string>();
@@ -83,9 +93,8 @@ etcdTest('the keeper loses its lease again and again; the run goes on to the sam
 etcdTest('a keeper is killed that holds nothing of the run: nobody else ends, the same bits', async (t) => {
   t.timeout(180_000);
   const tiny = await tinyRun(t);
-  const flags = [...tiny.flags, '--epochs=60'];
-  await undisturbed(t, flags, 1);
-  const { weightsSha256 } = await tiny.readSummary();
+  const flags = [...tiny.flags, `--epochs=${EPOCHS}`];
+  const weightsSha256 = await undisturbed(t, 1);
   const mesh = await startMesh(t, 2);
   const [worker] = await startWorkers(t, mesh, flags, 1);
   await worker.event('step', ({ step }) => step === 3);
@@ -105,9 +114,8 @@ etcdTest(
   async (t) => {
     t.timeout(180_000);
     const tiny = await tinyRun(t);
-    const flags = [...tiny.flags, '--epochs=60'];
-    await undisturbed(t, flags, 2);
-    const { weightsSha256 } = await tiny.readSummary();
+    const flags = [...tiny.flags, `--epochs=${EPOCHS}`];
+    const weightsSha256 = await undisturbed(t, 2);
     const mesh = await startMesh(t, 3);
     const workers = await startWorkers(t, mesh, flags, 2);
     await workers[0].event('step', ({ step }) => step === 10);
@@ -123,9 +131,8 @@ etcdTest(
 etcdTest('a keeper is stopped and wakes up: it finds that another follows, and serves on', async (t) => {
   t.timeout(180_000);
   const tiny = await tinyRun(t);
-  const flags = [...tiny.flags, '--epochs=60'];
-  await undisturbed(t, flags, 1);
-  const { weightsSha256 } = await tiny.readSummary();
+  const flags = [...tiny.flags, `--epochs=${EPOCHS}`];
+  const weightsSha256 = await undisturbed(t, 1);
   const mesh = await startMesh(t, 2);
   const [worker] = await startWorkers(t, mesh, flags, 1);
   await worker.event('step', ({ step }) => step === 3);
