@@ -159,6 +159,7 @@ export class HostedRun {
     const { step = 0 } = request;
     const outcome = this.#outcome?.step === step ? this.#outcome : undefined;
     this.#readers.resume(reader, {
+      view: this.#view.number,
       ...request,
       step,
       outcome,
@@ -375,6 +376,9 @@ export class HostedRun {
         return this.#agreeOut?.send({ norms: effect.norms });
       case 'cut':
         return this.#agreeOut?.send({ cut: effect.cut });
+      case 'withdrawn':
+        this.#outcome = undefined;
+        return undefined;
       case 'undone':
         return this.#readers.undone(effect.block);
       case 'view':

@@ -34,6 +34,8 @@ export interface Copy {
 
 interface Held {
   readonly link: BackupLink;
+  /** Whether the last view has it as a backup. */
+  isBackup: boolean;
   /** Whether nothing leaves without it. */
   votes: boolean;
   /** The newest record when it began to vote: it is a copy when it has that. */
@@ -90,9 +92,13 @@ export class Copies {
     for (const { server, address, isBackup } of copies) {
       const known = this.#held.get(server);
       if (known) {
+        // Given up, and to be made a copy again: nobody waits for it until it is one.
+        if (known.isBackup && !isBackup) known.votes = false;
         known.votes ||= isBackup;
-        // A view that has it among those who join has not heard of it: another keeper may have followed meanwhile.
+        // A view that has it among those who join has not heard of it yet, or another keeper follows that never will: it
+        // is told again.
         known.isReported = isBackup;
+        known.isBackup = isBackup;
         continue;
       }
       const link: BackupLink = new BackupLink(
@@ -103,7 +109,7 @@ export class Copies {
         },
         this.#records,
       );
-      this.#held.set(server, { link, votes: isBackup, votesFrom: 0, isReported: isBackup });
+      this.#held.set(server, { link, isBackup, votes: isBackup, votesFrom: 0, isReported: isBackup });
     }
     this.#flush();
   }
@@ -116,7 +122,9 @@ export class Copies {
   /** What follows from what the shard has just done: leaves when the backups have done it, too. */
   emit(effects: readonly Effect[]): void {
     const { shard, carryOut, now } = this.#options;
-    for (const effect of effects) if (effect.kind === 'outcome') this.#verdict = effect.outcome;
+    for (const effect of effects)
+      if (effect.kind === 'outcome') this.#verdict = effect.outcome;
+      else if (effect.kind === 'withdrawn') this.#verdict = undefined;
     if (!this.isReplicated) {
       for (const effect of effects) carryOut(effect);
       return;
@@ -125,9 +133,17 @@ export class Copies {
       if (effect.kind === 'updated')
         this.#record({ kind: 'update', block: effect.block, update: shard.lastUpdate(effect.block) });
       else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
+      else if (effect.kind === 'withdrawn') this.#withdraw(effect);
       this.#queue.push({ effect, record: this.#records, since: now() });
     }
     this.#flush();
+  }
+
+  /** A step is taken back: what of it has not left does not leave any more, but for the credit. */
+  #withdraw(effect: LogRecord & { kind: 'withdrawn' }): void {
+    const kept = this.#queue.filter(({ effect: { kind } }) => kind === 'release' || kind === 'view');
+    this.#queue.splice(0, this.#queue.length, ...kept);
+    this.#record(effect);
   }
 
   close(): void {
