@@ -6,7 +6,8 @@ import type { StoredMesh, StoredMesh__Output } from '../shared/rpc/generated/gra
 import type { StoredRun, StoredRun__Output } from '../shared/rpc/generated/gradloom/v1/StoredRun.js';
 import { messageCodec } from '../shared/rpc/proto.js';
 import { fromWire, type RunSpec, toWire } from '../shared/run-spec.js';
-import type { Lasting, Run, ServerEntry, WorkerEntry } from './coordinator.js';
+import type { Lasting } from './keeper/members.js';
+import type { Run, ServerEntry, WorkerEntry } from './keeper/run.js';
 
 /** Values by name: `mesh`, and `run/<id>` for each running run. */
 export type State = ReadonlyMap<string, Buffer>;

@@ -4,7 +4,7 @@ import { HEARTBEAT_MS, HEARTBEATS_MISSED, SERVERS_MAX } from '../shared/limits.j
 import type { StepTimes__Output } from '../shared/rpc/generated/gradloom/v1/StepTimes.js';
 import type { Straggler } from '../shared/rpc/generated/gradloom/v1/Straggler.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import type { Run, WorkerEntry } from './coordinator.js';
+import type { Run, WorkerEntry } from './keeper/run.js';
 import { judge, OWN_PHASES, type PhaseSeconds, type Slowness, type WorkerTimes } from './slowness.js';
 
 const SILENCE_MAX_SECONDS = (HEARTBEATS_MISSED * HEARTBEAT_MS) / 1000;

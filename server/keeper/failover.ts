@@ -1,0 +1,75 @@
+// A server is gone: the backups of its shards take over in the middle of the step, lost copies are made again, and a
+// run that has lost the only copy of a shard ends. And the other way round: a server has become a copy of a shard.
+import { refuse } from '../../shared/rpc/refusal.js';
+import { replicated, without } from '../replication/placement.js';
+import { afresh, allTaken, cancel, leftBefore } from './changes.js';
+import { emptied } from './draining.js';
+import { end } from './ending.js';
+import { gathered, start } from './joining.js';
+import type { Members } from './members.js';
+import { placed } from './placing.js';
+import { type Order, type Run, type ServerEntry, stepOf } from './run.js';
+
+/** A server is gone for good: who waits for it to be emptied is told, and each run goes on without it or ends. */
+export function serverGone(members: Members, connection: number, reason: string): Order[] {
+  const entry = members.servers.get(connection);
+  if (!entry) return [];
+  members.servers.delete(connection);
+  const gone = refuse('NOT_NOW', `server ${entry.id} is gone: ${reason}`).toMessage();
+  const orders: Order[] = members.drains
+    .end(entry.id)
+    .map((call) => ({ to: 'caller', connection: call, order: { refusal: gone } }));
+  for (const run of [...members.runs.values()])
+    if (run.state === 'gathering') orders.push(...gathered(members, run));
+    else if (run.servers.includes(entry)) orders.push(...failOver(members, run, entry, reason));
+  return orders;
+}
+
+/** It was a server of this run: its backups take over in the middle of the step, and lost copies are made again. */
+export function failOver(
+  members: Members,
+  run: Run,
+  { connection, id, address, label }: ServerEntry,
+  reason: string,
+): Order[] {
+  const { view } = run;
+  const { shards, lost } = without(view?.shards ?? [], id);
+  if (!view || run.state === 'preparing' || lost.length > 0)
+    return end(
+      members,
+      run,
+      true,
+      `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${run.state === 'preparing' ? 'the run had not begun' : `shard ${lost.join(', ')} had no other copy`}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
+    );
+  run.servers = run.servers.filter((server) => server.connection !== connection);
+  run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };
+  const orders = placed(members, run, shards);
+  orders.push(...emptied(members));
+  const { change } = run;
+  const left = change?.leaving ?? leftBefore(run);
+  if (left) return [...orders, ...afresh(run, left)];
+  if (!change) return orders;
+  // Whoever takes over is told of the change by its own server, which has it or gets it.
+  if (!change.view && !change.leaving)
+    return [...orders, ...cancel(run, change, `server ${id} is gone; try again`)];
+  return change.gone(connection) ? [...orders, ...allTaken(members, run, change)] : orders;
+}
+
+/** A server has become a copy of a shard; when all are there, a run that waits for them starts. */
+export function shardReplicated(
+  members: Members,
+  connection: number,
+  runId: string,
+  { shard, server }: { shard: number; server: number },
+): Order[] {
+  const run = members.runs.get(runId);
+  const isPrimary = run?.servers.some(
+    (entry) => entry.connection === connection && entry.id === run.view?.shards[shard]?.primary,
+  );
+  const shards = run?.view && isPrimary ? replicated(run.view.shards, shard, server) : undefined;
+  if (!run || !shards) return [];
+  const orders = placed(members, run, shards);
+  const waits = shards.some(({ joining }) => joining.length > 0);
+  if (run.state === 'preparing') return waits ? orders : [...orders, ...start(run)];
+  return [...orders, ...emptied(members)];
+}
