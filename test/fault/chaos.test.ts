@@ -20,7 +20,7 @@ test.serial('a worker that stands still for 3 s is named, and costs no bit and n
 
 test.serial('what is asked wrongly is refused with exit status 2', async (t) => {
   for (const [flags, words] of [
-    [['--scenario=none'], /--scenario: expected one of kill-worker, .*random, got 'none'/],
+    [['--scenario=none'], /--scenario: expected one of kill-server, .*random, got 'none'/],
     [['--minutes=-1'], /--minutes: expected a number of at least 0, got -1/],
     [['--epochs=1'], /--epochs: expected a whole number of at least 6, got 1/],
     [['--colour=red'], /--colour/],
