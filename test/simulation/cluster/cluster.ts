@@ -11,6 +11,7 @@ import { parametersHandlers } from '../../../server/parameters-service.js';
 import { replicationHandlers } from '../../../server/replication/replication-service.js';
 import { blockOffset } from '../../../shared/blocks/blocks.js';
 import { Exchange } from '../../../shared/client/exchange.js';
+import { oneKeeper } from '../../../shared/client/keepers.js';
 import { joinRun } from '../../../shared/client/membership.js';
 import { isExpected, sentence } from '../../../shared/errors.js';
 import { Arena } from '../../../shared/kernels/arena.js';
@@ -219,7 +220,12 @@ export class Cluster {
     this.network.listen(name, parametersHandlers(runs, noMetrics, log) as never);
     this.network.listen(name, replicationHandlers(shards, noMetrics, log) as never);
     if (isKeeper) {
-      const service = new MembershipService(this.coordinator, '', log, () => undefined);
+      const service = new MembershipService(
+        () => '',
+        log,
+        () => undefined,
+      );
+      service.keep(this.coordinator);
       const handlers = service.handlers();
       this.network.listen(name, handlers as never);
       this.#change = handlers.Change as never;
@@ -231,7 +237,7 @@ export class Cluster {
       if (shards.end(id)) log(`run ${id} ended: ${reason}`);
     };
     joinMesh({
-      keeperAddress: this.serverNames[0],
+      keepers: oneKeeper(this.serverNames[0]),
       address: name,
       label: name,
       memoryBytes: 2 ** 26,
@@ -247,6 +253,7 @@ export class Cluster {
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
       end,
+      held: () => [...runs.keys()],
       lost: (error) => {
         for (const id of [...runs.keys()]) end(id, error.message);
         this.crash(name);
