@@ -7,9 +7,9 @@ import { helperPath } from '../helpers/processes.js';
 const CHAOS = helperPath('../fault/chaos.js');
 
 test.serial('a worker that stands still for 3 s is named, and costs no bit and no step', async (t) => {
-  t.timeout(150_000);
+  t.timeout(170_000);
   const { stdout } = await promisify(execFile)(process.execPath, [
-    ...[CHAOS, '--scenario=stop-worker', '--small', '--epochs=30', '--seed=7'],
+    ...[CHAOS, '--scenario=stop-worker', '--small', '--epochs=12', '--seed=7'],
   ]);
   const last = JSON.parse(stdout.trim().split('\n').at(-1) as string);
   t.like(last, { scenario: 'stop-worker', seed: 7, sameBits: true, stepsLost: 0, violations: [] });
