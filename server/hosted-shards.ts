@@ -81,15 +81,20 @@ export class HostedShards implements ReplicaHolder {
 
   /** Makes the shards of a run of which this server is the primary. */
   prepare(id: string, spec: RunSpec, view: View__Output, serverId: number): void {
-    this.#serverId = serverId;
-    this.#placed.set(id, { spec, view, replicas: new Map() });
-    this.runs.set(id, new Map());
+    this.#begin(id, spec, view, serverId);
     for (const [index, { primary }] of shardsOf(view).entries())
       if (primary === serverId) this.#host(id, spec, view, index);
   }
 
-  /** Holds what a view says of this server. Throws Refused where it cannot. */
-  place(id: string, spec: RunSpec, view: View__Output): void {
+  #begin(id: string, spec: RunSpec, view: View__Output, serverId: number): void {
+    this.#serverId = serverId;
+    this.#placed.set(id, { spec, view, replicas: new Map() });
+    this.runs.set(id, new Map());
+  }
+
+  /** Holds what a view says of this server, which may have come after the run began. Throws Refused where it cannot. */
+  place(id: string, spec: RunSpec, view: View__Output, serverId: number): void {
+    if (!this.#placed.has(id)) this.#begin(id, spec, view, serverId);
     const placed = this.#placed.get(id);
     const hosted = this.runs.get(id);
     if (!placed || !hosted || view.term < placed.view.term) return;

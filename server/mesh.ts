@@ -25,7 +25,7 @@ export interface MeshOptions {
   /** Makes the shard of a run; resolves when it is restored where it goes on from a snapshot. May throw an expected error. */
   prepare(run: string, spec: RunSpec, view: View__Output, serverId: number): Promise<void> | undefined;
   /** Holds the shards of a run that a view says, and no more. Throws Refused. */
-  place(run: string, spec: RunSpec, view: View__Output): void;
+  place(run: string, spec: RunSpec, view: View__Output, serverId: number): void;
   /** A part of a snapshot is wanted. */
   snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
@@ -119,7 +119,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         const { run, spec, view } = order.place;
         answer(run, () => {
           if (!view) throw new RunError('the order to hold shards has no view');
-          options.place(run, fromWire(spec), view);
+          options.place(run, fromWire(spec), view, serverId);
           return undefined;
         });
       } else if (order.fence) {

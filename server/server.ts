@@ -201,8 +201,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         if (spec.resume)
           for (const { shard } of shards.of(id).values()) await restoreShard(shard, spec, spec.resume, paths);
       },
-      place(id, spec, view) {
-        shards.place(id, spec, view);
+      place(id, spec, view, serverId) {
+        shards.place(id, spec, view, serverId);
         report();
       },
       change: (id, view) => shards.change(id, view),
