@@ -20,11 +20,12 @@ if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(first) || first <
 }
 const faults: Record<string, number> = {};
 const violating: number[] = [];
-let changes = 0;
+const sums = { changes: 0, takeovers: 0, healed: 0, compared: 0, done: 0 };
 let lastMs = Date.now();
 for (let seed = first; seed < first + seeds; seed++) {
-  const { injected, violations, trace, changes: decided } = await simulate(seed);
-  changes += decided;
+  const simulated = await simulate(seed);
+  const { injected, violations, trace } = simulated;
+  for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += simulated[key];
   for (const [kind, count] of Object.entries(injected)) faults[kind] = (faults[kind] ?? 0) + count;
   if (violations.length > 0) {
     violating.push(seed);
@@ -37,6 +38,6 @@ for (let seed = first; seed < first + seeds; seed++) {
   }
 }
 process.stdout.write(
-  `${JSON.stringify({ seeds, faults, changes, violations: violating.length, violating: violating.slice(0, 100) })}\n`,
+  `${JSON.stringify({ seeds, faults, ...sums, violations: violating.length, violating: violating.slice(0, 100) })}\n`,
 );
 process.exit(violating.length > 0 ? EXIT.failed : EXIT.done);

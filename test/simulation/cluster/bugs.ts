@@ -2,12 +2,23 @@
 // that part would.
 import type { Coordinator } from '../../../server/coordinator.js';
 import type { HostedRun } from '../../../server/hosted-run.js';
+import type { Mesh } from '../../../server/mesh.js';
+import type { ReplicaHolder } from '../../../server/replication/replication-service.js';
 import { checksumOf } from '../../../shared/rpc/checksum.js';
+import type { View__Output } from '../../../shared/rpc/generated/gradloom/v1/View.js';
+import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
+import type { WorkerHistory } from './cluster.js';
 
 export interface Bug {
   /** In a shard of the server with this index, when it is made. */
   hosted?(run: HostedRun, server: number): void;
   coordinator?(coordinator: Coordinator): void;
+  /** What a server does with the streams of primaries. */
+  holder?(holder: ReplicaHolder): ReplicaHolder;
+  /** A server has been told who holds the shards of a run. */
+  placed?(view: View__Output, tell: Pick<Mesh, 'serverId' | 'replicated'>, run: string): void;
+  /** A worker's streams that are opened in place of others; undefined: as they are. */
+  again?(streams: ParametersStreams, worker: WorkerHistory): ParametersStreams | undefined;
 }
 
 /** By what is wrong. */

@@ -1,7 +1,8 @@
 // A cluster in one process and one thread: the real coordinator, shards, streams' handlers and clients, over a
 // simulated network and clock. Only gRPC's sockets, LMDB and TensorFlow.js are left out: a worker's gradient is a small
 // number that (worker, step, tensor) decides, so that what the parameters must be is known without any of the code.
-import { Coordinator } from '../../../server/coordinator.js';
+import { createHash } from 'node:crypto';
+import { Coordinator, type Run } from '../../../server/coordinator.js';
 import type { HostedRun } from '../../../server/hosted-run.js';
 import { HostedShards } from '../../../server/hosted-shards.js';
 import { MembershipService } from '../../../server/membership-service.js';
@@ -12,6 +13,7 @@ import { replicationHandlers } from '../../../server/replication/replication-ser
 import { blockOffset } from '../../../shared/blocks/blocks.js';
 import { Exchange } from '../../../shared/client/exchange.js';
 import { joinRun } from '../../../shared/client/membership.js';
+import { residualBytes } from '../../../shared/client/residuals.js';
 import { isExpected, sentence } from '../../../shared/errors.js';
 import { Arena } from '../../../shared/kernels/arena.js';
 import { loadKernels } from '../../../shared/kernels/load.js';
@@ -29,20 +31,38 @@ import {
   type RunSpec,
 } from '../../../shared/run-spec.js';
 import type { Bug } from './bugs.js';
+import { CopiesWatch, type Placed } from './copies-watch.js';
 import { type Delays, SimulatedNetwork } from './network.js';
 import { Scheduler } from './scheduler.js';
 
 export const LEARNING_RATE = 2 ** -6;
-const TENSORS = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, shape: [3], kind: 'trainable' as const }));
+type Tensors = RunSpec['tensors'];
+const TENSORS: Tensors = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, shape: [3], kind: 'trainable' }));
+/** Some large enough for a lossy codec, and every kind. */
+export const MIXED_TENSORS: Tensors = [
+  { name: 'a', shape: [1100], kind: 'trainable' },
+  { name: 'b', shape: [3], kind: 'trainable' },
+  { name: 'c', shape: [1024], kind: 'trainable' },
+  { name: 'd', shape: [5], kind: 'state' },
+  { name: 'e', shape: [40, 30], kind: 'trainable' },
+  { name: 'f', shape: [4], kind: 'frozen' },
+];
+/** Of top-k: so that every element has its turn in a few steps. */
+const TOPK_PERCENT = 10;
 export const PEER_DEADLINE_MS = 20_000;
 const MEAN_COMPUTE_MS = 20;
 const HEARTBEAT_MS = 250;
+/** How often the copies of shards are compared. */
+const LOOK_MS = 40;
 
-/** What a worker's gradient of a tensor is at a step, in all elements: whole, and never 0, so that none goes unseen. */
+/** What a worker's gradient of a tensor is at a step, in its first element: whole, and never 0, so that none goes unseen. */
 export function gradientOf(worker: number, step: number, tensor: number): number {
   const magnitude = 1 + keyedRandom(7, 'gradient', worker, step, tensor).below(8);
   return keyedRandom(7, 'sign', worker, step, tensor).below(2) === 0 ? magnitude : -magnitude;
 }
+
+/** By which the gradient of an element is smaller than that of the first. */
+export const shareOf = (element: number): number => 1 - (element % 16) / 32;
 
 /** Samples of a worker's part of a step. */
 export const samplesOf = (worker: number): number => 1 + (worker % 3);
@@ -55,6 +75,12 @@ export interface WorkerHistory {
   readonly reads: Map<number, { values: number[]; bits: string; skew: number }>;
   /** The consistency under which it did each step. */
   readonly rules: Map<number, RunSpec['consistency']>;
+  /** What its contributions have left out after each step: first element of each tensor. */
+  readonly leftOut: number[][];
+  /** When it had the values of each step (simulated ms). */
+  readonly readMs: number[];
+  /** There once it is connected to every server. */
+  exchange?: Exchange;
   /** How it ended: undefined where it has not. */
   end?: { failed: boolean; reason: string };
 }
@@ -71,6 +97,10 @@ export interface ClusterOptions {
   readonly elastic?: boolean;
   /** Servers that hold each shard; by default one. */
   readonly replicas?: number;
+  /** A server that comes so long (ms) after the others; by default none does. */
+  readonly lateServerMs?: number;
+  /** By default a few that travel exactly. */
+  readonly tensors?: Tensors;
   /** By default plain SGD. */
   readonly optimizer?: OptimizerSpec;
   readonly delays: Delays;
@@ -113,6 +143,12 @@ export class Cluster {
   changes = 0;
   /** Ranks without whom the others have gone on, and from which step. */
   readonly departures = new Map<number, number>();
+  /** Shards that a backup has taken over, and workers' links that were made again. */
+  takeovers = 0;
+  healedLinks = 0;
+  readonly copies = new CopiesWatch();
+  /** The run, once there is one; also when it is over. */
+  run: Run | undefined;
   /** What happened, for people. */
   readonly trace: string[] = [];
   readonly coordinator = new Coordinator();
@@ -125,10 +161,16 @@ export class Cluster {
 
   constructor(readonly options: ClusterOptions) {
     const { seed, delays, workers, steps } = options;
-    this.network = new SimulatedNetwork(this.scheduler, keyedRandom(seed, 'network'), delays);
+    this.network = new SimulatedNetwork(
+      this.scheduler,
+      keyedRandom(seed, 'network'),
+      delays,
+      PEER_DEADLINE_MS,
+    );
     this.spec = {
       job: 'simulation',
-      tensors: TENSORS,
+      tensors: options.tensors ?? TENSORS,
+      ...(options.codec === 'topk' ? { topKPercent: TOPK_PERCENT } : {}),
       optimizer: options.optimizer ?? optimizerSpec('sgd', LEARNING_RATE),
       ...(options.elastic ? { elastic: true } : {}),
       consistency: options.consistency,
@@ -147,7 +189,9 @@ export class Cluster {
   }
 
   get serverNames(): string[] {
-    return Array.from({ length: this.options.servers }, (_, server) => `server-${server}`);
+    const { servers, lateServerMs } = this.options;
+    const length = servers + (lateServerMs === undefined ? 0 : 1);
+    return Array.from({ length }, (_, server) => `server-${server}`);
   }
 
   get workerNames(): string[] {
@@ -160,10 +204,16 @@ export class Cluster {
 
   /** Starts all nodes; servers first, as a launcher does. */
   start(): void {
+    const { servers, lateServerMs = 0 } = this.options;
     for (const [index, name] of this.serverNames.entries())
-      this.scheduler.after(index, name, () => this.#startServer(name, index === 0));
+      this.scheduler.after(index < servers ? index : lateServerMs, name, () =>
+        this.#startServer(name, index === 0),
+      );
+    this.scheduler.after(LOOK_MS, 'watch', () => this.#look());
     for (const [index, name] of this.workerNames.entries()) {
-      const history: WorkerHistory = { name, rank: -1, reads: new Map(), rules: new Map() };
+      const history: WorkerHistory = {
+        ...{ name, rank: -1, reads: new Map(), rules: new Map(), leftOut: [], readMs: [] },
+      };
       this.workers.push(history);
       this.scheduler.after(200 + index, name, () => void this.#work(history));
     }
@@ -200,16 +250,38 @@ export class Cluster {
     });
   }
 
+  /** Compares the copies of every shard with its primary, as far as the keeper knows of them. */
+  #look(): void {
+    const [run] = this.coordinator.runs.values();
+    this.run ??= run;
+    const isLive = (server: string) => !this.scheduler.isCrashed(server);
+    const { servers = [], shards = [] } = run?.view ?? {};
+    for (const [shard, { primary }] of shards.entries()) {
+      const name = run.servers.find(({ id }) => id === primary)?.address ?? '';
+      const hosted = this.hosted.get(name)?.get(run.id)?.get(shard);
+      if (hosted && isLive(name) && !this.wasClocked)
+        this.copies.look(shard, hosted, { servers: servers as Placed['servers'], shards }, isLive);
+    }
+    this.scheduler.after(LOOK_MS, 'watch', () => this.#look());
+  }
+
+  /** Whether some step was done under clocks of workers' own: then updates are counted otherwise. */
+  get wasClocked(): boolean {
+    return this.workers.some(({ rules }) => [...rules.values()].some((rule) => rule !== 'bsp'));
+  }
+
   #startServer(name: string, isKeeper: boolean): void {
     const log = (message: string) => this.note(`${name}: ${message}`);
-    let tell: Pick<Mesh, 'replicated' | 'backupLost'> | undefined;
+    let tell: Mesh | undefined;
+    const { bug } = this.options;
+    const metrics = { ...noMetrics, tookOver: () => void this.takeovers++ };
     const shards = new HostedShards({
-      metrics: noMetrics,
+      metrics,
       open: (address) => this.network.connect<ReplicationStreams>(name, address, replicationService as never),
       after: (ms, work) => this.scheduler.after(ms, name, work),
       now: () => this.scheduler.nowMs,
       peerDeadlineMs: PEER_DEADLINE_MS,
-      equip: (run) => this.options.bug?.hosted?.(run, run.index),
+      equip: (run) => bug?.hosted?.(run, run.index),
       onReplicated: (run, shard, server) => tell?.replicated(run, shard, server),
       onBackupLost: (run, shard, server, reason) => tell?.backupLost(run, shard, server, reason),
       log,
@@ -217,7 +289,8 @@ export class Cluster {
     const { runs } = shards;
     this.hosted.set(name, runs);
     this.network.listen(name, parametersHandlers(runs, noMetrics, log) as never);
-    this.network.listen(name, replicationHandlers(shards, noMetrics, log) as never);
+    const holder = this.copies.holder(name, bug?.holder?.(shards) ?? shards);
+    this.network.listen(name, replicationHandlers(holder, noMetrics, log) as never);
     if (isKeeper) {
       const service = new MembershipService(this.coordinator, '', log, () => undefined);
       const handlers = service.handlers();
@@ -238,10 +311,15 @@ export class Cluster {
       peerDeadlineMs: PEER_DEADLINE_MS,
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       prepare: (id, spec, view, serverId) => {
+        this.copies.told(name, view);
         shards.prepare(id, spec, view, serverId);
         return undefined;
       },
-      place: (id, spec, view) => shards.place(id, spec, view),
+      place: (id, spec, view, serverId) => {
+        this.copies.told(name, view);
+        shards.place(id, spec, view, serverId);
+        if (tell) bug?.placed?.(view, tell, id);
+      },
       snapshot: () => undefined,
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
@@ -307,8 +385,10 @@ export class Cluster {
     history.rank = rank;
     this.note(`${name} has rank ${rank}`);
     const modelBytes = 4 * layout.elementsPadded;
-    const kernels = loadKernels({ bytes: 2 * modelBytes + BLOCK_PAYLOAD_MAX_BYTES + 8192 });
+    const leftOutBytes = residualBytes(spec, layout);
+    const kernels = loadKernels({ bytes: 2 * modelBytes + leftOutBytes + BLOCK_PAYLOAD_MAX_BYTES + 8192 });
     const arena = new Arena(kernels);
+    const residuals = leftOutBytes > 0 ? arena.alloc(leftOutBytes) : undefined;
     const gradients = arena.alloc(modelBytes);
     const parameters = arena.alloc(modelBytes);
     const exchange: Exchange = await Exchange.open({
@@ -317,11 +397,13 @@ export class Cluster {
       spec,
       layout,
       view,
-      memory: { kernels, gradients, parameters, scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES + 64) },
+      memory: {
+        ...{ kernels, gradients, parameters, residuals },
+        scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES + 64),
+      },
       peerDeadlineMs: PEER_DEADLINE_MS,
       clock: { now: () => this.scheduler.nowMs, sleep: (ms) => this.#sleep(name, ms) },
-      streamsTo: (address) =>
-        this.network.connect<ParametersStreams>(name, address, parametersService as never),
+      streamsTo: (address) => this.#streamsTo(history, address),
       onView: ({ number, fromStep, departed }) => {
         membership.entered(number);
         if (departed) this.departures.set(departed.rank, fromStep);
@@ -329,14 +411,17 @@ export class Cluster {
       onWaiting: () => undefined,
     });
     open(exchange);
+    history.exchange = exchange;
     const read = (skew: number) => {
       const values = layout.blocks.map((block) =>
-        kernels.f32(parameters + 4 * blockOffset(layout, block), 3),
+        kernels.f32(parameters + 4 * blockOffset(layout, block), block.elements),
       );
-      const bits = Buffer.concat(values.map((array) => Buffer.from(new Uint8Array(array.slice().buffer))));
+      const bits = createHash('sha1');
+      for (const array of values) bits.update(new Uint8Array(array.slice().buffer));
+      history.readMs.push(this.scheduler.nowMs);
       history.reads.set(exchange.step, {
         values: values.map(([first]) => first),
-        bits: bits.toString('hex'),
+        bits: bits.digest('hex'),
         skew,
       });
     };
@@ -351,8 +436,11 @@ export class Cluster {
     beat();
     for (let step = 0; step < spec.stepsPerEpoch; step++) {
       await this.#sleep(name, -MEAN_COMPUTE_MS * Math.log(1 - random.float()));
-      for (const block of layout.blocks)
-        kernels.f32(gradients + 4 * blockOffset(layout, block), 3).fill(gradientOf(rank, step, block.tensor));
+      for (const block of layout.blocks) {
+        const first = gradientOf(rank, step, block.tensor);
+        const all = kernels.f32(gradients + 4 * blockOffset(layout, block), block.elements);
+        for (let element = 0; element < block.elements; element++) all[element] = first * shareOf(element);
+      }
       history.rules.set(step, exchange.spec.consistency);
       const stepped = await exchange.pushPull({
         samples: samplesOf(rank),
@@ -362,8 +450,39 @@ export class Cluster {
         correct: 0,
       });
       read(stepped.read.skew);
+      const { residuals: left } = exchange;
+      history.leftOut.push(layout.blocks.map(({ index }) => left.get(`${index}.residual`)?.[0] ?? 0));
     }
     exchange.close();
     await membership.done({ bytesPushed: 0, bytesPulled: 0 });
+  }
+
+  /** A worker's streams to a server, over which it is seen what it is told of its contributions. */
+  #streamsTo(history: WorkerHistory, address: string): ParametersStreams {
+    const real = this.network.connect<ParametersStreams>(history.name, address, parametersService as never);
+    const isAgain = history.exchange !== undefined;
+    const streams = {
+      ...real,
+      Push: () => {
+        const call = real.Push();
+        let isReady = false;
+        call.on('data', ({ ack, ready }) => {
+          if (isAgain && ready && !isReady) this.healedLinks++;
+          isReady ||= Boolean(ready);
+          // Before the first read it is initial values that are acknowledged.
+          if (ack && history.reads.size > 0)
+            for (const block of ack.blocks) this.copies.acknowledged(block, ack.step);
+        });
+        return call;
+      },
+      Pull: () => {
+        const call = real.Pull();
+        call.on('data', ({ block }) => {
+          if (block && block.step > 0) this.copies.acknowledged(block.block, block.step - 1);
+        });
+        return call;
+      },
+    } as ParametersStreams;
+    return (isAgain && this.options.bug?.again?.(streams, history)) || streams;
   }
 }
