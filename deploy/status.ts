@@ -15,6 +15,18 @@ function rulesOf({ view, fromStep, consistency, staleness }: RunStatus__Output):
   return `${name}${bound}${view > 1 ? ` since step ${fromStep} (view ${view})` : ''}`;
 }
 
+/** Which servers hold the parts of the model, where more than one may. */
+function copiesOf({ shards }: RunStatus__Output): string[] {
+  if (shards.every(({ backups, joining }) => backups.length + joining.length === 0)) return [];
+  return shards.map(({ primary, backups, joining }, shard) => {
+    const copies = [
+      ...backups.map((server) => `a copy on server ${server}`),
+      ...joining.map((server) => `server ${server} is being made a copy`),
+    ];
+    return `shard ${shard}  on server ${primary}, ${copies.join(', ') || 'no copy'}`;
+  });
+}
+
 /** Prints the state of the mesh. Throws RunError where its keeper cannot be reached. */
 export async function showStatus(options: StatusOptions): Promise<void> {
   const reply = await status(formatAddress(options.join), STATUS_DEADLINE_MS);
@@ -27,6 +39,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
     lines.push(
       `run ${run.run}  ${run.job}  ${run.state}  ${rulesOf(run)}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`,
     );
+    for (const line of copiesOf(run)) lines.push(`  ${line}`);
     if (run.snapshot) lines.push(`  newest snapshot of step ${run.snapshotStep}  ${run.snapshot}`);
     for (const { info, step, phase, secondsInPhase } of run.workers)
       lines.push(

@@ -148,8 +148,10 @@ export async function up(options: UpOptions, given: Readonly<Record<string, unkn
     const firstDeath = Promise.race(
       [...new Set([...serving, ...workers])].map(async (child) => {
         const exit = await child.exited;
-        const isSpared =
-          options.elastic && !serving.includes(child) && workers.some(({ running }) => running);
+        const trains = workers.some(({ running }) => running);
+        // Where a run cannot go on without a server, its workers say so; the first one keeps the mesh.
+        const isServer = serving.indexOf(child) > 0 && !workers.includes(child) && exit.signal !== null;
+        const isSpared = trains && (isServer || (options.elastic && !serving.includes(child)));
         if (closing || isSpared || (workers.includes(child) && exit.code === EXIT.done))
           return new Promise<never>(() => undefined);
         return exit;

@@ -2,7 +2,13 @@
 // Events in, orders out; no I/O, no clock. gathering → preparing → running → ended. A participant is named
 // by the number of its connection; when its connection goes, it is gone, and whoever it leaves waiting is told.
 import { place } from '../shared/blocks/placement.js';
-import { NAME_CHARACTERS_MAX, RUNS_MAX, SERVERS_MAX, SHARD_MEMORY_MAX_BYTES } from '../shared/limits.js';
+import {
+  NAME_CHARACTERS_MAX,
+  REPLICAS_DEFAULT,
+  RUNS_MAX,
+  SERVERS_MAX,
+  SHARD_MEMORY_MAX_BYTES,
+} from '../shared/limits.js';
 import { placeRows } from '../shared/rows/partitions.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
@@ -26,6 +32,7 @@ import type { ShardCopies } from '../shared/view.js';
 import { memoryRefusal, shareBytes } from './memory-budget.js';
 import { alone, dropped, filled, holdersOf, replicated, without } from './replication/placement.js';
 import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
+import type { ServerWait } from './server-waits.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
 import { type Fenced, ViewChange } from './view-change.js';
 
@@ -49,6 +56,7 @@ export interface WorkerEntry {
   done: boolean;
   bytesPushed: number;
   bytesPulled: number;
+  bytesRetried: number;
   /** Number of the view under which it works. */
   view: number;
 }
@@ -66,10 +74,14 @@ export interface Run {
   state: 'gathering' | 'preparing' | 'running';
   readonly workers: WorkerEntry[];
   servers: ServerEntry[];
+  /** Copies of each shard that are wanted, where there are as many servers and the rules allow it. */
+  wanted: number;
   view?: Omit<View, 'shards'> & { number: number; fromStep: number; term: number; shards: ShardCopies[] };
   /** The next view, on its way. */
   change?: ViewChange;
   readonly prepared: Set<number>;
+  /** Servers that wait for others, by their connections. */
+  readonly serverWaits: Map<number, ServerWait>;
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;
   evaluationStep: number;
@@ -188,13 +200,10 @@ export class Coordinator {
   }
 
   /** How many servers are to hold each shard of a run. */
-  #replicas({ spec, servers }: Run): number {
+  #replicas({ spec, servers, wanted }: Run): number {
     const count = Math.max(servers.length, this.servers.size);
-    return replicasOf(
-      spec,
-      count,
-      servers.some(({ peer }) => peer),
-    );
+    const peers = servers.some(({ peer }) => peer);
+    return replicasOf({ ...spec, replicas: wanted }, count, peers);
   }
 
   /** A server has become a copy of a shard; when all are there, a run that waits for them starts. */
@@ -234,8 +243,10 @@ export class Coordinator {
       return [];
     run.prepared.add(connection);
     if (run.prepared.size < run.servers.length) return [];
-    if (this.#replicas(run) > 1) return this.#placed(run, run.view?.shards ?? []);
-    return this.#start(run);
+    if (this.#replicas(run) === 1) return this.#start(run);
+    const orders = this.#placed(run, run.view?.shards ?? []);
+    const isCopied = run.view?.shards.some(({ joining }) => joining.length > 0);
+    return isCopied ? orders : [...orders, ...this.#start(run)];
   }
 
   #start(run: Run): Order[] {
@@ -296,7 +307,9 @@ export class Coordinator {
         state: 'gathering',
         workers: [],
         servers: [],
+        wanted: 1,
         prepared: new Set(),
+        serverWaits: new Map(),
         evaluation: new Map(),
         evaluationStep: -1,
       };
@@ -312,6 +325,7 @@ export class Coordinator {
       done: false,
       bytesPushed: 0,
       bytesPulled: 0,
+      bytesRetried: 0,
       view: 1,
     });
     this.#runOfWorker.set(connection, run);
@@ -394,18 +408,38 @@ export class Coordinator {
     }));
   }
 
-  workerDone(connection: number, bytes: { bytesPushed: number; bytesPulled: number }): Order[] {
+  /** Tells who has given its share of an evaluation whose are missing. */
+  evaluationWaits(): Order[] {
+    return [...this.runs.values()].flatMap((run) => {
+      if (run.evaluation.size === 0) return [];
+      const missing = run.workers.flatMap(({ rank }) => (run.evaluation.has(rank) ? [] : [rank]));
+      const order = { evaluationWait: { step: run.evaluationStep, workers: missing } };
+      return run.workers
+        .filter(({ rank }) => run.evaluation.has(rank))
+        .map(({ connection }): Order => ({ to: 'worker', connection, order }));
+    });
+  }
+
+  /** A worker takes no more steps; the run ends when all are done. Until then the others are told. */
+  workerDone(
+    connection: number,
+    { steps, ...bytes }: { bytesPushed: number; bytesPulled: number; bytesRetried?: number; steps: number },
+  ): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (!run || !worker) return [];
     worker.done = true;
     worker.bytesPushed = bytes.bytesPushed;
     worker.bytesPulled = bytes.bytesPulled;
+    worker.bytesRetried = bytes.bytesRetried ?? 0;
     const cancelled =
       run.change && !run.change.view && !run.change.leaving
         ? this.#cancel(run, run.change, `worker ${worker.rank} is done, so the run ends`)
         : [];
-    return [...cancelled, ...this.#endIfDone(run)];
+    const told = run.workers.flatMap(({ connection, done }): Order[] =>
+      done ? [] : [{ to: 'worker', connection, order: { done: { rank: worker.rank, steps } } }],
+    );
+    return [...cancelled, ...told, ...this.#endIfDone(run)];
   }
 
   /** The running run of an id; of an empty one, the only run that is running. */
@@ -549,6 +583,14 @@ export class Coordinator {
     ];
   }
 
+  /** A server says which others its open step waits for; none: it does no more. */
+  serverProgress(connection: number, id: string, wait: ServerWait): void {
+    const run = this.runs.get(id);
+    if (!run?.servers.some((server) => server.connection === connection)) return;
+    if (wait.servers.length + wait.copies.length === 0) run.serverWaits.delete(connection);
+    else run.serverWaits.set(connection, wait);
+  }
+
   /** Under other rules a run may have copies of its shards, or none: the change is decided here, before it holds. */
   #recopied(run: Run): Order[] {
     const shards = run.view?.shards ?? [];
@@ -620,7 +662,7 @@ export class Coordinator {
     )
       return `waits at step ${fromStep}, from which view ${number} holds, for ${before.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
     const late = run.workers.filter(({ step }) => step === last);
-    if (late.length === run.workers.length) return '';
+    if (late.length === run.workers.length) return waitingForServers(run);
     // Within a round of `local` each goes its own way: who waits is ahead, and in the exchange.
     const someoneWaits = run.workers.some(({ step, phase }) => step > last && phase === 'exchange');
     if (run.spec.local && !someoneWaits) return '';
@@ -661,6 +703,8 @@ export class Coordinator {
       );
     const memory = this.#memoryRefusal(run.spec);
     if (memory) return this.#end(run, true, memory.sentence);
+    // Nobody has asked for copies: where they do not fit the run goes without, and its workers say so.
+    run.wanted = replicas || (this.#memoryRefusal(run.spec, REPLICAS_DEFAULT) ? 1 : REPLICAS_DEFAULT);
     const { blocks } = layoutOf(run.spec);
     run.servers = [...this.servers.values()];
     run.state = 'preparing';
@@ -702,13 +746,10 @@ export class Coordinator {
     return free;
   }
 
-  #memoryRefusal(spec: RunSpec): Refused | undefined {
+  #memoryRefusal(spec: RunSpec, copies = spec.replicas ?? 1): Refused | undefined {
     const free = [...this.servers.values()].map((server) => this.#freeBytes(server));
-    const replicas = replicasOf(
-      spec,
-      free.length,
-      [...this.servers.values()].some(({ peer }) => peer),
-    );
+    const peers = [...this.servers.values()].some(({ peer }) => peer);
+    const replicas = replicasOf({ ...spec, replicas: copies }, free.length, peers);
     return (
       memoryRefusal(
         spec,
@@ -730,6 +771,7 @@ export class Coordinator {
       reason,
       bytesPushed: run.workers.reduce((sum, worker) => sum + worker.bytesPushed, 0),
       bytesPulled: run.workers.reduce((sum, worker) => sum + worker.bytesPulled, 0),
+      bytesRetried: run.workers.reduce((sum, worker) => sum + worker.bytesRetried, 0),
     };
     const { change } = run;
     const refusal = refuse('NOT_NOW', `nothing was changed: the run has ended (${reason})`).toMessage();
@@ -762,6 +804,25 @@ function toWorkers(run: Run, order: WorkerOrder): Order[] {
 }
 
 /** A run that has all its workers may still wait for a server. */
+/** Which servers others wait for within the open step, in one sentence; empty where nobody does. */
+function waitingForServers({ servers, serverWaits }: Run): string {
+  const waits = [...serverWaits.values()];
+  if (waits.length === 0) return '';
+  const named = (of: (wait: ServerWait) => readonly number[]) =>
+    servers
+      .filter(({ id }) => waits.some((wait) => of(wait).includes(id)))
+      .map(({ id, address }) => `server ${id} (${address})`)
+      .join(', ');
+  const parts = named((wait) => wait.servers);
+  const copies = named((wait) => wait.copies);
+  const longest = waits.reduce((one, other) => (other.seconds > one.seconds ? other : one));
+  const whom = [
+    ...(parts ? [`the part of ${parts} in what all servers decide together`] : []),
+    ...(copies ? [`the copy of ${copies}`] : []),
+  ];
+  return `waits at step ${longest.step} for ${whom.join(' and ')}, for ${longest.seconds.toFixed(1)} s`;
+}
+
 function takesWorkers(run: Run): boolean {
   return run.state === 'gathering' && run.workers.length < run.spec.workers;
 }

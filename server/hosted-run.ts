@@ -320,7 +320,10 @@ export class HostedRun {
       if (!wait) continue;
       const { workers, waitedMs } = wait;
       const servers = this.serversWaitedFor();
-      this.#readers.tell(reader, { waiting: { step: all.step, workers, seconds: waitedMs / 1000, servers } });
+      const copies = this.replicating();
+      const seconds = Math.max(waitedMs, copies.waitedMs) / 1000;
+      const waiting = { step: all.step, workers, seconds, servers, copies: copies.servers };
+      this.#readers.tell(reader, { waiting });
     }
   }
 

@@ -69,10 +69,14 @@ export class MembershipService {
               return coordinator.serverRefused(connection, report.run, report.refused.sentence);
             if (report.taken) return coordinator.serverTaken(connection, report.run, report.taken.number);
             if (report.offends) return coordinator.workerOffends(connection, report.run, report.offends);
+            if (report.progress) {
+              coordinator.serverProgress(connection, report.run, report.progress);
+              return [];
+            }
             if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
             throw refuse(
               'MALFORMED',
-              'expected prepared, taken, fenced, refused or a snapshot, got an empty report',
+              'expected prepared, taken, fenced, progress, refused or a snapshot, got an empty report',
             );
           },
           (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? [],
@@ -170,6 +174,8 @@ export class MembershipService {
         waiting: coordinator.waiting(run),
         view: run.view?.number ?? 0,
         fromStep: run.view?.fromStep ?? 0,
+        shards: run.view?.shards ?? [],
+        term: run.view?.term ?? 0,
         ...rulesToWire(run.spec),
         snapshotStep: this.snapshots?.lastOf(run.id)?.step ?? 0,
         snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',

@@ -11,6 +11,7 @@ import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../shared/rpc/transport.js';
 import { fromWire, type RunSpec } from '../shared/run-spec.js';
+import type { ServerWait } from './server-waits.js';
 
 export interface MeshOptions {
   keeperAddress: string;
@@ -41,6 +42,8 @@ export interface Mesh {
   readonly serverId: number;
   /** Tells the keeper that a worker has spoilt too many steps. */
   offends(run: string, rank: number, sentence: string): void;
+  /** Tells the keeper which servers the open step of a run waits for; none: it waits no more. */
+  waits(run: string, progress: ServerWait): void;
   /** Tells the keeper that a server has become a copy of a shard of which this one is the primary. */
   replicated(run: string, shard: number, server: number): void;
   /** Tells the keeper that a backup of such a shard is out of reach. */
@@ -93,6 +96,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         resolve({
           serverId,
           offends: (run, rank, sentence) => tell({ run, offends: { rank, sentence } }),
+          waits: (run, progress) => tell({ run, progress }),
           replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
           backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
           snapshot: (run, snapshot) => tell({ run, snapshot }),

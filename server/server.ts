@@ -32,6 +32,7 @@ import { type HostedRuns, parametersHandlers } from './parameters-service.js';
 import { replicationHandlers } from './replication/replication-service.js';
 import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
+import { ServerWaits } from './server-waits.js';
 import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
 import { restoreShard } from './snapshot/restore.js';
 import { RunSnapshots } from './snapshot/run-snapshots.js';
@@ -222,16 +223,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   for (const name of services) health.setStatus(name, 'SERVING');
 
+  const waits = new ServerWaits((run, wait) => mesh.waits(run, wait));
   const notices = setInterval(() => {
     // A run that is held goes from waiting to training without a word.
     report();
+    if (coordinator) membership.dispatch(coordinator.evaluationWaits());
+    waits.look(shards.runs);
     for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
     for (const run of shards.all()) {
       const { workers, waitedMs } = run.waiting();
       metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
-      if (waitedMs >= WAITING_NOTICE_MS && (workers.length > 0 || run.serversWaitedFor().length > 0))
-        run.announceWaiting();
+      const isHeld = run.replicating().waitedMs >= WAITING_NOTICE_MS;
+      const someone = workers.length > 0 || run.serversWaitedFor().length > 0;
+      if (isHeld || (waitedMs >= WAITING_NOTICE_MS && someone)) run.announceWaiting();
     }
   }, WAITING_NOTICE_MS);
 

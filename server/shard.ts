@@ -103,7 +103,7 @@ export interface NextView {
 /** Takes the times of the phases of a block; the core itself has no clock. */
 export interface PhaseProbe {
   now(): number;
-  phase(name: 'decode' | 'aggregate' | 'optimizer' | 'encode', since: number): void;
+  phase(name: 'decode' | 'aggregate' | 'optimizer' | 'encode' | 'replicate', since: number): void;
 }
 
 const NO_PROBE: PhaseProbe = { now: () => 0, phase: () => undefined };
@@ -407,6 +407,7 @@ export class Shard {
 
   /** Repeats the update of another copy of this shard. Throws Refused; then nothing has changed. */
   repeat(bulk: Bulk): void {
+    const started = this.probe.now();
     const state = this.#state(bulk.block);
     const { memory, block, version, optimizer } = state;
     const where = `block ${bulk.block} of '${this.#spec.tensors[block.tensor].name}'`;
@@ -432,6 +433,7 @@ export class Shard {
     // What is sent to subscribers is taken to be what they hold, here as there.
     const codec = this.#updateCodecs(bulk.step)[state.position];
     if (codec.lossy) this.#encodeDifference(state, codec);
+    this.probe.phase('replicate', started);
   }
 
   /**

@@ -186,6 +186,8 @@ export const CACHE_WAIT_NOTICE_MS = 5_000;
 export const CACHE_READERS_MAX = 1024;
 /** Content hashes of source files that the cache remembers. */
 export const CACHE_HASHES_MAX = 1024;
+/** Generated datasets (versions and sizes) whose files stay beside the cached records, the newest included. */
+export const GENERATED_DATASETS_MAX = 3;
 /** Batches that a loader assembles ahead of the one in use. */
 export const PREFETCH_BATCHES = 1;
 
@@ -210,6 +212,8 @@ export const ROWS_MESSAGE_MAX_BYTES = 512 * KiB;
 export const ROWS_STEP_MAX_BYTES = 32 * MiB;
 /** Requests for rows that one stream may have unanswered. */
 export const ROWS_REQUESTS_MAX = 16;
+/** Bytes of values that a scan of saved tables reads and hands over at a time. */
+export const SAVED_ROWS_READ_BYTES = MiB;
 
 assert(ROW_PARTITIONS >= SERVERS_MAX, 'every server must get rows');
 assert(4 * ROW_WIDTH_MAX + 4 <= ROWS_MESSAGE_MAX_BYTES, 'a row must fit into one message');

@@ -5,8 +5,8 @@ import { ROW_PARTITIONS } from '../../shared/limits.js';
 import { initialSlots } from '../../shared/optimizer/apply.js';
 import { learningRateAt } from '../../shared/optimizer/schedule.js';
 import { placesPerServerMax } from '../../shared/rows/partitions.js';
+import { type FillRow, rowInitializer } from '../../shared/rows/row-initializer.js';
 import type { RowTableSpec } from '../../shared/rows/tables.js';
-import { type FillRow, rowInitializer } from './row-initializer.js';
 import { updateRow } from './row-update.js';
 
 const PAGE_ELEMENTS = 256 * 1024;

@@ -29,6 +29,8 @@ export interface ExchangeOptions {
   streamsTo?(address: string): ParametersStreams | undefined;
   /** From the step that is next another view holds; told at the end of the step before, with every block at hand. */
   onView?(view: View__Output, spec: RunSpec): void;
+  /** A shard has gone over to another server, in the middle of this step. */
+  onTakeover?(takeover: { shard: number; step: number; from: string; to: string }): void;
   /** Milliseconds; by default those of the process. */
   clock?: { readonly now: () => number; readonly sleep: (ms: number) => Promise<void> };
   /** Somebody has been waited for: told by a server every second. */

@@ -24,7 +24,7 @@ import { Receiver } from './receiver.js';
 import { Sender } from './sender.js';
 import type { LinkHandlers, ServerLink } from './server-link.js';
 import { ServerLinks } from './server-links.js';
-import { moved, type Pushed, type StepResult } from './step-result.js';
+import { added, moved, type Pushed, type StepResult } from './step-result.js';
 import { ViewChanges } from './view-changes.js';
 
 export type { ExchangeMemory, ExchangeOptions, StepHeaderFields } from './exchange-options.js';
@@ -137,8 +137,11 @@ export class Exchange {
    * way, or was about to begin it, what was done of it is done again.
    */
   change(view: View__Output): void {
-    for (const shard of this.#links.place(view))
-      this.#repair?.lost(shard, new RunError(`shard ${shard} has gone over to ${this.#links.nameOf(shard)}`));
+    for (const { shard, from } of this.#links.place(view)) {
+      const to = this.#links.nameOf(shard);
+      this.#options.onTakeover?.({ shard, step: this.#step, from, to });
+      this.#repair?.lost(shard, new RunError(`shard ${shard} has gone over from ${from} to ${to}`));
+    }
     if (this.#views.isPlacementAlone(view)) return;
     if (this.#views.change(view, this.#step)) this.#receiver.takeBack();
   }
@@ -194,12 +197,14 @@ export class Exchange {
     this.#step++;
     const clocked = isClocked(this.#views.spec);
     const read = (await this.#enterView()) ?? ageOf(pending.stepsSeen, this.#step);
+    const again = this.#sender.takeResumed();
     return {
       outcome,
       step: this.#step,
       taken: true,
+      bytesRetried: again.retriedBytes,
       passed: this.#decided?.take(),
-      ...moved(started, pushed, {
+      ...moved(started, added(pushed, again), {
         bytesPulled: pending.bytes,
         elementsPulled: pending.elements,
         decodeSeconds: pending.decodeSeconds,
@@ -225,9 +230,9 @@ export class Exchange {
     return read;
   }
 
-  /** Ends all streams; an exchange under way fails. */
-  close(): void {
-    this.#fail(new RunError('the exchange was closed'));
+  /** Ends all streams; an exchange under way fails with this error. */
+  close(error = new RunError('the exchange was closed')): void {
+    this.#fail(error);
   }
 
   /** Sends a step and waits for what comes of it, or for its being taken back. */
@@ -256,6 +261,7 @@ export class Exchange {
       outcome: this.#decided?.last as StepOutcome__Output,
       step: this.#step,
       taken: false,
+      bytesRetried: 0,
       passed: this.#decided?.take(),
       ...moved(started, pushed, read),
       read: { step: this.#step, skew: 0 },
@@ -301,15 +307,16 @@ export class Exchange {
       void this.#sender.resume(link, underWay?.missing ?? [], underWay?.undecided.has(link.index) ?? false);
   }
 
-  #waiting(server: number, { step, seconds, workers, servers }: Waiting__Output): void {
+  #waiting(server: number, { step, seconds, workers, servers, copies }: Waiting__Output): void {
     const { view } = this.#options;
     const worker = (rank: number) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`;
     const other = (at: number) => `${this.#links.nameOf(at)}, whose part in the step is missing`;
+    const copy = (id: number) => `server ${id}, whose copy of shard ${server} is missing`;
     this.#options.onWaiting({
       step,
       seconds,
       server: this.#links.addressOf(server),
-      workers: [...workers.map(worker), ...servers.map(other)],
+      workers: [...workers.map(worker), ...servers.map(other), ...copies.map(copy)],
     });
   }
 

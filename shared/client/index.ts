@@ -4,6 +4,7 @@ export { RunError, UserError } from '../errors.js';
 export type { ParameterGroup } from '../optimizer/groups.js';
 export type { ScheduleSpec } from '../optimizer/schedule.js';
 export { type OptimizerSpec, optimizerSpec } from '../optimizer/spec.js';
+export { openTables, type SavedTableSpec, type SavedTables } from '../rows/saved-tables.js';
 export type { RowInitializerSpec, RowOptimizerKind, RowOptimizerSpec, RowTableSpec } from '../rows/tables.js';
 export { Refused } from '../rpc/refusal.js';
 export {

@@ -1,11 +1,14 @@
 // A worker's membership of a run: its stream to the keeper, from joining to the end. Used by the worker binary
 // and the SDK alike.
+import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
+import { WAITING_NOTICE_MS } from '../limits.js';
 import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeReply.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
 import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
+import type { EvaluationWait__Output } from '../rpc/generated/gradloom/v1/EvaluationWait.js';
 import type { SnapshotPart } from '../rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { StatusReply__Output } from '../rpc/generated/gradloom/v1/StatusReply.js';
 import type { TakeSnapshot__Output } from '../rpc/generated/gradloom/v1/TakeSnapshot.js';
@@ -40,6 +43,10 @@ export interface JoinOptions {
   onHold?(): Promise<number>;
   /** Decided: from its step on this view holds. The one that holds already: what was held goes on. */
   onView?(view: View__Output): void;
+  /** Others have not given their shares of an evaluation: told every second from then on. */
+  onWaiting?(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+  /** Another worker has taken its last step. */
+  onDone?(worker: { name: string; steps: number }): void;
   /** The run has failed, or the keeper is gone: after the start, once. */
   onLost(error: RunError): void;
 }
@@ -48,6 +55,8 @@ export interface JoinOptions {
 export interface Bytes {
   bytesPushed: number;
   bytesPulled: number;
+  /** Sent once more, after a stream had broken. */
+  bytesRetried: number;
 }
 
 export interface Membership {
@@ -59,8 +68,8 @@ export interface Membership {
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
   /** Reports this worker's part of a snapshot. */
   snapshot(part: SnapshotPart): void;
-  /** Says that this worker is done, and what it moved; resolves to the sums of all workers when the run has ended. */
-  done(bytes: Bytes): Promise<Bytes>;
+  /** Says that this worker is done, after how many steps, and what it moved; resolves to the sums of all workers when the run has ended. */
+  done(bytes: Bytes & { steps: number }): Promise<Bytes>;
   /** Says that this worker has done all steps before a view's, and goes on under it. */
   entered(number: number): void;
   /** Leaves at once. */
@@ -74,9 +83,13 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
   const keeper = `the keeper at ${options.address}`;
   let welcome: WorkerWelcome__Output | undefined;
   let started = false;
+  /** Of the workers, by rank. */
+  const labels: string[] = [];
   let over = false;
   /** Why nothing can be asked any more. */
   let reason = new RunError(`the run with ${keeper} was left`);
+  /** Since when this worker's share of an evaluation is given (ms, monotonic). */
+  let sharedSince = 0;
   let evaluated: { resolve(evaluation: Evaluation__Output): void; reject(error: Error): void } | undefined;
   let ended: { resolve(bytes: Bytes): void; reject(error: Error): void } | undefined;
 
@@ -97,6 +110,18 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         evaluated?.reject(reason);
       }
     };
+    const nameOf = (rank: number) => `worker ${rank} (${labels[rank] ?? 'unknown'})`;
+    const awaitShares = ({ step, workers }: EvaluationWait__Output) => {
+      const waitedMs = performance.now() - sharedSince;
+      // What was told before the whole came, or of a share that has only been given.
+      if (!evaluated || waitedMs < WAITING_NOTICE_MS) return;
+      options.onWaiting?.({
+        step,
+        seconds: waitedMs / 1000,
+        server: options.address,
+        workers: workers.map((rank) => `${nameOf(rank)}, whose share of the evaluation is missing`),
+      });
+    };
     const membership = (view: View__Output, { run, rank }: WorkerWelcome__Output): Membership => ({
       run,
       rank,
@@ -106,14 +131,15 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         new Promise((resolvePart, rejectPart) => {
           if (over) return rejectPart(reason);
           evaluated = { resolve: resolvePart, reject: rejectPart };
+          sharedSince = performance.now();
           call.write({ evaluation: part });
         }),
       snapshot: (snapshot) => void (over || call.write({ snapshot })),
-      done: (bytes) =>
+      done: (done) =>
         new Promise((resolveEnd, rejectEnd) => {
           if (over) return rejectEnd(reason);
           ended = { resolve: resolveEnd, reject: rejectEnd };
-          call.write({ done: bytes });
+          call.write({ done });
         }),
       entered: (number) => void (over || call.write({ entered: { number } })),
       leave() {
@@ -131,6 +157,7 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
         options.onWelcome(welcome);
       } else if (order.start?.view && welcome) {
         started = true;
+        for (const { rank, label } of order.start.view.workers) labels[rank] = label;
         resolve(membership(order.start.view, welcome));
       } else if (order.hold) {
         const { number } = order.hold;
@@ -144,11 +171,17 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       } else if (order.evaluation) {
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
+      } else if (order.done) {
+        options.onDone?.({ name: nameOf(order.done.rank), steps: order.done.steps });
+      } else if (order.evaluationWait) {
+        awaitShares(order.evaluationWait);
       } else if (order.snapshot) {
         options.onSnapshot?.(order.snapshot);
       } else if (order.ended) {
-        const { failed, reason, bytesPushed, bytesPulled } = order.ended;
-        finish(failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled });
+        const { failed, reason, bytesPushed, bytesPulled, bytesRetried } = order.ended;
+        finish(
+          failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled, bytesRetried },
+        );
       } else if (order.refusal) {
         finish(new Refused(order.refusal.code, order.refusal.sentence, keeper));
       }

@@ -9,7 +9,7 @@ import type { CodecName, DirectCodecName } from '../codec/codec.js';
 import { type CodecOptions, codecOptionsFault, codecOptionsOfRun } from '../codec/codec-options.js';
 import { codecNames, directCodecNames } from '../codec/registry.js';
 import { formatAddress, parseAddress } from '../config/address.js';
-import { UserError } from '../errors.js';
+import { RunError, UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
 import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
@@ -29,11 +29,11 @@ import {
   type RunSpec,
   stalenessOf,
 } from '../run-spec.js';
-import { Exchange } from './exchange.js';
+import { Exchange, type StepHeaderFields, type StepResult } from './exchange.js';
 import { describe, joinRun, type Membership } from './membership.js';
 import type { Age } from './pending.js';
 import { residualBytes } from './residuals.js';
-import { RowsClient } from './rows.js';
+import { type RowGradients, RowsClient } from './rows.js';
 import {
   compileRows,
   compileTables,
@@ -142,7 +142,10 @@ export interface Client {
    * `codec: 'fp32'`. An id may come more than once and travels once. Throws UserError for an id that is out of range.
    */
   pullRows(table: string, ids: ArrayLike<number>, options?: { codec?: 'fp32' }): Promise<PulledRows>;
-  /** Ends this client's part. A worker's resolves when all workers of the run have closed. */
+  /**
+   * Ends this client's part. A worker's resolves when all workers of the run have closed. A step of another that would
+   * need more of this one fails with a RunError that says so: under bsp all take the same number of steps.
+   */
   close(): Promise<void>;
 }
 
@@ -177,6 +180,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     onWelcome: () => undefined,
     onHold: async () => (await opened).hold(),
     onView: (view) => client?.change(view),
+    onDone: async (worker) => (await opened).finished(worker),
     onLost: (error) => client?.lose(error),
   });
   let client: MeshClient | undefined;
@@ -265,10 +269,14 @@ class MeshClient implements Client {
   #queue: Promise<unknown> = Promise.resolve();
   #nextStep = 0;
   /** Payload that this client moved. */
-  readonly #bytes = { bytesPushed: 0, bytesPulled: 0 };
+  readonly #bytes = { bytesPushed: 0, bytesPulled: 0, bytesRetried: 0 };
   /** How old the parameters are that the last step brought. */
   #read: Age | undefined;
   readonly #outcomes = new Map<number, Promise<Outcome>>();
+  /** The step whose exchange is under way. */
+  #stepping: number | undefined;
+  /** Of the workers that have closed, the one that has taken the fewest steps. */
+  #finished: { name: string; steps: number } | undefined;
 
   private constructor(
     readonly run: string,
@@ -348,9 +356,16 @@ class MeshClient implements Client {
     this.#open.change(view);
   }
 
-  lose(error: Error): void {
-    this.#exchange?.close();
-    this.#rows?.close();
+  /** Another worker has closed: a step that needs more of it never comes to an end. */
+  finished(worker: { name: string; steps: number }): void {
+    if (!this.#finished || worker.steps < this.#finished.steps) this.#finished = worker;
+    const error = this.#stepping === undefined ? undefined : this.#vain(this.#stepping);
+    if (error) this.lose(error);
+  }
+
+  lose(error: RunError): void {
+    this.#exchange?.close(error);
+    this.#rows?.close(error);
     this.#queue = Promise.reject(error);
     this.#queue.catch(() => undefined);
   }
@@ -382,16 +397,13 @@ class MeshClient implements Client {
       const allFinite = this.#open.measure() && Number.isFinite(loss) && rowsFinite(this.tables, rows);
       const lossSum = Number.isFinite(loss) ? loss * samples : 0;
       const header = { samples, allFinite, lossScale: 1, lossSum, correct: 0 };
-      // The same header goes to both, so a step is skipped, or applied, in both.
-      const [stepped] = await Promise.all([
-        this.#open.pushPull(header),
-        this.#rows?.push(header, rows),
-      ]).catch((error) => {
+      const stepped = await this.#step(header, rows).catch((error) => {
         this.lose(error);
         throw error;
       });
       this.#bytes.bytesPushed += stepped.bytesPushed;
       this.#bytes.bytesPulled += stepped.bytesPulled;
+      this.#bytes.bytesRetried += stepped.bytesRetried;
       this.#read = stepped.read;
       const { outcome: decided } = stepped;
       return { step: decided.step, skipped: decided.skipped, samples: decided.samples, loss: decided.loss };
@@ -470,7 +482,31 @@ class MeshClient implements Client {
     await this.membership?.done({
       bytesPushed: this.#bytes.bytesPushed + (this.#rows?.bytesPushed ?? 0),
       bytesPulled: this.#bytes.bytesPulled + (this.#rows?.bytesPulled ?? 0),
+      steps: this.#open.step,
+      bytesRetried: this.#bytes.bytesRetried,
     });
+  }
+
+  async #step(header: StepHeaderFields, rows: readonly RowGradients[]): Promise<StepResult> {
+    this.#stepping = this.#open.step;
+    try {
+      const error = this.#vain(this.#stepping);
+      if (error) throw error;
+      // The same header goes to both, so a step is skipped, or applied, in both.
+      const [stepped] = await Promise.all([this.#open.pushPull(header), this.#rows?.push(header, rows)]);
+      return stepped;
+    } finally {
+      this.#stepping = undefined;
+    }
+  }
+
+  /** Why a step would wait for ever: it ends when all have taken this one, or with a staleness one so long before. */
+  #vain(step: number): RunError | undefined {
+    if (!this.#finished || step + 1 - stalenessOf(this.#open.spec) <= this.#finished.steps) return undefined;
+    const { name, steps } = this.#finished;
+    return new RunError(
+      `step ${step} waits for ${name}, which has closed after ${steps} steps; let every worker take as many steps before it closes, or connect all with consistency 'asp'`,
+    );
   }
 
   get #open(): Exchange {

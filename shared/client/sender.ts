@@ -11,6 +11,8 @@ import type { ServerLink } from './server-link.js';
 import type { ServerLinks } from './server-links.js';
 import type { Pushed } from './step-result.js';
 
+const NOTHING: Pushed = { bytes: 0, elements: 0, encodeSeconds: 0 };
+
 /** What is said of every block that goes up together. */
 interface Batch {
   readonly field: 'contribution' | 'initial';
@@ -31,8 +33,10 @@ export class Sender {
   #acknowledged: (() => void) | undefined;
   /** What is under way: of a step its header, too. */
   #current: { readonly batch: Batch; readonly header?: StepHeader } | undefined;
-  /** Payload that was sent again over a new link. */
-  #retriedBytes = 0;
+  /** Blocks of what is under way that have been sent. */
+  readonly #sent = new Set<number>();
+  /** What went over new links in the place of lost ones: for the first time, and again. */
+  #resumed = { ...NOTHING, retriedBytes: 0 };
 
   constructor(options: ExchangeOptions, links: ServerLinks, contributions: Contributions) {
     this.#options = options;
@@ -60,6 +64,7 @@ export class Sender {
         ),
       stopped: () => false,
     };
+    this.#sent.clear();
     this.#current = { batch };
     await this.#overAll((link) =>
       this.#sendBlocks(link, this.#links.ownOf(link.index, layout.blocks), batch),
@@ -70,11 +75,11 @@ export class Sender {
     this.#links.check();
   }
 
-  /** Payload that was sent again since the last call. */
-  takeRetriedBytes(): number {
-    const bytes = this.#retriedBytes;
-    this.#retriedBytes = 0;
-    return bytes;
+  /** What went over new links since the last call: what had not been sent before, and the bytes of what had. */
+  takeResumed(): Pushed & { retriedBytes: number } {
+    const resumed = this.#resumed;
+    this.#resumed = { ...NOTHING, retriedBytes: 0 };
+    return resumed;
   }
 
   /**
@@ -90,8 +95,17 @@ export class Sender {
     const wanted = header ? missing : layout.blocks.filter(({ index }) => this.#unacknowledged.has(index));
     const own = this.#links.ownOf(link.index, header?.allFinite === false ? [] : wanted);
     if (header && (undecided || own.length > 0)) link.header(header);
-    const { bytes } = await this.#sendBlocks(link, own, batch);
-    this.#retriedBytes += bytes;
+    const retried = own.filter(({ index }) => this.#sent.has(index));
+    const retriedBytes = retried.reduce(
+      (sum, block) => sum + batch.codecOf(block).payloadBytes(block.elements),
+      0,
+    );
+    const retriedElements = retried.reduce((sum, { elements }) => sum + elements, 0);
+    const pushed = await this.#sendBlocks(link, own, batch);
+    this.#resumed.bytes += Math.max(0, pushed.bytes - retriedBytes);
+    this.#resumed.elements += Math.max(0, pushed.elements - retriedElements);
+    this.#resumed.encodeSeconds += pushed.encodeSeconds;
+    this.#resumed.retriedBytes += Math.min(pushed.bytes, retriedBytes);
   }
 
   /** The step is decided. */
@@ -132,6 +146,7 @@ export class Sender {
       stopped,
     };
     const whole = { step, view, faultyTensor, ...header };
+    this.#sent.clear();
     this.#current = { batch, header: whole };
     return this.#overAll((link) => {
       const own = header.allFinite ? this.#links.ownOf(link.index, blocks) : [];
@@ -152,7 +167,7 @@ export class Sender {
   /** Sends blocks over the link of the server that owns them; ends early where it is closed, or nobody takes them. */
   async #sendBlocks(link: ServerLink, blocks: readonly Block[], batch: Batch): Promise<Pushed> {
     const { kernels, scratch } = this.#options.memory;
-    const pushed: Pushed = { bytes: 0, elements: 0, encodeSeconds: 0 };
+    const pushed: Pushed = { ...NOTHING };
     for (const block of blocks) {
       const codec = batch.codecOf(block);
       const payloadBytes = codec.payloadBytes(block.elements);
@@ -164,6 +179,7 @@ export class Sender {
       const checksum = () => kernels.xxh64(scratch, payloadBytes);
       const encoded = performance.now();
       link.send(batch.field, fields, payload, checksum);
+      this.#sent.add(block.index);
       // In this process that was the server's part of the step too.
       pushed.encodeSeconds += ((link.inProcess ? encoded : performance.now()) - started) / 1000;
       if (link.inProcess) continue;
@@ -174,7 +190,7 @@ export class Sender {
   }
 
   async #overAll(send: (link: ServerLink) => Promise<Pushed>): Promise<Pushed> {
-    const total: Pushed = { bytes: 0, elements: 0, encodeSeconds: 0 };
+    const total: Pushed = { ...NOTHING };
     for (const pushed of await Promise.all(this.#links.all.map(send))) {
       total.bytes += pushed.bytes;
       total.elements += pushed.elements;

@@ -73,13 +73,13 @@ export class ServerLinks {
     return primaryOf(this.#view, shard).address;
   }
 
-  /** Who holds the shards now; returns those that have another primary than before. */
-  place(view: View__Output): number[] {
-    const before = shardsOf(this.#view);
+  /** Who holds the shards now; returns those that have another primary than before, with the name of that. */
+  place(view: View__Output): { shard: number; from: string }[] {
     if (view.term <= this.#view.term) return [];
+    const before = shardsOf(this.#view).map(({ primary }, shard) => ({ primary, from: this.nameOf(shard) }));
     this.#view = view;
-    return [...shardsOf(view).keys()].filter(
-      (shard) => before[shard].primary !== shardsOf(view)[shard].primary,
+    return shardsOf(view).flatMap(({ primary }, shard) =>
+      before[shard].primary === primary ? [] : [{ shard, from: before[shard].from }],
     );
   }
 

@@ -28,6 +28,8 @@ export interface StepResult {
   /** Payload on the wire: without what stays in this process. */
   bytesPushed: number;
   bytesPulled: number;
+  /** Payload that went up once more, over a link that took the place of a lost one. */
+  bytesRetried: number;
   /** Numbers that it stands for. */
   elementsPushed: number;
   elementsPulled: number;
@@ -38,6 +40,14 @@ export interface StepResult {
 }
 
 /** What was moved in a step, and how its time is made up. @param started when it began, in ms */
+export function added(a: Pushed, b: Pushed): Pushed {
+  return {
+    bytes: a.bytes + b.bytes,
+    elements: a.elements + b.elements,
+    encodeSeconds: a.encodeSeconds + b.encodeSeconds,
+  };
+}
+
 export function moved(
   started: number,
   pushed: Pushed,

@@ -123,10 +123,10 @@ export const METRICS = {
   },
   applySeconds: {
     name: 'gradloom_apply_seconds_total',
-    help: 'Time spent on contributions and new parameters, by phase.',
+    help: 'Time spent on contributions and new parameters, by phase; replicate: on the updates of shards that others lead.',
     type: 'counter',
     roles: ['server'],
-    labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode'] },
+    labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode', 'replicate'] },
   },
   waitingForWorker: {
     name: 'gradloom_waiting_for_worker',

@@ -48,7 +48,13 @@ export function rowsOfMessage(width: number): number {
 
 const within = (value: number, max: number) => Number.isSafeInteger(value) && value >= 1 && value <= max;
 
-function tableFault({ name, rows, width, initializer, optimizer, codec }: RowTableSpec): string | undefined {
+/** What is wrong with what a table is, however it is trained: "expected …, got …"; undefined if nothing is. */
+export function rowsFault({
+  name,
+  rows,
+  width,
+  initializer,
+}: Pick<RowTableSpec, 'name' | 'rows' | 'width' | 'initializer'>): string | undefined {
   if (typeof name !== 'string' || name.length === 0 || name.length > NAME_CHARACTERS_MAX)
     return `expected a table's name of 1 to ${NAME_CHARACTERS_MAX} characters, got ${name?.length ?? 'none'}`;
   const where = `table '${name}'`;
@@ -60,6 +66,14 @@ function tableFault({ name, rows, width, initializer, optimizer, codec }: RowTab
   const scale = Math.fround(initializer.scale);
   if (initializer.kind === 'zeros' ? scale !== 0 : !(scale > 0 && scale <= 2 ** 64))
     return `${where}: expected a scale ${initializer.kind === 'zeros' ? 'of 0' : 'above 0 and of 2^64 at most'} for ${initializer.kind}, got ${initializer.scale}`;
+  return undefined;
+}
+
+function tableFault(table: RowTableSpec): string | undefined {
+  const fault = rowsFault(table);
+  if (fault) return fault;
+  const { name, optimizer, codec } = table;
+  const where = `table '${name}'`;
   if (!ROW_OPTIMIZERS.includes(optimizer.kind))
     return `${where}: expected an optimizer of ${ROW_OPTIMIZERS.join(', ')}, got '${optimizer.kind}'`;
   const { l1, l2, clipValue, clipNorm, groups } = optimizer;
@@ -67,8 +81,8 @@ function tableFault({ name, rows, width, initializer, optimizer, codec }: RowTab
     return `${where}: expected an optimizer without l1, l2, clipValue, clipNorm and groups, got one with; rows have none of them: give the table an optimizer of its own`;
   if (!ROW_CODECS.includes(codec))
     return `${where}: expected a codec of ${ROW_CODECS.join(', ')}, got '${codec}'; what a lossy one leaves out of a row would need a copy of the table at each worker`;
-  const fault = optimizerFault(optimizer);
-  return fault && `${where}: ${fault}`;
+  const unfit = optimizerFault(optimizer);
+  return unfit && `${where}: ${unfit}`;
 }
 
 /** What is wrong with the tables of a run: "expected …, got …"; undefined if nothing is. */

@@ -165,9 +165,12 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
   server.snapshotCopiedBytes.set(1000);
   server.refusals.add(1, { code: 'STALE_VIEW' });
   server.blocksApplied.add(4);
-  for (const phase of ['decode', 'aggregate', 'optimizer', 'encode'] as const) {
+  for (const phase of ['decode', 'aggregate', 'optimizer', 'encode', 'replicate'] as const) {
     server.applySeconds.add(0.001, { phase });
   }
+  server.takeovers.add(0);
+  for (const copy of ['primary', 'backup'] as const) server.shardCopies.set(1, { copy });
+  for (const direction of ['sent', 'received'] as const) server.replicationBytes.add(4000, { direction });
   server.parameters.set(1e6);
   server.runs.set(1, { state: 'training' });
   server.viewNumber.set(1);

@@ -1,8 +1,9 @@
 // Verdicts on the whole gradient, with real processes: servers tell each other norms over gRPC, and neither their
 // number nor who holds which block shows in the weights.
+import { setTimeout as pause } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { status } from '../../shared/client/membership.js';
-import { left, signal, start } from '../helpers/processes.js';
+import { left, run, signal, start } from '../helpers/processes.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
 
 async function weights(t: ExecutionContext, { flags, readSummary }: TinyRun, ...more: string[]) {
@@ -67,6 +68,33 @@ test.serial(
     t.deepEqual(await left(up), []);
   },
 );
+
+test.serial('a server whose norms are waited for is named in gradloom status', async (t) => {
+  t.timeout(60_000);
+  const { flags } = await tinyRun(t);
+  const up = start(t, 'gradloom', ['up', ...flags, '--epochs=100000', '--servers=2', '--clip-norm=0.05']);
+  const { address } = await up.event('ready', ({ role }) => role === 'server');
+  await up.event('step');
+  const { servers } = await status(String(address), 10_000);
+  const second = Number(servers[1].label.split(':').at(-1));
+  t.teardown(() => signal(second, 'SIGCONT'));
+  let step = 0;
+  // Stopped in an evaluation, or with its part of a step done, it is waited for elsewhere: then once more.
+  for (let named = false; !named; ) {
+    signal(second, 'SIGSTOP');
+    for (let look = 0; look < 30 && !named; look++) {
+      await pause(100);
+      const [run] = (await status(String(address), 10_000)).runs;
+      named = run.waiting.startsWith(`waits at step ${run.step} for the part of server 1`);
+      step = run.step;
+    }
+    if (!named) signal(second, 'SIGCONT');
+  }
+  const shown = await run(t, 'gradloom', ['status', `--join=${address}`]);
+  t.regex(shown.stdout.join('\n'), /for the part of server 1 \(.+\) in what all servers decide together/);
+  signal(second, 'SIGCONT');
+  await up.event('step', (event) => Number(event.step) > step + 1);
+});
 
 test.serial(
   'a gradient above the limit ends the run with the worker, the tensor and the magnitude',

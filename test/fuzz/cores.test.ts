@@ -291,7 +291,7 @@ test('a keeper takes or refuses whatever its members say, and a refusal changes 
               joined.worker.delete(each.connection);
               return keeper.workerLeft(each.connection, 'it left');
             case 'done':
-              return keeper.workerDone(each.connection, { bytesPushed: 1, bytesPulled: 1 });
+              return keeper.workerDone(each.connection, { bytesPushed: 1, bytesPulled: 1, steps: 1 });
             case 'prepared':
               return keeper.serverPrepared(each.connection, each.run);
             case 'notPrepared':

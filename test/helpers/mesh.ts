@@ -146,7 +146,11 @@ export async function wholeRun(options: WorkerOptions, steps: number): Promise<U
   const workers = await startWorkers(options);
   for (let step = 0; step < steps; step++) await Promise.all(workers.map((worker) => worker.step(step)));
   const [bits] = await Promise.all(workers.map((worker) => worker.fetchBits(steps)));
-  await Promise.all(workers.map((worker) => worker.membership.done({ bytesPushed: 0, bytesPulled: 0 })));
+  await Promise.all(
+    workers.map((worker) =>
+      worker.membership.done({ bytesPushed: 0, bytesPulled: 0, bytesRetried: 0, steps }),
+    ),
+  );
   for (const { exchange } of workers) exchange.close();
   return bits;
 }

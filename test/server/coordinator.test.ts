@@ -423,9 +423,12 @@ for (const state of ['gathering', 'preparing'] as const)
 
 test('a run ends when every worker is done, with the sums of what they moved, and the next has the same servers', (t) => {
   const keeper = keeperIn('running');
-  t.deepEqual(keeper.workerDone(0, { bytesPushed: 3, bytesPulled: 5 }), []);
+  // Who goes on is told after how many steps the other has ended.
+  t.deepEqual(keeper.workerDone(0, { bytesPushed: 3, bytesPulled: 5, steps: 8 }), [
+    { to: 'worker', connection: 1, order: { done: { rank: 0, steps: 8 } } },
+  ]);
   t.deepEqual(keeper.workerLeft(0, 'it left'), []);
-  const orders = keeper.workerDone(1, { bytesPushed: 30, bytesPulled: 50 });
+  const orders = keeper.workerDone(1, { bytesPushed: 30, bytesPulled: 50, steps: 8 });
   t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
   t.like(orders[0], { order: { ended: { failed: false, bytesPushed: 33, bytesPulled: 55 } } });
   t.deepEqual(keeper.workerLeft(1, 'it left'), []);
@@ -458,6 +461,43 @@ test('whoever holds a run up is named', (t) => {
   t.is(text(asp), '');
   asp.workerProgress(0, { step: 90, phase: 'evaluate', secondsInPhase: 1 });
   t.is(text(asp), running);
+});
+
+test('a server that others wait for within a step is named, as long as they do', (t) => {
+  const keeper = keeperIn('running');
+  const [run] = keeper.runs.values();
+  keeper.serverProgress(100, run.id, { step: 6, servers: [1], copies: [], seconds: 3.25 });
+  t.regex(keeper.waiting(run), /worker 1/, 'a worker that is behind is the reason');
+  keeper.workerProgress(1, { step: 7, phase: 'exchange', secondsInPhase: 2 });
+  t.is(
+    keeper.waiting(run),
+    'waits at step 6 for the part of server 1 (10.0.0.1:7000) in what all servers decide together, for 3.3 s',
+  );
+  keeper.serverProgress(101, run.id, { step: 6, servers: [0, 77], copies: [], seconds: 4 });
+  t.regex(keeper.waiting(run), /of server 0 \(10.0.0.0:7000\), server 1 \(10.0.0.1:7000\) in .+ 4.0 s$/);
+  keeper.serverProgress(101, run.id, { step: 6, servers: [], copies: [0], seconds: 2 });
+  t.is(
+    keeper.waiting(run),
+    'waits at step 6 for the part of server 1 (10.0.0.1:7000) in what all servers decide together and the copy of server 0 (10.0.0.0:7000), for 3.3 s',
+  );
+  keeper.serverProgress(100, run.id, { step: 7, servers: [], copies: [], seconds: 0 });
+  keeper.serverProgress(101, run.id, { step: 7, servers: [], copies: [], seconds: 0 });
+  t.is(keeper.waiting(run), '');
+  // Of a run that has ended meanwhile, or from one who has no part in it.
+  t.notThrows(() => keeper.serverProgress(100, 'gone', { step: 0, servers: [1], copies: [], seconds: 1 }));
+  keeper.serverProgress(107, run.id, { step: 7, servers: [1], copies: [], seconds: 1 });
+  t.is(keeper.waiting(run), '');
+});
+
+test('only who has given its share of an evaluation waits, and only for those who have not', (t) => {
+  const keeper = keeperIn('running');
+  t.deepEqual(keeper.evaluationWaits(), []);
+  keeper.evaluationPart(1, 7, { records: 3, lossSum: 1, correct: 2 });
+  t.deepEqual(keeper.evaluationWaits(), [
+    { to: 'worker', connection: 1, order: { evaluationWait: { step: 7, workers: [0] } } },
+  ]);
+  keeper.evaluationPart(0, 7, { records: 3, lossSum: 1, correct: 2 });
+  t.deepEqual(keeper.evaluationWaits(), []);
 });
 
 test('within a round of local nobody is held up by one who has taken fewer steps', (t) => {
@@ -505,10 +545,11 @@ test('a change of view that comes too late, or whose run ends, changes nothing a
   });
   const done = keeperIn('running');
   done.changeRequested(7, asked);
-  t.deepEqual(told(done.workerDone(0, { bytesPushed: 0, bytesPulled: 0 })), [
+  t.deepEqual(told(done.workerDone(0, { bytesPushed: 0, bytesPulled: 0, steps: 8 })), [
     'worker 0 view',
     'worker 1 view',
     'caller 7 run',
+    'worker 1 done',
   ]);
   const ended = keeperIn('running');
   ended.changeRequested(7, asked);

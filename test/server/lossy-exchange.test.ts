@@ -90,7 +90,8 @@ for (const [codec, changes] of [
       };
       t.true(distance(held[0]) < distance(initial), `${distance(held[0])} of ${distance(initial)}`);
       results.push({ bits, held: held[0] });
-      await Promise.all(workers.map((worker) => worker.membership.done({ bytesPushed: 0, bytesPulled: 0 })));
+      const done = { bytesPushed: 0, bytesPulled: 0, bytesRetried: 0, steps: STEPS };
+      await Promise.all(workers.map((worker) => worker.membership.done(done)));
       for (const worker of workers) worker.exchange.close();
     }
     t.deepEqual(results[1], results[0]);

@@ -1,10 +1,19 @@
 // The embedded dataset: ten classes of shapes (see shapes.ts), written once as CIFAR-10 batches into the cache
 // directory and read from there by the same reader as the real CIFAR-10. Its content has a seed of its own, so
 // that it is the same for every run: cached once, and accuracies can be compared.
-import { closeSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import { CACHE_POLL_MS } from '../../shared/limits.js';
+import { CACHE_POLL_MS, GENERATED_DATASETS_MAX } from '../../shared/limits.js';
 import { makeFolder, writing } from './cache/environment.js';
 import type { HostIndex } from './cache/host-index.js';
 import { CIFAR_RECORD_BYTES, CLASS_NAMES_FILE, TEST_BATCH } from './cifar-format.js';
@@ -13,6 +22,7 @@ import type { Split } from './source.js';
 
 /** Changes with everything that changes a byte of the files. */
 export const GENERATED_VERSION = 1;
+const FOLDER_PREFIX = 'shapes-v';
 const CONTENT_SEED = 20_240_229;
 
 /** How much of it there is. */
@@ -26,7 +36,7 @@ export const GENERATED_SIZE: GeneratedSize = { batches: 8, recordsPerBatch: 2000
 
 /** What makes one generated dataset differ from another, for its fingerprint and its folder. */
 export function generatedIdentity({ batches, recordsPerBatch, testRecords }: GeneratedSize): string {
-  return `shapes-v${GENERATED_VERSION}-${batches}x${recordsPerBatch}-${testRecords}`;
+  return `${FOLDER_PREFIX}${GENERATED_VERSION}-${batches}x${recordsPerBatch}-${testRecords}`;
 }
 
 interface BatchFile {
@@ -106,6 +116,24 @@ function writeWhole(folder: string, name: string, bytes: Uint8Array, unique: str
 }
 
 /**
+ * Marks a dataset's folder as used and removes those that nobody has asked for in the longest time: of other versions and
+ * sizes. Their records may be in the cache still, and what is missed is made again.
+ */
+function keepNewest(index: HostIndex, identity: string): void {
+  const parent = join(index.cacheDir, 'generated');
+  index.exclusive(() => {
+    const now = new Date();
+    utimesSync(join(parent, identity), now, now);
+    const others = readdirSync(parent)
+      .filter((name) => name !== identity && name.startsWith(FOLDER_PREFIX))
+      .map((name) => ({ folder: join(parent, name), usedAtMs: statSync(join(parent, name)).mtimeMs }))
+      .sort((a, b) => b.usedAtMs - a.usedAtMs);
+    for (const { folder } of others.slice(GENERATED_DATASETS_MAX - 1))
+      rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+/**
  * Makes the files of the generated dataset, sharing the work with other processes that are at it.
  * @returns the folder, in the CIFAR-10 binary format
  */
@@ -118,6 +146,7 @@ export async function generate(
   const identity = generatedIdentity(size);
   const folder = join(index.cacheDir, 'generated', identity);
   makeFolder(folder);
+  writing(folder, () => keepNewest(index, identity));
   const files = filesOf(size);
   const claims = index.claims(identity);
   const isDone = (i: number) => sizeOf(join(folder, files[i].name)) === files[i].records * CIFAR_RECORD_BYTES;

@@ -67,7 +67,7 @@ export class Display {
         this.#start ??= event;
         return this.#once(
           'start',
-          `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
+          `run     ${event.run}: ${event.servers} ${event.servers === 1 ? 'server' : 'servers'}${event.servers > 1 ? ` (each part of the model on ${event.replicas})` : ''}, ${event.workers} ${event.workers === 1 ? 'worker' : 'workers'}, ` +
             `${count(event.parameters)} parameters, ${event.epochs} ${event.epochs === 1 ? 'epoch' : 'epochs'} of ${count(event.stepsPerEpoch)} steps of ${event.globalBatch} samples${event.accumulate > 1 ? `, in ${event.accumulate} micro-batches on each worker` : ''}${event.fromStep > 0 ? `; goes on after step ${count(event.fromStep)}` : ''}`,
         );
       case 'snapshot':
@@ -78,6 +78,11 @@ export class Display {
         );
       case 'notice':
         return this.#once(event.text, event.text);
+      case 'takeover':
+        return this.#once(
+          `shard ${event.shard} ${event.to}`,
+          `${event.from} is gone; in step ${event.step} ${event.to} goes on with shard ${event.shard}`,
+        );
       case 'view':
         if (event.departed !== undefined)
           return this.#once(

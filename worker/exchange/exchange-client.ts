@@ -53,6 +53,8 @@ export interface ExchangeClientOptions {
   onWelcome(welcome: WorkerWelcome__Output): void;
   /** Another view holds from the step that is next. */
   onView?(view: ViewFigures): void;
+  /** A shard has gone over to another server. */
+  onTakeover?(takeover: { shard: number; step: number; from: string; to: string }): void;
   onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
 }
 
@@ -66,6 +68,8 @@ export interface Started {
   rank: number;
   servers: number;
   workers: number;
+  /** Servers that hold each part of the model, at least. */
+  replicas: number;
 }
 
 interface Waiter {
@@ -275,6 +279,8 @@ export class ExchangeClient {
         return options.onWaiting(message);
       case 'view':
         return options.onView?.(message);
+      case 'takeover':
+        return options.onTakeover?.(message);
       case 'started':
         this.#started?.resolve(message);
         this.#started = undefined;

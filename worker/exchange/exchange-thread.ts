@@ -17,6 +17,7 @@ import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
 import { readManifest } from '../../shared/snapshot/manifest.js';
+import { shardsOf } from '../../shared/view.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
 import { TablesFile } from '../results/tables-file.js';
@@ -172,6 +173,7 @@ async function exchangeRound(
     decodeSeconds: result.decodeSeconds,
     bytesPushed: result.bytesPushed + moved.sent,
     bytesPulled: result.bytesPulled + moved.received,
+    bytesRetried: result.bytesRetried,
     elementsPushed: result.elementsPushed + moved.elementsSent,
     clocked: result.clocked,
   };
@@ -291,7 +293,7 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
       exchange?.close();
       rows?.close();
       finished = true;
-      return (membership as Membership).done(message);
+      return (membership as Membership).done({ ...message, steps: exchange?.step ?? 0 });
     case 'leave':
       finished = true;
       exchange?.close();
@@ -322,6 +324,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     onSnapshot: (order) => parts?.order(order, begunSteps),
     onHold: async () => (await open).hold(),
     onView: (view) => exchange?.change(view),
+    onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
     onLost: fail,
   });
   const { run, rank, view } = membership;
@@ -348,6 +351,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     },
     peerDeadlineMs: data.peerDeadlineMs,
     streamsTo: own?.streamsTo,
+    onTakeover: (takeover) => say({ ...takeover, kind: 'takeover', step: rounds.firstStep(takeover.step) }),
     onView(view, { consistency, staleness }) {
       describe(run, consistency);
       metrics.viewNumber.set(view.number);
@@ -399,7 +403,11 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       secondsInPhase: Math.max(0, (Date.now() - since) / 1000),
     });
   }, HEARTBEAT_MS).unref();
-  say({ kind: 'started', run, rank, servers: view.servers.length, workers: view.workers.length });
+  const copies = shardsOf(view).map(({ backups }) => 1 + backups.length);
+  say({
+    ...{ kind: 'started', run, rank, servers: view.servers.length, workers: view.workers.length },
+    replicas: Math.min(...copies),
+  });
 }
 
 /**

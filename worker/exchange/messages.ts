@@ -112,6 +112,7 @@ export interface Exchanged {
   decodeSeconds: number;
   bytesPushed: number;
   bytesPulled: number;
+  bytesRetried: number;
   elementsPushed: number;
   /** Whether each worker had a clock of its own: what is said here is then of this one alone. */
   clocked: boolean;
@@ -147,11 +148,12 @@ export type FromThread =
   | { kind: 'serving'; address: string }
   | { kind: 'ready'; metrics: string }
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
-  | { kind: 'started'; run: string; rank: number; servers: number; workers: number }
+  | { kind: 'started'; run: string; rank: number; servers: number; workers: number; replicas: number }
   | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   /** A node with both roles that keeps the mesh: of a snapshot of a run. */
   | { kind: 'snapshot'; snapshot: Extract<TrainEvent, { event: 'snapshot' }> }
   | ({ kind: 'view' } & ViewFigures)
+  | { kind: 'takeover'; shard: number; step: number; from: string; to: string }
   | { kind: 'failed'; message: string; mistake: boolean }
   /** Answers, one to each request, in order. */
   | {

@@ -34,6 +34,8 @@ export type TrainEvent =
       run: string;
       rank: number;
       servers: number;
+      /** Servers that hold each part of the model; 1: one that dies ends the run. */
+      replicas: number;
       workers: number;
       epochs: number;
       stepsPerEpoch: number;
@@ -70,6 +72,8 @@ export type TrainEvent =
       departed?: number;
       reason?: string;
     }
+  /** In the middle of this step a shard has gone over to the server that had its copy. */
+  | { event: 'takeover'; shard: number; step: number; from: string; to: string }
   | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
   /** Under `local`: a step of this worker on its own parameters; the round's end says `step` for all workers. */
   | {

@@ -293,7 +293,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       phaseSeconds: result.phaseSeconds,
       bytesPushed: result.bytesPushed,
       bytesPulled: result.bytesPulled,
-      bytesRetried: 0,
+      bytesRetried: result.bytesRetried,
       weightsSha256: result.weightsSha256,
       modelPath: folder.model,
     };

@@ -136,6 +136,8 @@ export interface TrainResult {
   /** Of all workers. */
   bytesPushed: number;
   bytesPulled: number;
+  /** Sent once more, after a stream had broken. */
+  bytesRetried: number;
   weightsSha256: string;
 }
 
@@ -219,6 +221,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       onReady: (metrics) => onEvent({ event: 'ready', role: 'worker', metrics }),
       onWelcome: ({ run, rank, workersJoined, workersExpected, servers }) =>
         onEvent({ event: 'joined', run, rank, workersJoined, workersExpected, servers }),
+      onTakeover: ({ shard, step, from, to }) => onEvent({ event: 'takeover', shard, step, from, to }),
       onView: ({ number, fromStep, consistency, staleness, ...change }) => {
         inForce = consistency;
         view = number;
@@ -239,6 +242,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       run,
       rank,
       servers,
+      replicas: started.replicas,
       workers: started.workers,
       epochs,
       stepsPerEpoch,
@@ -260,7 +264,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       (typeof PHASE_NAMES)[number],
       number
     >;
-    const totals = { steps: 0, samples: 0, pushed: 0, pulled: 0, elementsPushed: 0, trainSeconds: 0 };
+    const totals = {
+      steps: 0,
+      samples: 0,
+      pushed: 0,
+      pulled: 0,
+      retried: 0,
+      elementsPushed: 0,
+      trainSeconds: 0,
+    };
     /** What came of steps that all workers took together; else each update is one worker's, with its share. */
     const common = { steps: 0, samples: 0 };
     let clocked = false;
@@ -340,6 +352,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         seconds.decode += round.decodeSeconds;
         totals.pushed += round.bytesPushed;
         totals.pulled += round.bytesPulled;
+        totals.retried += round.bytesRetried;
         totals.elementsPushed += round.elementsPushed;
         clocked ||= round.clocked;
         if (!round.clocked) common.steps += round.steps;
@@ -413,7 +426,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const { digests } = await client.readTables(rank === 0 ? options.tablesFile?.() : undefined);
       for (const digest of digests) hash.update(digest);
     }
-    const moved = await client.done({ bytesPushed: totals.pushed, bytesPulled: totals.pulled });
+    const moved = await client.done({
+      bytesPushed: totals.pushed,
+      bytesPulled: totals.pulled,
+      bytesRetried: totals.retried,
+    });
     const count = epochs * stepsPerEpoch - fromStep;
     return {
       run,

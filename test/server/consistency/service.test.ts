@@ -3,8 +3,8 @@
 
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import { reportTo } from '../../../server/metrics.js';
 import type { HostedRun } from '../../../server/hosted-run.js';
+import { reportTo } from '../../../server/metrics.js';
 import type { Shard } from '../../../server/shard.js';
 import { connect } from '../../../shared/client/index.js';
 import { createMetrics } from '../../../shared/metrics/metrics.js';

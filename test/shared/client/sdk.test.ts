@@ -140,6 +140,48 @@ test('a server that closes in the middle of a run is named by the next wait', as
   t.regex(error.message, /127\.0\.0\.1:\d+|the test closes it/);
 });
 
+for (const [consistency, staleness] of [
+  ['bsp', 0],
+  ['ssp', 2],
+] as const)
+  test(`${consistency}: a client that closes early lets the others go as far as they may, and is named then`, async (t) => {
+    t.timeout(60_000);
+    const server = await startTestServer(t);
+    const options = {
+      join: server.address,
+      tensors: [line],
+      workers: 2,
+      consistency,
+      ...(consistency === 'ssp' && { staleness }),
+    };
+    const clients = await Promise.all([connect(options), connect(options)]);
+    const [short, long] = clients;
+    const pushes = Array.from({ length: 3 + staleness + 1 }, () => long.pushPull({}));
+    for (let step = 0; step < 3; step++) await short.pushPull({});
+    const closed = short.close();
+    const vain = pushes.pop() as Promise<unknown>;
+    const named = {
+      instanceOf: RunError,
+      message: new RegExp(
+        `^step ${3 + staleness} waits for worker ${short.rank} \\(.+\\), which has closed after 3 steps; let every worker take as many steps`,
+      ),
+    };
+    // One is under way when the other closes, the next begins after it.
+    await t.throwsAsync(vain, named);
+    t.is((await Promise.all(pushes)).length, 3 + staleness);
+    await t.throwsAsync(long.pull(), named);
+    await Promise.all([closed, long.close()]);
+  });
+
+test('asp: a client that closes early holds nobody up', async (t) => {
+  const server = await startTestServer(t);
+  const options = { join: server.address, tensors: [line], workers: 2, consistency: 'asp' } as const;
+  const [short, long] = await Promise.all([connect(options), connect(options)]);
+  const closed = short.close();
+  for (let step = 0; step < 5; step++) t.false((await long.pushPull({})).outcome.skipped);
+  await Promise.all([closed, long.close()]);
+});
+
 test('an optimizer given whole runs on the servers, with its schedule, its penalty and its frozen tensors', async (t) => {
   const server = await startTestServer(t);
   const optimizer: OptimizerSpec = {

@@ -454,7 +454,7 @@ export class Cluster {
       history.leftOut.push(layout.blocks.map(({ index }) => left.get(`${index}.residual`)?.[0] ?? 0));
     }
     exchange.close();
-    await membership.done({ bytesPushed: 0, bytesPulled: 0 });
+    await membership.done({ bytesPushed: 0, bytesPulled: 0, bytesRetried: 0, steps: exchange.step });
   }
 
   /** A worker's streams to a server, over which it is seen what it is told of its contributions. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { GENERATED_DATASETS_MAX } from '../../../shared/limits.js';
 import { openDataset } from '../../../worker/data/dataset.js';
 import { GENERATED_SIZE, generatedIdentity } from '../../../worker/data/generated.js';
 import { drawShape, noiseTable, SHAPES } from '../../../worker/data/shapes.js';
@@ -46,6 +47,31 @@ test('what a killed process left of a file is cleared away', async (t) => {
     'test_batch.bin',
   ]);
   await dataset.close();
+});
+
+test('files of generated datasets that nobody has asked for of late give way, and nothing else', async (t) => {
+  const cacheDir = join(temporaryFolder(t), 'cache');
+  const sizeOf = (batches: number) => ({ batches, recordsPerBatch: 10, testRecords: 10 });
+  const parent = join(cacheDir, 'generated');
+  // Older than everything that is made below.
+  for (const [name, year] of [
+    ['of-somebody-else', 2001],
+    ['shapes-v0-8x2000-4000', 2002],
+    [generatedIdentity(sizeOf(2)), 2003],
+    [generatedIdentity(sizeOf(3)), 2004],
+  ] as const) {
+    write(parent, join(name, 'file'), 'old');
+    utimesSync(join(parent, name), new Date(`${year}`), new Date(`${year}`));
+  }
+  await (await openDataset({ cacheDir, generated: sizeOf(1) })).close();
+  const kept = (...batches: number[]) =>
+    ['of-somebody-else', ...batches.map((count) => generatedIdentity(sizeOf(count)))].sort();
+  t.deepEqual(readdirSync(parent).sort(), kept(1, 2, 3));
+  // What is asked for again is not the oldest any more.
+  await (await openDataset({ cacheDir, generated: sizeOf(2) })).close();
+  await (await openDataset({ cacheDir, generated: sizeOf(4) })).close();
+  t.deepEqual(readdirSync(parent).sort(), kept(1, 2, 4));
+  t.is(GENERATED_DATASETS_MAX, 3);
 });
 
 test('the pictures are the same on every machine: change the version when this changes', (t) => {

@@ -10,6 +10,7 @@ export interface EndedRun {
    */
   'bytesPushed'?: (number | string | Long);
   'bytesPulled'?: (number | string | Long);
+  'bytesRetried'?: (number | string | Long);
 }
 
 export interface EndedRun__Output {
@@ -20,4 +21,5 @@ export interface EndedRun__Output {
    */
   'bytesPushed': (number);
   'bytesPulled': (number);
+  'bytesRetried': (number);
 }

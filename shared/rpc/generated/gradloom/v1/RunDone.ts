@@ -11,6 +11,14 @@ export interface RunDone {
    */
   'bytesPushed'?: (number | string | Long);
   'bytesPulled'?: (number | string | Long);
+  /**
+   * Steps that it has done, as servers count them.
+   */
+  'steps'?: (number | string | Long);
+  /**
+   * Payload that was sent once more, after a stream had broken.
+   */
+  'bytesRetried'?: (number | string | Long);
 }
 
 /**
@@ -22,4 +30,12 @@ export interface RunDone__Output {
    */
   'bytesPushed': (number);
   'bytesPulled': (number);
+  /**
+   * Steps that it has done, as servers count them.
+   */
+  'steps': (number);
+  /**
+   * Payload that was sent once more, after a stream had broken.
+   */
+  'bytesRetried': (number);
 }

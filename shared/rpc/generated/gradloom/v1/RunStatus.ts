@@ -2,6 +2,7 @@
 
 import type { WorkerStatus as _gradloom_v1_WorkerStatus, WorkerStatus__Output as _gradloom_v1_WorkerStatus__Output } from '../../gradloom/v1/WorkerStatus.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
+import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from '../../gradloom/v1/ShardCopies.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface RunStatus {
@@ -31,6 +32,11 @@ export interface RunStatus {
    */
   'snapshotStep'?: (number | string | Long);
   'snapshot'?: (string);
+  /**
+   * Who holds each shard, as in the view, and the view's term.
+   */
+  'shards'?: (_gradloom_v1_ShardCopies)[];
+  'term'?: (number);
 }
 
 export interface RunStatus__Output {
@@ -60,4 +66,9 @@ export interface RunStatus__Output {
    */
   'snapshotStep': (number);
   'snapshot': (string);
+  /**
+   * Who holds each shard, as in the view, and the view's term.
+   */
+  'shards': (_gradloom_v1_ShardCopies__Output)[];
+  'term': (number);
 }

@@ -2,18 +2,36 @@
 
 import type { Long } from '@grpc/proto-loader';
 
+/**
+ * The open step waits for other servers. Told every second while it does, and once, without servers, when it does no
+ * more.
+ */
 export interface ServerProgress {
   'step'?: (number | string | Long);
   /**
-   * Ranks of the workers whose contributions the oldest open step lacks.
+   * Ids of those whose part in an agreement is missing: norms of the whole gradient, or whose contributions it takes.
    */
-  'waitingFor'?: (number)[];
+  'servers'?: (number)[];
+  'seconds'?: (number | string);
+  /**
+   * Ids of those whose copy of an update is missing.
+   */
+  'copies'?: (number)[];
 }
 
+/**
+ * The open step waits for other servers. Told every second while it does, and once, without servers, when it does no
+ * more.
+ */
 export interface ServerProgress__Output {
   'step': (number);
   /**
-   * Ranks of the workers whose contributions the oldest open step lacks.
+   * Ids of those whose part in an agreement is missing: norms of the whole gradient, or whose contributions it takes.
    */
-  'waitingFor': (number)[];
+  'servers': (number)[];
+  'seconds': (number);
+  /**
+   * Ids of those whose copy of an update is missing.
+   */
+  'copies': (number)[];
 }

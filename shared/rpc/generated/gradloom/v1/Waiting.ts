@@ -13,6 +13,10 @@ export interface Waiting {
    * Servers whose part in an agreement on the step is waited for, as indices into the view's servers.
    */
   'servers'?: (number)[];
+  /**
+   * Servers whose copy of this shard is waited for, by ServerInfo.id: nothing leaves before they have the update.
+   */
+  'copies'?: (number)[];
 }
 
 /**
@@ -26,4 +30,8 @@ export interface Waiting__Output {
    * Servers whose part in an agreement on the step is waited for, as indices into the view's servers.
    */
   'servers': (number)[];
+  /**
+   * Servers whose copy of this shard is waited for, by ServerInfo.id: nothing leaves before they have the update.
+   */
+  'copies': (number)[];
 }

@@ -8,6 +8,8 @@ import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_R
 import type { HoldRun as _gradloom_v1_HoldRun, HoldRun__Output as _gradloom_v1_HoldRun__Output } from '../../gradloom/v1/HoldRun.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
+import type { EvaluationWait as _gradloom_v1_EvaluationWait, EvaluationWait__Output as _gradloom_v1_EvaluationWait__Output } from '../../gradloom/v1/EvaluationWait.js';
+import type { WorkerIsDone as _gradloom_v1_WorkerIsDone, WorkerIsDone__Output as _gradloom_v1_WorkerIsDone__Output } from '../../gradloom/v1/WorkerIsDone.js';
 
 export interface WorkerOrder {
   'welcome'?: (_gradloom_v1_WorkerWelcome | null);
@@ -21,7 +23,9 @@ export interface WorkerOrder {
    */
   'view'?: (_gradloom_v1_View | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot";
+  'evaluationWait'?: (_gradloom_v1_EvaluationWait | null);
+  'done'?: (_gradloom_v1_WorkerIsDone | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait"|"done";
 }
 
 export interface WorkerOrder__Output {
@@ -36,5 +40,7 @@ export interface WorkerOrder__Output {
    */
   'view'?: (_gradloom_v1_View__Output | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot";
+  'evaluationWait'?: (_gradloom_v1_EvaluationWait__Output | null);
+  'done'?: (_gradloom_v1_WorkerIsDone__Output | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait"|"done";
 }

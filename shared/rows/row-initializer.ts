@@ -1,8 +1,8 @@
 // Initial values of a row: a function of (seed, table, row) alone, so they are the same on whatever server the row
 // lives and whenever it is touched first. Philox with the row as its counter (Salmon et al., SC 2011); normal numbers
 // by Box and Muller's transform.
-import { keyedRandom, philox } from '../../shared/random.js';
-import type { RowTableSpec } from '../../shared/rows/tables.js';
+import { keyedRandom, philox } from '../random.js';
+import type { RowTableSpec } from './tables.js';
 
 const words = new Uint32Array(4);
 

@@ -1,0 +1,108 @@
+// Servers that are killed in a running run, with real processes: their backups take over in the middle of a step, lost
+// copies are made again, and the weights are the same to the bit as without a death.
+import test, { type ExecutionContext } from 'ava';
+import { status } from '../../shared/client/membership.js';
+import { type Program, start } from '../helpers/processes.js';
+import { tinyRun } from '../helpers/tiny-run.js';
+
+const EPOCHS = 60;
+/** Of 256 records, 64 a step. */
+const STEPS = 4 * EPOCHS;
+const DEADLINE_MS = 20_000;
+
+interface Mesh {
+  readonly servers: Program[];
+  readonly workers: Program[];
+  readonly keeper: string;
+}
+
+async function startMesh(t: ExecutionContext, servers: number, flags: readonly string[]): Promise<Mesh> {
+  const listen = ['--listen=127.0.0.1:0', '--json'];
+  const first = start(t, 'gradloom-server', listen);
+  const keeper = String((await first.event('ready')).address);
+  const all = [first];
+  for (let index = 1; index < servers; index++) {
+    all.push(start(t, 'gradloom-server', [...listen, `--join=${keeper}`]));
+    await all[index].event('ready');
+  }
+  const worker = [...flags, `--epochs=${EPOCHS}`, `--join=${keeper}`, '--workers=2'];
+  const workers = [0, 1].map(() => start(t, 'gradloom-worker', worker));
+  const ranks = await Promise.all(workers.map(async (each) => Number((await each.event('start')).rank)));
+  // Only the first tells of every step.
+  return { servers: all, workers: ranks[0] === 0 ? workers : workers.reverse(), keeper };
+}
+
+async function assertWell(t: ExecutionContext, programs: Program[]): Promise<void> {
+  for (const { code, stderr } of await Promise.all(programs.map(({ ended }) => ended)))
+    t.deepEqual({ code, stderr }, { code: 0, stderr: [] });
+}
+
+const allCopied = async (keeper: string) => {
+  const [run] = (await status(keeper, DEADLINE_MS)).runs;
+  return (
+    run !== undefined &&
+    run.shards.every(({ backups, joining }) => backups.length === 1 && joining.length === 0)
+  );
+};
+
+async function undisturbed(t: ExecutionContext, more: readonly string[]): Promise<string> {
+  const { flags, readSummary } = await tinyRun(t);
+  const { workers } = await startMesh(t, 3, [...flags, ...more, '--replicas=1']);
+  await assertWell(t, workers);
+  return (await readSummary()).weightsSha256;
+}
+
+for (const [what, more] of [
+  ['fp16 and Adam', []],
+  ['int8, whose new values travel as differences', ['--codec=int8']],
+] as const)
+  test.serial(
+    `kill -9 of two of three servers, one after another: the same bits, with ${what}`,
+    async (t) => {
+      t.timeout(240_000);
+      const expected = await undisturbed(t, more);
+      const { flags, readSummary } = await tinyRun(t);
+      const { servers, workers, keeper } = await startMesh(t, 3, [...flags, ...more]);
+      const [watched] = workers;
+      await watched.event('step', ({ step }) => step === 10);
+      servers[1].signal('SIGKILL');
+      t.like(await watched.event('takeover'), { shard: 1 });
+      while (!(await allCopied(keeper))) await new Promise((resolve) => setTimeout(resolve, 50));
+      servers[2].signal('SIGKILL');
+      await watched.event('takeover', ({ shard }) => shard === 2);
+      await assertWell(t, workers);
+      const steps = watched.events.filter(({ event }) => event === 'step').map(({ step }) => step);
+      t.deepEqual(
+        steps,
+        Array.from({ length: STEPS }, (_, step) => step + 1),
+      );
+      const { weightsSha256, steps: applied } = await readSummary();
+      t.is(applied, STEPS);
+      t.is(weightsSha256, expected);
+    },
+  );
+
+test.serial('a server whose shard has no copy dies: the run ends, and names the shard', async (t) => {
+  t.timeout(120_000);
+  const { flags } = await tinyRun(t);
+  const { servers, workers } = await startMesh(t, 2, [...flags, '--replicas=1']);
+  await workers[0].event('step', ({ step }) => step === 5);
+  servers[1].signal('SIGKILL');
+  for (const { code, stderr } of await Promise.all(workers.map(({ ended }) => ended))) {
+    t.is(code, 1);
+    t.regex(stderr.join('\n'), /server 1 .* is gone .* shard 1 had no other copy/);
+  }
+});
+
+test.serial('up goes on when a server of it is killed', async (t) => {
+  t.timeout(120_000);
+  const { flags } = await tinyRun(t);
+  const up = start(t, 'gradloom', ['up', ...flags, `--epochs=${EPOCHS}`, '--servers=3', '--workers=2']);
+  await up.event('step', ({ step }) => step === 5);
+  const { address } = await up.event('ready', ({ role }) => role === 'server');
+  const { servers } = await status(String(address), DEADLINE_MS);
+  const label = servers.find(({ info }) => info?.id === 2)?.label;
+  process.kill(Number(label?.split(':').at(-1)), 'SIGKILL');
+  t.truthy(await up.event('takeover'));
+  t.is((await up.ended).code, 0);
+});
