@@ -43,7 +43,6 @@ export class Exchange {
   /** There with backup workers. */
   readonly #decided: DecidedSteps | undefined;
   #step: number;
-  #isOpen = false;
 
   private constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -83,17 +82,29 @@ export class Exchange {
       });
   }
 
+  /** One that is not connected yet; views may be told it from now on. */
+  static create(options: ExchangeOptions): Exchange {
+    return new Exchange(options);
+  }
+
   /** Connects to every server of the view. Throws Refused or RunError. */
   static async open(options: ExchangeOptions): Promise<Exchange> {
     const exchange = new Exchange(options);
-    const links = exchange.#links;
-    await links.open((server) => exchange.#handlers(server));
-    if (options.rank !== undefined) {
-      await Promise.all(links.all.map((link) => link.subscribe(codecs[options.spec.codec].id as 1)));
-      links.check();
-    }
-    exchange.#isOpen = true;
+    await exchange.connect();
     return exchange;
+  }
+
+  /** Connects to the primary of every shard, whoever that is by then. Throws Refused or RunError. */
+  async connect(): Promise<void> {
+    const links = this.#links;
+    const { rank, spec } = this.#options;
+    for (const { shard, error } of await links.open((shard) => this.#handlers(shard)))
+      this.#lost(shard, error);
+    if (rank !== undefined)
+      await Promise.all(links.all.map((link) => link.subscribe(codecs[spec.codec].id as 1)));
+    await this.#repair?.settled();
+    if (links.hasFailed) links.close();
+    links.check();
   }
 
   /** How each block's contribution to the step under way travels. */
@@ -292,11 +303,13 @@ export class Exchange {
       outcome: (outcome) => this.#receiver.outcome(server, outcome),
       waiting: (waiting) => this.#waiting(server, waiting),
       acknowledged: (step, blocks) => this.#sender.acknowledged(step, blocks),
-      lost: (error) => {
-        if (this.#repair && this.#isOpen && !isClocked(this.#views.spec)) this.#repair.lost(server, error);
-        else this.#fail(error);
-      },
+      lost: (error) => this.#lost(server, error),
     };
+  }
+
+  #lost(shard: number, error: RunError): void {
+    if (this.#repair && !isClocked(this.#views.spec)) this.#repair.lost(shard, error);
+    else this.#fail(error);
   }
 
   /** A new link has taken the place of one that was lost. */

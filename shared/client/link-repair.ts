@@ -33,10 +33,19 @@ export interface LinkRepairOptions {
   sleep?: (ms: number) => Promise<void>;
 }
 
+interface Repair {
+  /** Ends the attempt under way. */
+  giveUp(error: RunError): void;
+  /** Another server is the one to be reached now. */
+  isMoved: boolean;
+  /** Resolves when the link is made again, or the exchange has failed. */
+  done: Promise<void>;
+}
+
 export class LinkRepair {
   readonly #options: LinkRepairOptions;
   /** Shards whose link is being made again. */
-  readonly #broken = new Set<number>();
+  readonly #broken = new Map<number, Repair>();
 
   constructor(options: LinkRepairOptions) {
     this.#options = options;
@@ -47,24 +56,38 @@ export class LinkRepair {
     return this.#broken.has(shard);
   }
 
-  /** A link was lost, or its server is not the primary of its shard any more. */
-  lost(shard: number, error: RunError): void {
-    if (this.#broken.has(shard)) return;
-    // What it refused, it refuses again.
-    if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
-    this.#broken.add(shard);
-    void this.#repair(shard, error);
+  /** Resolves when no link is missing, or none is to be had any more. */
+  async settled(): Promise<void> {
+    while (this.#broken.size > 0 && !this.#options.links.hasFailed)
+      await Promise.all([...this.#broken.values()].map(({ done }) => done));
   }
 
-  async #repair(shard: number, lost: RunError): Promise<void> {
+  /** A link was lost, or its server is not the primary of its shard any more. */
+  lost(shard: number, error: RunError): void {
+    // Who stands still does not answer: another server may.
+    const broken = this.#broken.get(shard);
+    if (broken) {
+      broken.isMoved = true;
+      return broken.giveUp(error);
+    }
+    // What it refused, it refuses again.
+    if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
+    const repair: Repair = { giveUp: () => undefined, isMoved: false, done: Promise.resolve() };
+    this.#broken.set(shard, repair);
+    repair.done = this.#repair(shard, repair, error);
+  }
+
+  async #repair(shard: number, repair: Repair, lost: RunError): Promise<void> {
     const { links, peerDeadlineMs, fail, onWaiting } = this.#options;
     const now = this.#options.now ?? (() => performance.now());
     const sleep = this.#options.sleep ?? ((ms) => new Promise<void>((resolve) => setTimeout(resolve, ms)));
-    const since = now();
+    let since = now();
     let told = 0;
     let reason = lost;
     links.all[shard]?.close();
     while (!links.hasFailed) {
+      if (repair.isMoved) [since, told] = [now(), 0];
+      repair.isMoved = false;
       const waitedMs = now() - since;
       if (waitedMs > peerDeadlineMs)
         return fail(
@@ -77,32 +100,47 @@ export class LinkRepair {
         onWaiting(shard, waitedMs / 1000);
       }
       try {
-        await this.#replace(shard);
+        await this.#replace(shard, repair);
         return;
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
         if (error instanceof Refused && !NOT_YET.includes(error.code)) return fail(error);
         reason = error;
       }
-      await sleep(RECONNECT_MS);
+      if (!repair.isMoved) await sleep(RECONNECT_MS);
     }
   }
 
-  async #replace(shard: number): Promise<void> {
+  async #replace(shard: number, repair: Repair): Promise<void> {
     const { links, view, handlersOf, subscribe, resume } = this.#options;
     const handlers = handlersOf(shard);
     let lost: RunError | undefined;
     let isInPlace = false;
-    const link = await links.connect(shard, view(), {
-      ...handlers,
-      lost: (error) => {
+    let attempt: ServerLink | undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      repair.giveUp = (error) => {
         lost = error;
-        if (isInPlace) handlers.lost(error);
-      },
+        attempt?.close();
+        reject(error);
+      };
     });
-    await subscribe(link);
-    if (links.hasFailed) return link.close();
+    const connected = links
+      .connect(shard, view(), {
+        ...handlers,
+        lost: (error) => {
+          lost ??= error;
+          if (isInPlace) handlers.lost(error);
+        },
+      })
+      .then(async (link) => {
+        attempt = link;
+        if (!lost) await subscribe(link);
+        if (lost || links.hasFailed) link.close();
+        return link;
+      });
+    const link = await Promise.race([connected, givenUp]);
     if (lost) throw lost;
+    if (links.hasFailed) return;
     isInPlace = true;
     links.replace(shard, link);
     this.#broken.delete(shard);

@@ -164,7 +164,9 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     const spec = fromWire(reply.spec);
     if (!reply.view)
       throw new UserError(`the run '${reply.run}' has no view yet; try again when it has started`);
-    return MeshClient.open(reply.run, undefined, spec, reply.view, peerDeadlineMs);
+    const client = MeshClient.create(reply.run, undefined, spec, reply.view, peerDeadlineMs);
+    await client.open(reply.view, peerDeadlineMs);
+    return client;
   }
   const spec = compile(options, options.tensors);
   let isOpen = (_client: MeshClient): void => undefined;
@@ -185,7 +187,8 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   });
   let client: MeshClient | undefined;
   try {
-    client = await MeshClient.open(membership.run, membership, spec, membership.view, peerDeadlineMs);
+    client = MeshClient.create(membership.run, membership, spec, membership.view, peerDeadlineMs);
+    await client.open(membership.view, peerDeadlineMs);
     isOpen(client);
     if (membership.rank === 0) await client.initialize(options.tensors);
     return client;
@@ -297,15 +300,16 @@ class MeshClient implements Client {
     };
   }
 
-  static async open(
+  /** One that is not connected yet; views may be told it from now on. */
+  static create(
     run: string,
     membership: Membership | undefined,
     spec: RunSpec,
     view: Membership['view'],
     peerDeadlineMs: number,
-  ): Promise<MeshClient> {
+  ): MeshClient {
     const client = new MeshClient(run, membership, spec);
-    client.#exchange = await Exchange.open({
+    client.#exchange = Exchange.create({
       run,
       rank: membership?.rank,
       spec,
@@ -316,16 +320,21 @@ class MeshClient implements Client {
       onWaiting: () => undefined,
       onView: ({ number }) => membership?.entered(number),
     });
-    if (spec.tables) {
-      const options = { run, rank: membership?.rank, spec, view, peerDeadlineMs, onWaiting: () => undefined };
-      try {
-        client.#rows = await RowsClient.open(options);
-      } catch (error) {
-        client.#exchange.close();
-        throw error;
-      }
-    }
     return client;
+  }
+
+  /** Connects to the servers of its view. Throws Refused or RunError. */
+  async open(view: Membership['view'], peerDeadlineMs: number): Promise<void> {
+    const { run, spec, rank } = this;
+    await this.#open.connect();
+    if (!spec.tables) return;
+    try {
+      const options = { run, rank, spec, view, peerDeadlineMs, onWaiting: () => undefined };
+      this.#rows = await RowsClient.open(options);
+    } catch (error) {
+      this.#open.close();
+      throw error;
+    }
   }
 
   get rank(): number | undefined {

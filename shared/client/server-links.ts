@@ -3,7 +3,7 @@
 // closed, until another has taken it (link-repair.ts).
 import type { Block } from '../blocks/blocks.js';
 import { schemaHash } from '../blocks/manifest.js';
-import type { RunError } from '../errors.js';
+import { RunError } from '../errors.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { primaryOf, shardsOf } from '../view.js';
@@ -14,8 +14,8 @@ export class ServerLinks {
   readonly #options: ExchangeOptions;
   /** The last one that said who holds the shards. */
   #view: View__Output;
-  /** By shard, once all are open. */
-  #links: ServerLink[] = [];
+  /** By shard; none is missing once all have been open. */
+  readonly #links: ServerLink[] = [];
   #failure: RunError | undefined;
 
   constructor(options: ExchangeOptions) {
@@ -23,17 +23,21 @@ export class ServerLinks {
     this.#view = options.view;
   }
 
-  /** Connects to the primary of every shard; none stays open where one fails. Throws Refused or RunError. */
-  async open(handlersOf: (shard: number) => LinkHandlers): Promise<void> {
+  /** Connects to the primary of every shard; returns those that were not to be reached, and why. */
+  async open(handlersOf: (shard: number) => LinkHandlers): Promise<{ shard: number; error: RunError }[]> {
     const { view } = this.#options;
-    const opened = await Promise.allSettled(
-      shardsOf(view).map((_, shard) => this.connect(shard, view.number, handlersOf(shard))),
+    const failed: { shard: number; error: RunError }[] = [];
+    await Promise.all(
+      shardsOf(view).map(async (_, shard) => {
+        try {
+          this.#links[shard] = await this.connect(shard, view.number, handlersOf(shard));
+        } catch (error) {
+          if (!(error instanceof RunError)) throw error;
+          failed.push({ shard, error });
+        }
+      }),
     );
-    this.#links = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    const failed = opened.find((result) => result.status === 'rejected');
-    if (!failed) return;
-    this.close();
-    throw failed.reason;
+    return failed;
   }
 
   get all(): readonly ServerLink[] {
@@ -121,6 +125,6 @@ export class ServerLinks {
 
   /** Ends all streams in an orderly way. */
   close(): void {
-    for (const link of this.#links) link.close();
+    for (const link of Object.values(this.#links)) link.close();
   }
 }

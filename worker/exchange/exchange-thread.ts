@@ -336,7 +336,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     onWritten: (bytes) => metrics.snapshotBytes.add(bytes),
     now: () => performance.now(),
   });
-  exchange = await Exchange.open({
+  exchange = Exchange.create({
     run,
     rank,
     spec,
@@ -373,6 +373,8 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
     },
   });
+  // Views that come meanwhile are told it: a server may go while it connects.
+  await exchange.connect();
   if (spec.tables)
     rows = await RowsClient.open({
       run,
