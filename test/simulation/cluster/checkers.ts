@@ -1,6 +1,6 @@
 // What must hold of a simulated cluster, whatever happened to it. Stands apart from the code that it checks: it knows
 // the gradients, the rules of optimizers and what workers saw, and computes in double precision.
-import type { OptimizerSpec, RunSpec } from '../../../shared/run-spec.js';
+import type { OptimizerSpec } from '../../../shared/run-spec.js';
 import type { ShardCopies } from '../../../shared/view.js';
 import { type Cluster, gradientOf, LEARNING_RATE, samplesOf, type WorkerHistory } from './cluster.js';
 

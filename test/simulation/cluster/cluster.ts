@@ -369,6 +369,10 @@ export class Cluster {
     const opened = new Promise<Exchange>((resolve) => {
       open = resolve;
     });
+    let created: (exchange: Exchange) => void = () => undefined;
+    const creation = new Promise<Exchange>((resolve) => {
+      created = resolve;
+    });
     const membership = await joinRun({
       address: this.serverNames[0],
       run: '',
@@ -378,7 +382,7 @@ export class Cluster {
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       onWelcome: () => undefined,
       onHold: async () => (await opened).hold(),
-      onView: (view) => void opened.then((exchange) => exchange.change(view)),
+      onView: (view) => void creation.then((exchange) => exchange.change(view)),
       onLost,
     });
     const { rank, run, view } = membership;
@@ -391,7 +395,7 @@ export class Cluster {
     const residuals = leftOutBytes > 0 ? arena.alloc(leftOutBytes) : undefined;
     const gradients = arena.alloc(modelBytes);
     const parameters = arena.alloc(modelBytes);
-    const exchange: Exchange = await Exchange.open({
+    const exchange = Exchange.create({
       run,
       rank,
       spec,
@@ -410,6 +414,8 @@ export class Cluster {
       },
       onWaiting: () => undefined,
     });
+    created(exchange);
+    await exchange.connect();
     open(exchange);
     history.exchange = exchange;
     const read = (skew: number) => {

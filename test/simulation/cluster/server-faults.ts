@@ -110,7 +110,7 @@ export class ServerFaults {
     const late = { node: server, ms: unawareMs };
     if (network.cut(server, serverNames[0], ['Serve'], late) === 0) return;
     this.cluster.note(`the keeper loses ${server}, which does not know it for ${unawareMs.toFixed(0)} ms`);
-    this.#count('fenced', unawareMs);
+    this.#count('fenced');
   }
 
   /** A server stands still for so long that it is given up; then it wakes up. */
@@ -119,7 +119,8 @@ export class ServerFaults {
     if (scheduler.isCrashed(server) || scheduler.isPaused(server)) return;
     this.cluster.note(`${server} is stopped for so long that it is given up`);
     this.#goes(server);
-    this.#count('long-pause', PEER_DEADLINE_MS + furtherMs);
+    // When it wakes up again must not matter.
+    this.#count('long-pause', PEER_DEADLINE_MS);
     scheduler.pause(server);
     scheduler.after(PEER_DEADLINE_MS, 'plan', () => network.isolate(server));
     scheduler.after(PEER_DEADLINE_MS + furtherMs, 'plan', () => scheduler.wake(server));
@@ -173,9 +174,8 @@ export class ServerFaults {
   /** A server is on its way out. */
   #goes(server: string): void {
     this.#gone.add(server);
-    const { run, workers } = this.cluster;
-    const hasBegun = run?.state === 'running' && workers.every(({ exchange }) => exchange);
-    if (!hasBegun) this.#excuse(`${server} goes before the run has begun`);
+    const { run } = this.cluster;
+    if (run?.state !== 'running') this.#excuse(`${server} goes before the run has begun`);
     this.#judge();
   }
 
