@@ -437,24 +437,35 @@ export class Shard {
   }
 
   /**
-   * Takes one array of a block as another copy of this shard has it, by its number in `stateOf`. The values come first,
-   * and make it a block with initial values and `version` updates. Throws Refused; then nothing has changed.
+   * Takes a block as another copy of this shard has it: all its arrays, in the order of `stateOf`. Throws Refused; then
+   * nothing has changed.
    */
-  replace(bulk: Bulk): void {
-    const state = this.#state(bulk.block);
-    const array = [...this.stateOf(bulk.block).arrays.values()][bulk.codec];
-    if (!array || (bulk.codec > 0 && !state.initialized))
+  replace(bulks: readonly Bulk[]): void {
+    const [{ block: index, version, step }] = bulks;
+    const state = this.#state(index);
+    const arrays = [...this.stateOf(index).arrays.values()];
+    if (
+      bulks.length !== arrays.length ||
+      bulks.some(({ block, codec }, at) => block !== index || codec !== at)
+    )
       throw refuse(
         'MALFORMED',
-        `block ${bulk.block}: expected one of its arrays, the values first, got array ${bulk.codec}`,
+        `block ${index}: expected its ${arrays.length} arrays in order, got ${bulks.map(({ block, codec }) => `array ${codec} of block ${block}`).join(', ')}`,
       );
-    const address = this.#stageArray(bulk, state);
-    this.#kernels.u8(array.byteOffset, array.byteLength).set(this.#kernels.u8(address, array.byteLength));
-    if (bulk.codec === 0) this.begin(bulk.block);
-    this.restored(bulk.block, bulk.version);
-    const codec = this.#updateCodecs(bulk.step - 1)[state.position];
+    for (const bulk of bulks) this.#stageArray(bulk, state);
+    for (const [at, array] of arrays.entries()) {
+      const address = this.#stageArray(bulks[at], state);
+      this.#kernels.u8(array.byteOffset, array.byteLength).set(this.#kernels.u8(address, array.byteLength));
+    }
+    this.restored(index, version);
+    const codec = this.#updateCodecs(step - 1)[state.position];
     // `fetched` is in the place of ReplicaArray.due.
-    if (bulk.fetched && codec.lossy) this.#encodeDifference(state, codec);
+    if (bulks.at(-1)?.fetched && codec.lossy) this.#encodeDifference(state, codec);
+  }
+
+  /** How many arrays make up a block. */
+  arraysOf(block: number): number {
+    return this.stateOf(block).arrays.size;
   }
 
   /** Checks an fp32 array of a block and copies it to where the kernels read it: returns the address. */

@@ -92,9 +92,14 @@ export class BackupLink {
     this.#newest = number;
     if (!this.#call) return;
     if (record.kind !== 'verdict' && this.#uncopied.has(record.block)) return;
+    if (record.kind === 'initial') {
+      const arrays = this.#options.shard.arraysOf(record.block);
+      for (let at = 0; at < arrays; at++) this.#array(record.block, at);
+      this.#onTheWay.push({ message: this.#sent, record: number });
+      return;
+    }
     this.#onTheWay.push({ message: this.#sent + 1, record: number });
     if (record.kind === 'verdict') this.#write({ outcome: outcomeToWire(record.outcome) });
-    else if (record.kind === 'initial') this.#array(record.block, 0);
     else {
       const { payload, scalars, ...fields } = record.update;
       const { gradientScale, learningRate, stepSize, epsilon } = scalars;
@@ -159,8 +164,8 @@ export class BackupLink {
         const [block] = this.#uncopied;
         if (block === undefined) return this.#finishCopy();
         this.#uncopied.delete(block);
-        const arrays = [...this.#options.shard.stateOf(block).arrays.keys()];
-        for (const at of arrays.keys()) {
+        const arrays = this.#options.shard.arraysOf(block);
+        for (let at = 0; at < arrays; at++) {
           unsent++;
           this.#array(block, at, () => {
             unsent--;

@@ -1,6 +1,7 @@
 // A backup's copy of a shard: takes what the primary has done, in order, and knows how far that goes. When the primary
 // is gone it goes on from there (Shard.takeOver). Pure: messages in, state out.
 import type { Bulk } from '../../shared/rpc/bulk.js';
+import { keep, recycle } from '../../shared/rpc/receive.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import type { Opening, Shard } from '../shard.js';
 import type { Outcome } from '../step-headers.js';
@@ -12,6 +13,10 @@ export class Replica {
   #step: number;
   #outcome: Outcome | undefined;
   #isWhole = false;
+  /** Whether a copy of all is on its way. */
+  #isCopying = false;
+  /** Arrays of a block of which not all have come. */
+  #arrays: Bulk[] = [];
 
   /**
    * @param exchanged blocks of the shard that take contributions
@@ -46,15 +51,27 @@ export class Replica {
     return { step: this.#step, applied: new Set(ahead.map(([block]) => block)) };
   }
 
-  /** The primary begins anew, with a copy of all that it has. */
+  /**
+   * A primary begins anew, with a copy of all that it has. What is here stays good meanwhile, since nobody has been told
+   * of anything that is not here: each block goes over to what the primary has as a whole.
+   */
   begin(): void {
-    this.#isWhole = false;
+    this.#arrays = [];
+    this.#isCopying = true;
   }
 
   /** Throws Refused; then nothing has changed. */
   array(bulk: Bulk): void {
-    this.shard.replace(bulk);
-    if (this.#decided.has(bulk.block)) this.#decided.set(bulk.block, bulk.step);
+    this.#arrays.push({ ...bulk, payload: keep(bulk.payload) });
+    if (this.#arrays.length < this.shard.arraysOf(bulk.block)) return;
+    const arrays = this.#arrays;
+    this.#arrays = [];
+    this.shard.replace(arrays);
+    for (const { payload } of arrays) recycle(payload);
+    if (!this.#decided.has(bulk.block)) return;
+    this.#decided.set(bulk.block, bulk.step);
+    // The primary may lack an update that came here before another one was lost.
+    this.#step = Math.min(this.#step, bulk.step);
   }
 
   /** Throws Refused; then nothing has changed. */
@@ -66,7 +83,8 @@ export class Replica {
 
   /** Throws Refused; then nothing has changed. */
   verdict(outcome: Outcome): void {
-    if (this.#isWhole && outcome.step !== this.#step)
+    if (this.#isCopying) this.#step = Math.min(this.#step, outcome.step);
+    else if (outcome.step !== this.#step)
       throw refuse('STEP', `expected the verdict on step ${this.#step}, got that on step ${outcome.step}`);
     this.#outcome = outcome;
     if (outcome.skipped) for (const block of this.#decided.keys()) this.#decided.set(block, outcome.step + 1);
@@ -78,6 +96,7 @@ export class Replica {
     this.#step = step;
     this.#outcome = outcome;
     this.#isWhole = true;
+    this.#isCopying = false;
     this.#closeWhereDone();
   }
 

@@ -76,10 +76,8 @@ export function replicationHandlers(
             'MALFORMED',
             'expected an update, an array, a verdict or the end of a copy, got an empty message',
           );
-        if (bulk) {
-          metrics.replicated('received', bulk.payload.byteLength);
-          recycle(bulk.payload);
-        }
+        if (bulk) metrics.replicated('received', bulk.payload.byteLength);
+        if (update) recycle(update.payload);
         messages++;
         if (scheduled) return;
         scheduled = true;
