@@ -38,6 +38,8 @@ interface Kept {
   readonly replica: Replica;
   readonly shard: number;
   primary: number;
+  /** Whether the last view has it as a backup. */
+  isBackup: boolean;
 }
 
 interface Placed {
@@ -110,9 +112,16 @@ export class HostedShards implements ReplicaHolder {
         });
         run.placeCopies(copies);
       } else if (backups.includes(this.#serverId) || joining.includes(this.#serverId)) {
-        if (kept) kept.primary = primary;
+        const isBackup = backups.includes(this.#serverId);
+        // One that was given up has missed something: it begins anew.
+        if (kept && (isBackup || !kept.isBackup)) Object.assign(kept, { primary, isBackup });
         else
-          placed.replicas.set(index, { replica: this.#newReplica(spec, view, index), shard: index, primary });
+          placed.replicas.set(index, {
+            replica: this.#newReplica(spec, view, index),
+            shard: index,
+            primary,
+            isBackup,
+          });
       } else placed.replicas.delete(index);
       if (primary !== this.#serverId && hosted.has(index)) {
         hosted.get(index)?.close();
@@ -220,6 +229,8 @@ export class HostedShards implements ReplicaHolder {
     const { metrics, now, after, open, peerDeadlineMs, equip, onReplicated, onBackupLost, log } =
       this.#options;
     const taken = from && { shard: from.shard, outcome: from.outcome };
+    /** For how many deadlines each backup has been told of as out of reach. */
+    const told = new Map<number, number>();
     const owned = this.#ownedBy(view, index);
     const run = new HostedRun(id, spec, view, layoutOf(spec), owned, metrics, now, index, taken);
     run.keepCopies(
@@ -240,9 +251,11 @@ export class HostedShards implements ReplicaHolder {
           onDrained: () => run.committed(),
           onReplicated: (server) => onReplicated(id, index, server),
           onBroken: (server, brokenMs, reason) => {
-            if (brokenMs === 0)
+            const deadlines = Math.floor(brokenMs / peerDeadlineMs);
+            if (brokenMs < 1)
               log(`run ${id}: the copy of shard ${index} on server ${server} is cut off: ${reason}`);
-            if (brokenMs >= peerDeadlineMs) onBackupLost(id, index, server, reason);
+            else if (deadlines > (told.get(server) ?? 0)) onBackupLost(id, index, server, reason);
+            told.set(server, deadlines);
           },
         },
         from?.outcome,

@@ -34,6 +34,8 @@ export interface Copy {
 
 interface Held {
   readonly link: BackupLink;
+  /** Whether the last view has it as a backup. */
+  isBackup: boolean;
   /** Whether nothing leaves without it. */
   votes: boolean;
   /** The newest record when it began to vote: it is a copy when it has that. */
@@ -90,8 +92,12 @@ export class Copies {
     for (const { server, address, isBackup } of copies) {
       const known = this.#held.get(server);
       if (known) {
+        // Given up, and to be made a copy again: nobody waits for it until it is one. Whoever is not a backup yet may have
+        // been reported by now, which the view has still to say.
+        if (known.isBackup && !isBackup) known.votes = known.isReported = false;
         known.votes ||= isBackup;
         known.isReported ||= isBackup;
+        known.isBackup = isBackup;
         continue;
       }
       const link: BackupLink = new BackupLink(
@@ -102,7 +108,7 @@ export class Copies {
         },
         this.#records,
       );
-      this.#held.set(server, { link, votes: isBackup, votesFrom: 0, isReported: isBackup });
+      this.#held.set(server, { link, isBackup, votes: isBackup, votesFrom: 0, isReported: isBackup });
     }
     this.#flush();
   }
