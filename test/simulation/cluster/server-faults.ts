@@ -81,7 +81,7 @@ export class ServerFaults {
           return this.#cut(one, towards, which);
         case 'part': {
           const most = towards === worker ? PARTED_WORKER_MOST_MS : PARTED_MOST_MS;
-          return this.#part(one, towards, which, forMs ** 3 * most);
+          return this.#part(one, towards, which, forMs ** 2 * most);
         }
         case 'kill-worker': {
           if (scheduler.isCrashed(worker)) return;
@@ -148,7 +148,8 @@ export class ServerFaults {
     this.cluster.note(`${one} and ${other} are parted (${which.join(', ')}) for ${forMs.toFixed(0)} ms`);
     network.part(one, other, which);
     this.#isCut(one, other, forMs);
-    this.#count('part', forMs);
+    // For longer than the deadline nobody waits: the copy is given up.
+    this.#count('part', Math.min(forMs, PEER_DEADLINE_MS));
     scheduler.after(forMs, 'plan', () => network.heal(one, other));
   }
 
