@@ -1,15 +1,21 @@
 // `npm run simulate -- --seeds N [--seed S]`: simulated clusters, one a seed, from S on. The last line on stdout is a JSON
 // object with the counts. A seed that violates something is told with its trace, and replays exactly with
-// `--seeds 1 --seed THAT`.
+// `--seeds 1 --seed THAT`. `--bugs` instead puts each deliberate bug (cluster/bugs.ts) into the clusters, one at a time, and
+// notes the first of the seeds that finds it.
 import { parseArgs } from 'node:util';
 import { EXIT } from '../../shared/errors.js';
+import { BUGS } from './cluster/bugs.js';
 import { simulate } from './cluster/simulate.js';
 
 const PROGRESS_MS = 2_000;
 const REPORTED_MAX = 5;
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } },
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+    bugs: { type: 'boolean', default: false },
+  },
 });
 const [seeds, first] = [Number(values.seeds), Number(values.seed)];
 if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(first) || first < 0) {
@@ -17,6 +23,20 @@ if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(first) || first <
     `simulate: expected --seeds of at least 1 and --seed of at least 0, got ${values.seeds} and ${values.seed}\n`,
   );
   process.exit(EXIT.mistake);
+}
+if (values.bugs) {
+  const found: Record<string, number | null> = {};
+  for (const [name, bug] of Object.entries(BUGS)) {
+    found[name] = null;
+    for (let seed = first; seed < first + seeds && found[name] === null; seed++) {
+      const { violations } = await simulate(seed, bug);
+      if (violations.length > 0) found[name] = seed;
+      if (violations.length > 0) process.stderr.write(`${name}: seed ${seed}: ${violations[0]}\n`);
+    }
+    if (found[name] === null) process.stderr.write(`${name}: not found\n`);
+  }
+  process.stdout.write(`${JSON.stringify({ seeds, bugs: found })}\n`);
+  process.exit(Object.values(found).includes(null) ? EXIT.failed : EXIT.done);
 }
 const faults: Record<string, number> = {};
 const violating: number[] = [];
