@@ -11,6 +11,7 @@ import {
 } from '../shared/limits.js';
 import { placeRows } from '../shared/rows/partitions.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
+import type { DrainReply } from '../shared/rpc/generated/gradloom/v1/DrainReply.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { View } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
@@ -29,6 +30,7 @@ import {
   toWire,
 } from '../shared/run-spec.js';
 import type { ShardCopies } from '../shared/view.js';
+import { Drains } from './drains.js';
 import { memoryRefusal, shareBytes } from './memory-budget.js';
 import { alone, dropped, filled, holdersOf, replicated, without } from './replication/placement.js';
 import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
@@ -90,8 +92,8 @@ export interface Run {
 export type Order =
   | { to: 'server'; connection: number; order: ServerOrder }
   | { to: 'worker'; connection: number; order: WorkerOrder }
-  /** Answers a call of `Change`. */
-  | { to: 'caller'; connection: number; order: ChangeReply };
+  /** Answers a call of `Change` or `Drain`. */
+  | { to: 'caller'; connection: number; order: ChangeReply | DrainReply };
 
 /** What no name has that goes into logs and metrics. */
 const CONTROL_CHARACTER = /\p{Cc}/u;
@@ -100,6 +102,9 @@ export class Coordinator {
   readonly servers = new Map<number, ServerEntry>();
   readonly runs = new Map<string, Run>();
   readonly #runOfWorker = new Map<number, Run>();
+  /** Id of the server whose process this is, where the mesh ends with it. */
+  keeper: number | undefined;
+  readonly #drains = new Drains();
   #nextServer = 0;
   #nextRun = 1;
 
@@ -141,7 +146,10 @@ export class Coordinator {
     const entry = this.servers.get(connection);
     if (!entry) return [];
     this.servers.delete(connection);
-    const orders: Order[] = [];
+    const gone = refuse('NOT_NOW', `server ${entry.id} is gone: ${reason}`).toMessage();
+    const orders: Order[] = this.#drains
+      .end(entry.id)
+      .map((call) => ({ to: 'caller', connection: call, order: { refusal: gone } }));
     for (const run of [...this.runs.values()])
       if (run.state === 'gathering') orders.push(...this.#gathered(run));
       else if (run.servers.includes(entry)) orders.push(...this.#failOver(run, entry, reason));
@@ -161,6 +169,7 @@ export class Coordinator {
     run.servers = run.servers.filter((server) => server.connection !== connection);
     run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };
     const orders = this.#placed(run, shards);
+    orders.push(...this.#emptied());
     const { change } = run;
     if (!change) return orders;
     // Whoever takes over is told of the change by its own server, which has it or gets it.
@@ -173,18 +182,18 @@ export class Coordinator {
   #placed(run: Run, shards: readonly ShardCopies[]): Order[] {
     const view = { ...(run.view as NonNullable<Run['view']>) };
     const wanted = this.#replicas(run);
+    const needed = wanted > 1 || run.servers.some(({ id }) => this.#drains.has(id));
     // A server that has come since may hold copies, too.
     for (const server of this.servers.values())
-      if (wanted > 1 && !run.servers.includes(server)) {
+      if (needed && !run.servers.includes(server) && !this.#drains.has(server.id)) {
         run.servers.push(server);
         view.servers = [...(view.servers ?? []), infoOf(server)];
       }
     const entries = new Map(run.servers.map((server) => [server.id, server]));
     run.view = view;
-    view.shards = filled(shards, [...entries.keys()], wanted, (id, shard) => {
-      const server = entries.get(id) as ServerEntry;
-      return this.#freeBytes(server) >= shardBytesOf(run, shard);
-    });
+    const fits = (id: number, shard: number) =>
+      this.#freeBytes(entries.get(id) as ServerEntry) >= shardBytesOf(run, shard);
+    view.shards = filled(shards, [...entries.keys()], wanted, fits, this.#drains.servers);
     view.term++;
     const place = { run: run.id, spec: toWire(run.spec), view };
     const told = run.state === 'running' ? toWorkers(run, { view }) : [];
@@ -201,7 +210,7 @@ export class Coordinator {
 
   /** How many servers are to hold each shard of a run. */
   #replicas({ spec, servers, wanted }: Run): number {
-    const count = Math.max(servers.length, this.servers.size);
+    const count = [...this.servers.values()].filter(({ id }) => !this.#drains.has(id)).length;
     const peers = servers.some(({ peer }) => peer);
     return replicasOf({ ...spec, replicas: wanted }, count, peers);
   }
@@ -220,7 +229,66 @@ export class Coordinator {
     if (!run || !shards) return [];
     const orders = this.#placed(run, shards);
     const waits = shards.some(({ joining }) => joining.length > 0);
-    return run.state === 'preparing' && !waits ? [...orders, ...this.#start(run)] : orders;
+    if (run.state === 'preparing') return waits ? orders : [...orders, ...this.#start(run)];
+    return [...orders, ...this.#emptied()];
+  }
+
+  /** A server is to hold nothing any more: others get copies of its shards, and take them over. Throws Refused. */
+  drain(server: number, call?: number): Order[] {
+    const entry = [...this.servers.values()].find(({ id }) => id === server);
+    const others = [...this.servers.values()].filter(({ id }) => id !== server && !this.#drains.has(id));
+    if (entry && server === this.keeper)
+      throw refuse(
+        'NOT_NOW',
+        `server ${server} keeps the mesh, which ends with it; drain another, or stop the mesh`,
+      );
+    if (!entry)
+      throw refuse(
+        'NOT_NOW',
+        `expected the number of a server of the mesh, got ${server}; there are ${[...this.servers.values()].map(({ id }) => id).join(', ')}`,
+      );
+    if (others.length === 0)
+      throw refuse(
+        'NOT_NOW',
+        `expected another server that takes over from server ${server}, got none; start one`,
+      );
+    const held = [...this.runs.values()].filter(({ servers }) => servers.includes(entry));
+    for (const run of held) {
+      const rigid = replicationFault(
+        run.spec,
+        run.servers.some(({ peer }) => peer),
+      );
+      if (run.state !== 'running' || rigid)
+        throw refuse(
+          'NOT_NOW',
+          `run '${run.id}' cannot go on without server ${server}: ${rigid ?? 'it has not begun; try again then'}`,
+        );
+    }
+    this.#drains.begin(server, call);
+    return [...held.flatMap((run) => this.#placed(run, run.view?.shards ?? [])), ...this.#emptied()];
+  }
+
+  /** Servers that leave let go of what others hold by now; who holds nothing is told, as are those who wait for it. */
+  #emptied(): Order[] {
+    return [...this.servers.values()].flatMap((entry): Order[] => {
+      const { id, connection } = entry;
+      if (!this.#drains.has(id)) return [];
+      const orders: Order[] = [];
+      for (const run of this.runs.values()) {
+        if (!run.view || !run.servers.includes(entry) || !this.#drains.mayLeave(id, run.view.shards))
+          continue;
+        const { shards } = without(run.view.shards, id);
+        run.servers = run.servers.filter((server) => server !== entry);
+        run.view = { ...run.view, servers: run.view.servers?.filter((server) => server.id !== id) };
+        const placed = this.#placed(run, shards);
+        // It hears of it as the others do, and lets go.
+        const place = { run: run.id, spec: toWire(run.spec), view: run.view };
+        orders.push(...placed, { to: 'server', connection, order: { place } });
+      }
+      if ([...this.runs.values()].some(({ servers }) => servers.includes(entry))) return orders;
+      for (const call of this.#drains.end(id)) orders.push({ to: 'caller', connection: call, order: {} });
+      return [...orders, { to: 'server', connection, order: { drained: {} } }];
+    });
   }
 
   /** The primary of a shard cannot reach a backup, which may live: the run goes on without it. */
@@ -350,16 +418,16 @@ export class Coordinator {
   workerProgress(
     connection: number,
     progress: { step: number; phase: string; secondsInPhase: number },
-  ): void {
-    const worker = this.#runOfWorker
-      .get(connection)
-      ?.workers.find((entry) => entry.connection === connection);
+  ): Run | undefined {
+    const run = this.#runOfWorker.get(connection);
+    const worker = run?.workers.find((entry) => entry.connection === connection);
     if (worker)
       Object.assign(worker, {
         step: progress.step,
         phase: progress.phase,
         secondsInPhase: progress.secondsInPhase,
       });
+    return run;
   }
 
   /** One worker's share of an evaluation; when all are there, everyone gets the whole, added in rank order. */
@@ -706,7 +774,7 @@ export class Coordinator {
     // Nobody has asked for copies: where they do not fit the run goes without, and its workers say so.
     run.wanted = replicas || (this.#memoryRefusal(run.spec, REPLICAS_DEFAULT) ? 1 : REPLICAS_DEFAULT);
     const { blocks } = layoutOf(run.spec);
-    run.servers = [...this.servers.values()];
+    run.servers = [...this.servers.values()].filter(({ id }) => !this.#drains.has(id));
     run.state = 'preparing';
     const infos = run.servers.map(infoOf);
     run.view = {
@@ -783,6 +851,7 @@ export class Coordinator {
       ...run.servers.map(
         ({ connection }): Order => ({ to: 'server', connection, order: { end: { run: run.id, reason } } }),
       ),
+      ...this.#emptied(),
     ];
   }
 }

@@ -49,6 +49,7 @@ async function main(): Promise<void> {
     peerDeadlineMs: options.peerDeadlineMs,
     metrics: reportTo(instruments),
     log: (message) => log.info(message),
+    onDrained: () => stop('it was drained', EXIT.done),
     onLost: (error) => fail(error, 'gradloom-server'),
   });
   healthy = true;
@@ -62,12 +63,14 @@ async function main(): Promise<void> {
     await metricsServer.close();
     process.exit(status);
   };
-  onStopSignal((signal) =>
-    stop(
+  onStopSignal(async (signal) => {
+    const kept = signal === 'SIGTERM' ? await server.drain() : undefined;
+    if (kept !== undefined) log.warn(`leaves without having been drained: ${kept}`);
+    await stop(
       `the server at ${server.address} was stopped by ${signal}`,
       signal === 'SIGTERM' ? EXIT.done : EXIT.interrupted,
-    ),
-  );
+    );
+  });
   onParentGone(() => stop(`the launcher of the server at ${server.address} is gone`, EXIT.failed));
 
   // An address that others can use, also where it listens on all of them.

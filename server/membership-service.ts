@@ -1,9 +1,13 @@
 // The gRPC face of the keeper: participants' streams in, the coordinator's orders out. The life of a stream is
 // the life of its participant.
+
+import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ChangeRequest__Output } from '../shared/rpc/generated/gradloom/v1/ChangeRequest.js';
+import type { DrainReply } from '../shared/rpc/generated/gradloom/v1/DrainReply.js';
+import type { DrainRequest__Output } from '../shared/rpc/generated/gradloom/v1/DrainRequest.js';
 import type { MembershipHandlers } from '../shared/rpc/generated/gradloom/v1/Membership.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport__Output } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
@@ -14,6 +18,7 @@ import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/W
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { fromWire, rulesToWire, toWire } from '../shared/run-spec.js';
 import type { Coordinator, Order } from './coordinator.js';
+import { SlownessWatch } from './slowness-watch.js';
 import type { SnapshotKeeper } from './snapshot/keeper.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
@@ -23,10 +28,11 @@ export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
   readonly #workers = new Map<number, WorkCall>();
+  readonly #slowness = new SlownessWatch();
   /** Of the keeper: takes the snapshots of its runs. */
   snapshots: SnapshotKeeper | undefined;
-  /** Calls of `Change` that wait for their answer. */
-  readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply>>();
+  /** Calls of `Change` and `Drain` that wait for their answer. */
+  readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply & DrainReply>>();
 
   constructor(
     /** Undefined on a server that is not the keeper: it refuses, and says where the keeper is. */
@@ -60,6 +66,7 @@ export class MembershipService {
               void this.snapshots?.begin(report.run);
               return orders;
             }
+            if (report.leaving) return this.#leaving(connection);
             if (report.backupLost) return coordinator.backupLost(connection, report.run, report.backupLost);
             if (report.snapshot) {
               this.snapshots?.part(`shard ${report.snapshot.shard}`, report.run, report.snapshot);
@@ -94,7 +101,8 @@ export class MembershipService {
               return coordinator.workerJoined(connection, report.hello, fromWire(report.hello.spec));
             }
             if (report.progress) {
-              coordinator.workerProgress(connection, report.progress);
+              const run = coordinator.workerProgress(connection, report.progress);
+              if (run) this.#slowness.heard(run, connection, report.progress.times, performance.now());
               return [];
             }
             if (report.evaluation)
@@ -115,7 +123,10 @@ export class MembershipService {
               'expected progress, evaluation, done, held, entered or a snapshot, got an empty report',
             );
           },
-          (connection, reason) => this.coordinator?.workerLeft(connection, reason) ?? [],
+          (connection, reason) => {
+            this.#slowness.left(connection);
+            return this.coordinator?.workerLeft(connection, reason) ?? [];
+          },
         );
       },
       Describe: (
@@ -145,13 +156,41 @@ export class MembershipService {
           callback(null, { run: request.run, refusal: error.toMessage() });
         }
       },
+      Drain: (
+        { request }: grpc.ServerUnaryCall<DrainRequest__Output, DrainReply>,
+        callback: grpc.sendUnaryData<DrainReply>,
+      ) => {
+        const call = this.#nextConnection++;
+        try {
+          this.#callers.set(call, callback);
+          this.dispatch(this.#keeper().drain(request.server, call));
+        } catch (error) {
+          this.#callers.delete(call);
+          if (!(error instanceof Refused)) throw error;
+          this.onRefused(error.label);
+          callback(null, { refusal: error.toMessage() });
+        }
+      },
       Status: (_call: unknown, callback: grpc.sendUnaryData<StatusReply>) => callback(null, this.status()),
     } as unknown as MembershipHandlers;
+  }
+
+  /** A server wants to go; where it cannot be emptied it is told why, and stays. */
+  #leaving(connection: number): Order[] {
+    const coordinator = this.#keeper();
+    try {
+      return coordinator.drain(coordinator.servers.get(connection)?.id ?? -1);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const refusal = error.toMessage() as { code: 16; sentence: string };
+      return [{ to: 'server', connection, order: { drained: { refusal } } }];
+    }
   }
 
   status(): StatusReply {
     const { coordinator } = this;
     if (!coordinator) return { servers: [], runs: [] };
+    const nowMs = performance.now();
     return {
       servers: [...coordinator.servers.values()].map(({ id, address, label, memoryBytes }) => ({
         info: { id, address, weight: 1 },
@@ -163,12 +202,15 @@ export class MembershipService {
         job: run.spec.job,
         state: run.state,
         workersExpected: run.spec.workers,
-        workers: run.workers.map(({ rank, label, step, phase, secondsInPhase }) => ({
-          info: { rank, label },
-          step,
-          phase,
-          secondsInPhase,
+        workers: run.workers.map((worker) => ({
+          info: { rank: worker.rank, label: worker.label },
+          step: worker.step,
+          phase: worker.phase,
+          secondsInPhase: worker.secondsInPhase,
+          times: this.#slowness.timesOf(worker),
+          secondsSilent: this.#slowness.secondsSilent(worker, nowMs),
         })),
+        straggler: this.#slowness.straggler(run, nowMs),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),
@@ -189,10 +231,13 @@ export class MembershipService {
       if (order.to === 'caller') {
         this.#callers.get(order.connection)?.(null, order.order);
         this.#callers.delete(order.connection);
-        const { run, view, refusal } = order.order;
-        this.log(
-          `run ${run}: ${view ? `view ${view.number} from step ${view.fromStep}` : refusal?.sentence}`,
-        );
+        const { refusal } = order.order;
+        if ('run' in order.order) {
+          const { run, view } = order.order;
+          this.log(
+            `run ${run}: ${view ? `view ${view.number} from step ${view.fromStep}` : refusal?.sentence}`,
+          );
+        }
       } else if (order.to === 'server') this.#servers.get(order.connection)?.write(order.order);
       else this.#workers.get(order.connection)?.write(order.order);
     }

@@ -34,6 +34,8 @@ export interface MeshOptions {
   change(run: string, view: View__Output): void;
   /** Takes nothing of a worker any more, and says how far it has come here. Throws Refused. */
   fence(run: string, rank: number): { step: number; complete: boolean; initialized: boolean };
+  /** This server holds nothing any more; or why it cannot be emptied. */
+  drained(refusal: string | undefined): void;
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -48,6 +50,8 @@ export interface Mesh {
   replicated(run: string, shard: number, server: number): void;
   /** Tells the keeper that a backup of such a shard is out of reach. */
   backupLost(run: string, shard: number, server: number, reason: string): void;
+  /** Asks the keeper to empty this server; answered by `drained`. */
+  drain(): void;
   /** Tells the keeper of a part of a snapshot. */
   snapshot(run: string, part: SnapshotPart): void;
   leave(): void;
@@ -99,6 +103,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           waits: (run, progress) => tell({ run, progress }),
           replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
           backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
+          drain: () => tell({ leaving: {} }),
           snapshot: (run, snapshot) => tell({ run, snapshot }),
           leave() {
             leaving = true;
@@ -119,6 +124,8 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           const restored = options.prepare(run, fromWire(spec), view, serverId);
           return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
         });
+      } else if (order.drained) {
+        options.drained(order.drained.refusal?.sentence);
       } else if (order.place) {
         const { run, spec, view } = order.place;
         answer(run, () => {

@@ -57,6 +57,8 @@ export interface ServerOptions {
   /** On the keeper: a snapshot is whole, or there is none. */
   onSnapshot?(event: SnapshotEvent): void;
   log(message: string): void;
+  /** Somebody has emptied this server: it is of no use any more. */
+  onDrained?(): void;
   /** The keeper is gone; the server is of no use any more. */
   onLost(error: RunError): void;
 }
@@ -70,6 +72,8 @@ export interface RunningServer {
   readonly parameters: ParametersHandlers;
   /** Asks for a snapshot of every run, where this is the keeper; returns of how many. */
   takeSnapshots(): number;
+  /** Lets others take over what this server holds. Resolves to why that cannot be; undefined: it is done. */
+  drain(): Promise<string | undefined>;
   /** Ends runs and streams, then stops. */
   close(reason: string): Promise<void>;
 }
@@ -176,6 +180,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 
   let mesh: Mesh;
+  /** There while others take over what this server holds. */
+  let draining: ((refusal: string | undefined) => void) | undefined;
   try {
     mesh = await joinMesh({
       keeperAddress: options.join ?? `${host}:${port}`,
@@ -208,11 +214,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       },
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
+      drained(refusal) {
+        if (draining) draining(refusal);
+        else if (refusal === undefined) options.onDrained?.();
+        draining = undefined;
+      },
       snapshot(order) {
         for (const run of runs.get(order.run)?.values() ?? []) run.snapshots?.order(order);
       },
       end: closeRun,
       lost(error) {
+        if (draining) return draining(error.message);
         for (const id of [...runs.keys()]) closeRun(id, error.message);
         options.onLost(error);
       },
@@ -221,6 +233,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     grpcServer.forceShutdown();
     throw error;
   }
+  if (coordinator) coordinator.keeper = mesh.serverId;
   for (const name of services) health.setStatus(name, 'SERVING');
 
   const waits = new ServerWaits((run, wait) => mesh.waits(run, wait));
@@ -245,6 +258,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serverId: mesh.serverId,
     runs,
     parameters,
+    async drain() {
+      if (coordinator || shards.all().next().done) return undefined;
+      return new Promise((resolve) => {
+        draining = resolve;
+        mesh.drain();
+      });
+    },
     takeSnapshots: () => membership.snapshots?.ask() ?? 0,
     async close(reason) {
       clearInterval(notices);

@@ -47,6 +47,10 @@ export const RUN_POLL_MS = 500;
 export const EVERY_STEPS_MAX = 1_000_000_000;
 /** How often a worker tells the keeper of its progress. */
 export const HEARTBEAT_MS = 500;
+/** Of these in a row a worker that lives may miss some; one that misses so many is told to be silent. */
+export const HEARTBEATS_MISSED = 6;
+/** Steps behind the times that a worker tells: few, so that a change shows soon. */
+export const TIMED_STEPS = 8;
 /** Bytes of a tf.data dataset that `fit` gathers in memory. */
 export const FIT_DATASET_MAX_BYTES = 2048 * MiB;
 /** Records of one batch of an evaluation. */
@@ -57,6 +61,8 @@ export const CHILD_LAST_WORDS_MAX = 20;
 export const CHILD_STOP_MS = 5_000;
 /** Time for the keeper to answer `gradloom status`. */
 export const STATUS_DEADLINE_MS = 5_000;
+/** Time for the shards of a server to go over to others, when it is drained: as long as it takes to copy them. */
+export const DRAIN_DEADLINE_MS = 3_600_000;
 /** Tensors of one model. */
 export const TENSORS_MAX = 16 * KiB;
 /** Dimensions of one tensor. */

@@ -39,12 +39,14 @@ export function without(
  * Lets servers join the copies of each shard until there are as many as wanted: each time the one that holds fewest, of
  * these the next after the primary, so that the shards of one server do not all go to the same other.
  * @param fits whether a server has room for a shard
+ * @param leaving servers that are about to go: what they hold does not count, and they get no more
  */
 export function filled(
   shards: readonly ShardCopies[],
   servers: readonly number[],
   wanted: number,
   fits: (server: number, shard: number) => boolean = () => true,
+  leaving: ReadonlySet<number> = new Set(),
 ): ShardCopies[] {
   const load = new Map(servers.map((server) => [server, 0]));
   for (const copies of shards)
@@ -53,10 +55,11 @@ export function filled(
     const joining = [...copies.joining];
     const after = (server: number) =>
       (servers.indexOf(server) - servers.indexOf(copies.primary) + servers.length) % servers.length;
-    while (1 + copies.backups.length + joining.length < wanted) {
+    for (;;) {
       const holders = holdersOf({ ...copies, joining });
+      if (holders.filter((server) => !leaving.has(server)).length >= wanted) break;
       const [best] = servers
-        .filter((server) => !holders.includes(server) && fits(server, shard))
+        .filter((server) => !holders.includes(server) && !leaving.has(server) && fits(server, shard))
         .sort((a, b) => (load.get(a) as number) - (load.get(b) as number) || after(a) - after(b));
       if (best === undefined) break;
       joining.push(best);

@@ -137,6 +137,18 @@ export class Exchange {
     return this.#links.inFlightBytes;
   }
 
+  /** By server's id: seconds from the beginning of an exchange to its last block, in the mean of the last steps. */
+  serverSeconds(): { server: number; seconds: number }[] {
+    const missing = this.#receiver.underWay?.missing ?? [];
+    const isMissing = (shard: number) => this.#links.ownOf(shard, missing).length > 0;
+    const byServer = new Map<number, number>();
+    for (const [shard, seconds] of this.#receiver.arrivals.seconds(performance.now(), isMissing)) {
+      const server = this.#links.idOf(shard);
+      byServer.set(server, Math.max(seconds, byServer.get(server) ?? 0));
+    }
+    return [...byServer].map(([server, seconds]) => ({ server, seconds }));
+  }
+
   /** Goes no further than to the end of the step under way before a view is told; returns the step that is next. */
   hold(): number {
     this.#views.hold();

@@ -6,11 +6,13 @@ import { RunError, sentence } from '../errors.js';
 import { WAITING_NOTICE_MS } from '../limits.js';
 import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeReply.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
+import type { DrainReply__Output } from '../rpc/generated/gradloom/v1/DrainReply.js';
 import type { Evaluation__Output } from '../rpc/generated/gradloom/v1/Evaluation.js';
 import type { EvaluationPart } from '../rpc/generated/gradloom/v1/EvaluationPart.js';
 import type { EvaluationWait__Output } from '../rpc/generated/gradloom/v1/EvaluationWait.js';
 import type { SnapshotPart } from '../rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { StatusReply__Output } from '../rpc/generated/gradloom/v1/StatusReply.js';
+import type { StepTimes } from '../rpc/generated/gradloom/v1/StepTimes.js';
 import type { TakeSnapshot__Output } from '../rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrder.js';
@@ -63,7 +65,7 @@ export interface Membership {
   readonly run: string;
   readonly rank: number;
   readonly view: View__Output;
-  progress(progress: { step: number; phase: string; secondsInPhase: number }): void;
+  progress(progress: { step: number; phase: string; secondsInPhase: number; times?: StepTimes }): void;
   /** Hands in this worker's share; resolves to the whole when all workers have. */
   evaluate(part: EvaluationPart): Promise<Evaluation__Output>;
   /** Reports this worker's part of a snapshot. */
@@ -247,6 +249,14 @@ export async function changeRules(
       `the keeper at ${address}`,
     );
   return { run: reply.run, view: reply.view };
+}
+
+/** Empties a server while runs go on; resolves when it holds nothing any more. Throws Refused or RunError. */
+export async function drainServer(address: string, server: number, deadlineMs: number): Promise<void> {
+  const { refusal } = await unary<DrainReply__Output>(address, deadlineMs, (client, deadline, done) =>
+    client.Drain({ server }, { deadline }, done),
+  );
+  if (refusal) throw new Refused(refusal.code, refusal.sentence, `the keeper at ${address}`);
 }
 
 /** What goes on in a mesh. Throws RunError where the keeper cannot be reached. */

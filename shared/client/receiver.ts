@@ -6,9 +6,11 @@ import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
 import type { Codec } from '../codec/codec.js';
 import { codecs } from '../codec/registry.js';
 import { RunError } from '../errors.js';
+import { TIMED_STEPS } from '../limits.js';
 import type { Bulk } from '../rpc/bulk.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import { codecsByStep, isClocked, type RunSpec, stalenessOf } from '../run-spec.js';
+import { Arrivals } from './arrivals.js';
 import type { DecidedSteps } from './decided-steps.js';
 import type { ExchangeMemory, ExchangeOptions } from './exchange-options.js';
 import { type Asked, type Pending, startPending } from './pending.js';
@@ -28,6 +30,8 @@ export interface ReceiverParts {
 }
 
 export class Receiver {
+  /** When the blocks of the last steps came, by shard. */
+  readonly arrivals = new Arrivals(TIMED_STEPS);
   readonly #layout: BlockLayout;
   readonly #memory: ExchangeMemory;
   readonly #parts: ReceiverParts;
@@ -56,6 +60,7 @@ export class Receiver {
     // Whoever awaits `done` sees the error; this keeps Node quiet should it come while blocks are still being sent.
     pending.done.catch(() => undefined);
     this.#pending = pending;
+    if (!asked.fetched) this.arrivals.begin(performance.now());
     this.#settle(pending);
     return pending;
   }
@@ -148,6 +153,7 @@ export class Receiver {
     pending.updates = Math.max(pending.updates, bulk.version);
     for (const seen of [bulk.clockMin, bulk.clockMax]) pending.stepsSeen.add(seen);
     pending.missing.delete(bulk.block);
+    if (!pending.fetched) this.arrivals.arrived(server, performance.now());
     this.#settle(pending);
     return undefined;
   }
@@ -161,6 +167,7 @@ export class Receiver {
   #settle(pending: Pending): void {
     if (pending.missing.size > 0 || pending.undecided.size > 0) return;
     this.#pending = undefined;
+    if (!pending.fetched) this.arrivals.end();
     pending.resolve();
   }
 }

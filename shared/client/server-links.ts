@@ -73,6 +73,11 @@ export class ServerLinks {
     return `server ${id} (${address})`;
   }
 
+  /** ServerInfo.id of a shard's primary. */
+  idOf(shard: number): number {
+    return primaryOf(this.#view, shard).id;
+  }
+
   addressOf(shard: number): string {
     return primaryOf(this.#view, shard).address;
   }

@@ -16,7 +16,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
   OPTIONS;
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
-const { clipNorm, gradientLimit, accumulate, replicas, elastic, refusalsLimit } = OPTIONS;
+const { clipNorm, server, gradientLimit, accumulate, replicas, elastic, refusalsLimit } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume } = OPTIONS;
 /** What goes with --snapshots, and what goes on from one. */
@@ -275,6 +275,18 @@ export const STATUS = define({
   examples: [{ line: 'gradloom status --join 127.0.0.1:50051', does: 'asks the server at that address' }],
 });
 
+export const WHY_SLOW = define({
+  name: 'gradloom why-slow',
+  summary: 'Says which worker or server makes the steps of a run long, and in which phase.',
+  options: { join: required(join), run, json, config },
+  examples: [
+    {
+      line: 'gradloom why-slow --join 127.0.0.1:50051',
+      does: 'compares workers and servers with their peers',
+    },
+  ],
+});
+
 export const SET = define({
   name: 'gradloom set',
   summary: 'Changes a running run, at a step boundary: gradloom set consistency bsp|ssp|asp.',
@@ -299,6 +311,18 @@ export const SET = define({
     },
   ],
   check: checkStaleness,
+});
+
+export const DRAIN = define({
+  name: 'gradloom drain',
+  summary: 'Empties a server while runs go on: others take over what it holds, then it ends.',
+  options: { server: required(server), join: required(join), json, config },
+  examples: [
+    {
+      line: 'gradloom drain --server 2 --join 127.0.0.1:50051',
+      does: 'server 2, as gradloom status has it, can be taken away without the run noticing',
+    },
+  ],
 });
 
 export const SERVER = define({
@@ -434,11 +458,19 @@ export const WORKER = define({
 export const GRADLOOM = {
   name: 'gradloom',
   summary: 'Trains TensorFlow.js models on many machines.',
-  commands: { up: UP, status: STATUS, set: SET },
-} satisfies ProgramDefinition<{ up: typeof UP; status: typeof STATUS; set: typeof SET }>;
+  commands: { up: UP, status: STATUS, 'why-slow': WHY_SLOW, set: SET, drain: DRAIN },
+} satisfies ProgramDefinition<{
+  up: typeof UP;
+  status: typeof STATUS;
+  'why-slow': typeof WHY_SLOW;
+  set: typeof SET;
+  drain: typeof DRAIN;
+}>;
 
 export type UpOptions = Compiled<typeof UP.options>;
+export type DrainOptions = Compiled<typeof DRAIN.options>;
 export type SetOptions = Compiled<typeof SET.options>;
+export type WhySlowOptions = Compiled<typeof WHY_SLOW.options>;
 export type StatusOptions = Compiled<typeof STATUS.options>;
 export type ServerOptions = Compiled<typeof SERVER.options>;
 export type WorkerOptions = Compiled<typeof WORKER.options>;

@@ -329,6 +329,9 @@ export const OPTIONS = {
       1000,
     ),
   ),
+  server: optional(
+    whole({ flag: 'server', help: 'number of a server, as gradloom status has it' }, 0, 2 ** 31, 1),
+  ),
   replicas: optional(
     whole(
       {

@@ -73,6 +73,13 @@ const BENCHES: readonly Bench[] = [
     peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
   },
   {
+    name: 'replicas',
+    summary: 'pushPull of 64 MiB on two servers, with one copy and with two copies of each part of the model',
+    repeats: 3,
+    own: [{ flags: '--codec <name>', help: 'in place of fp16', read: codec }],
+    peer: { metric: 'round', unit: 'ms', units: ['ms'], best: 'lowest', sentence: 'the lowest median in ms' },
+  },
+  {
     name: 'convergence',
     summary: 'test accuracy of the built-in job per consistency and per codec, beside exact gradients',
     repeats: 1,

@@ -29,6 +29,7 @@ const { values } = parseArgs({
     consistency: { type: 'string', default: 'bsp' },
     staleness: { type: 'string' },
     'backup-workers': { type: 'string', default: '0' },
+    replicas: { type: 'string', default: '1' },
     /** A step takes this long on average, on the worker with the given key: exponentially distributed. */
     'compute-ms': { type: 'string', default: '0' },
     key: { type: 'string', default: '0' },
@@ -45,6 +46,7 @@ const spec: RunSpec = {
   consistency: values.consistency as ConsistencyName,
   ...(values.staleness === undefined ? {} : { staleness: Number(values.staleness) }),
   backupWorkers: Number(values['backup-workers']),
+  replicas: Number(values.replicas),
   codec: values.codec as CodecName,
   workers: Number(values.workers),
   globalBatch: Number(values.workers),

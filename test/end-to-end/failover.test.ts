@@ -16,7 +16,13 @@ interface Mesh {
   readonly keeper: string;
 }
 
-async function startMesh(t: ExecutionContext, servers: number, flags: readonly string[]): Promise<Mesh> {
+/** @param slowMs of each step, with job `slow`: for a run that goes on while processes start */
+async function startMesh(
+  t: ExecutionContext,
+  servers: number,
+  flags: readonly string[],
+  slowMs = 0,
+): Promise<Mesh> {
   const listen = ['--listen=127.0.0.1:0', '--json'];
   const first = start(t, 'gradloom-server', listen);
   const keeper = String((await first.event('ready')).address);
@@ -26,7 +32,9 @@ async function startMesh(t: ExecutionContext, servers: number, flags: readonly s
     await all[index].event('ready');
   }
   const worker = [...flags, `--epochs=${EPOCHS}`, `--join=${keeper}`, '--workers=2'];
-  const workers = [0, 1].map(() => start(t, 'gradloom-worker', worker));
+  const workers = [0, 1].map(() =>
+    start(t, 'gradloom-worker', worker, { env: { GRADLOOM_TEST_SLOW_MS: String(slowMs) } }),
+  );
   const ranks = await Promise.all(workers.map(async (each) => Number((await each.event('start')).rank)));
   // Only the first tells of every step.
   return { servers: all, workers: ranks[0] === 0 ? workers : workers.reverse(), keeper };
@@ -39,14 +47,12 @@ async function assertWell(t: ExecutionContext, programs: Program[]): Promise<voi
 
 const allCopied = async (keeper: string) => {
   const [run] = (await status(keeper, DEADLINE_MS)).runs;
-  return (
-    run !== undefined &&
-    run.shards.every(({ backups, joining }) => backups.length === 1 && joining.length === 0)
-  );
+  const isCopied = run?.shards.every(({ backups, joining }) => backups.length === 1 && joining.length === 0);
+  return isCopied ?? false;
 };
 
-async function undisturbed(t: ExecutionContext, more: readonly string[]): Promise<string> {
-  const { flags, readSummary } = await tinyRun(t);
+async function undisturbed(t: ExecutionContext, more: readonly string[], job?: 'slow'): Promise<string> {
+  const { flags, readSummary } = await tinyRun(t, job);
   const { workers } = await startMesh(t, 3, [...flags, ...more, '--replicas=1']);
   await assertWell(t, workers);
   return (await readSummary()).weightsSha256;
@@ -105,4 +111,53 @@ test.serial('up goes on when a server of it is killed', async (t) => {
   process.kill(Number(label?.split(':').at(-1)), 'SIGKILL');
   t.truthy(await up.event('takeover'));
   t.is((await up.ended).code, 0);
+});
+
+test.serial(
+  'a server is added and another drained in a running run: the same bits, and nobody stops',
+  async (t) => {
+    t.timeout(240_000);
+    const expected = await undisturbed(t, [], 'slow');
+    const { flags, readSummary } = await tinyRun(t, 'slow');
+    const { servers, workers, keeper } = await startMesh(t, 3, flags, 100);
+    const [watched] = workers;
+    await watched.event('step', ({ step }) => step === 5);
+    const added = start(t, 'gradloom-server', ['--listen=127.0.0.1:0', '--json', `--join=${keeper}`]);
+    await added.event('ready');
+    const drained = start(t, 'gradloom', ['drain', '--server=1', `--join=${keeper}`, '--json']);
+    t.is((await drained.ended).code, 0);
+    t.is((await servers[1].ended).code, 0);
+    const { servers: left, runs } = await status(keeper, DEADLINE_MS);
+    t.deepEqual(
+      left.map(({ info }) => info?.id),
+      [0, 2, 3],
+    );
+    t.true(runs[0].shards.every(({ primary, backups }) => primary !== 1 && !backups.includes(1)));
+    // A server that is asked to stop hands over what it holds first.
+    servers[2].signal('SIGTERM');
+    t.is((await servers[2].ended).code, 0);
+    await assertWell(t, workers);
+    const { weightsSha256, steps, bytesRetried } = await readSummary();
+    t.is(steps, STEPS);
+    t.is(weightsSha256, expected);
+    t.true(bytesRetried >= 0);
+  },
+);
+
+test.serial('what cannot be drained is refused with the reason', async (t) => {
+  t.timeout(120_000);
+  const { flags } = await tinyRun(t);
+  const { workers, keeper } = await startMesh(t, 2, [...flags, '--consistency=asp']);
+  await workers[0].event('step', ({ step }) => step === 5);
+  for (const [server, expected] of [
+    [0, /keeps the mesh/],
+    [1, /cannot go on without server 1: .*consistency asp/],
+    [7, /expected the number of a server of the mesh, got 7; there are 0, 1/],
+  ] as const) {
+    const { code, stderr } = await start(t, 'gradloom', ['drain', `--server=${server}`, `--join=${keeper}`])
+      .ended;
+    t.is(code, 1);
+    t.regex(stderr.join('\n'), expected);
+  }
+  await assertWell(t, workers);
 });

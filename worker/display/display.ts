@@ -81,7 +81,7 @@ export class Display {
       case 'takeover':
         return this.#once(
           `shard ${event.shard} ${event.to}`,
-          `${event.from} is gone; in step ${event.step} ${event.to} goes on with shard ${event.shard}`,
+          `in step ${event.step} ${event.to} goes on with shard ${event.shard}, in place of ${event.from}`,
         );
       case 'view':
         if (event.departed !== undefined)

@@ -30,6 +30,7 @@ import {
   type ThreadData,
   type ToThread,
 } from './messages.js';
+import { StepTimes } from './step-times.js';
 import { restoreResiduals, WorkerParts } from './worker-part.js';
 
 const port = parentPort as NonNullable<typeof parentPort>;
@@ -73,6 +74,8 @@ let parts: WorkerParts | undefined;
 /** Steps (rounds) whose exchange has begun. */
 let begunSteps = 0;
 let stepsDone = 0;
+/** What the last steps took, for the heartbeat. */
+const times = new StepTimes();
 /** Since when this worker takes part in an exchange (ms, monotonic); undefined while it does not. */
 let exchangingSince: number | undefined;
 
@@ -108,6 +111,7 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
       decode: exchanged.decodeSeconds,
     }),
   };
+  times.add(seconds);
   for (const [phase, value] of Object.entries(seconds))
     metrics.stepPhaseSeconds.observe(value, { phase: phase as keyof typeof seconds });
   const total = Object.values(seconds).reduce((sum, value) => sum + value, 0);
@@ -403,6 +407,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       step: atStep,
       phase: PHASES[phase],
       secondsInPhase: Math.max(0, (Date.now() - since) / 1000),
+      times: { ...times.means(), servers: exchange?.serverSeconds() },
     });
   }, HEARTBEAT_MS).unref();
   const copies = shardsOf(view).map(({ backups }) => 1 + backups.length);

@@ -8,6 +8,8 @@ import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _grad
 import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from './gradloom/v1/Departure.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from './gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from './gradloom/v1/DescribeRequest.js';
+import type { DrainReply as _gradloom_v1_DrainReply, DrainReply__Output as _gradloom_v1_DrainReply__Output } from './gradloom/v1/DrainReply.js';
+import type { DrainRequest as _gradloom_v1_DrainRequest, DrainRequest__Output as _gradloom_v1_DrainRequest__Output } from './gradloom/v1/DrainRequest.js';
 import type { EndRun as _gradloom_v1_EndRun, EndRun__Output as _gradloom_v1_EndRun__Output } from './gradloom/v1/EndRun.js';
 import type { EndedRun as _gradloom_v1_EndedRun, EndedRun__Output as _gradloom_v1_EndedRun__Output } from './gradloom/v1/EndedRun.js';
 import type { Evaluation as _gradloom_v1_Evaluation, Evaluation__Output as _gradloom_v1_Evaluation__Output } from './gradloom/v1/Evaluation.js';
@@ -29,12 +31,15 @@ import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _g
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
 import type { RunStatus as _gradloom_v1_RunStatus, RunStatus__Output as _gradloom_v1_RunStatus__Output } from './gradloom/v1/RunStatus.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
+import type { ServerDrained as _gradloom_v1_ServerDrained, ServerDrained__Output as _gradloom_v1_ServerDrained__Output } from './gradloom/v1/ServerDrained.js';
 import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _gradloom_v1_ServerHello__Output } from './gradloom/v1/ServerHello.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
+import type { ServerLeaving as _gradloom_v1_ServerLeaving, ServerLeaving__Output as _gradloom_v1_ServerLeaving__Output } from './gradloom/v1/ServerLeaving.js';
 import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _gradloom_v1_ServerOrder__Output } from './gradloom/v1/ServerOrder.js';
 import type { ServerProgress as _gradloom_v1_ServerProgress, ServerProgress__Output as _gradloom_v1_ServerProgress__Output } from './gradloom/v1/ServerProgress.js';
 import type { ServerReport as _gradloom_v1_ServerReport, ServerReport__Output as _gradloom_v1_ServerReport__Output } from './gradloom/v1/ServerReport.js';
 import type { ServerStatus as _gradloom_v1_ServerStatus, ServerStatus__Output as _gradloom_v1_ServerStatus__Output } from './gradloom/v1/ServerStatus.js';
+import type { ServerTime as _gradloom_v1_ServerTime, ServerTime__Output as _gradloom_v1_ServerTime__Output } from './gradloom/v1/ServerTime.js';
 import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output as _gradloom_v1_ServerWelcome__Output } from './gradloom/v1/ServerWelcome.js';
 import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from './gradloom/v1/ShardCopies.js';
 import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__Output as _gradloom_v1_ShardReplicated__Output } from './gradloom/v1/ShardReplicated.js';
@@ -43,6 +48,8 @@ import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloo
 import type { StartRun as _gradloom_v1_StartRun, StartRun__Output as _gradloom_v1_StartRun__Output } from './gradloom/v1/StartRun.js';
 import type { StatusReply as _gradloom_v1_StatusReply, StatusReply__Output as _gradloom_v1_StatusReply__Output } from './gradloom/v1/StatusReply.js';
 import type { StatusRequest as _gradloom_v1_StatusRequest, StatusRequest__Output as _gradloom_v1_StatusRequest__Output } from './gradloom/v1/StatusRequest.js';
+import type { StepTimes as _gradloom_v1_StepTimes, StepTimes__Output as _gradloom_v1_StepTimes__Output } from './gradloom/v1/StepTimes.js';
+import type { Straggler as _gradloom_v1_Straggler, Straggler__Output as _gradloom_v1_Straggler__Output } from './gradloom/v1/Straggler.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from './gradloom/v1/TakeSnapshot.js';
 import type { Tensor as _gradloom_v1_Tensor, Tensor__Output as _gradloom_v1_Tensor__Output } from './gradloom/v1/Tensor.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from './gradloom/v1/View.js';
@@ -76,6 +83,8 @@ export interface ProtoGrpcType {
       Departure: MessageTypeDefinition<_gradloom_v1_Departure, _gradloom_v1_Departure__Output>
       DescribeReply: MessageTypeDefinition<_gradloom_v1_DescribeReply, _gradloom_v1_DescribeReply__Output>
       DescribeRequest: MessageTypeDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeRequest__Output>
+      DrainReply: MessageTypeDefinition<_gradloom_v1_DrainReply, _gradloom_v1_DrainReply__Output>
+      DrainRequest: MessageTypeDefinition<_gradloom_v1_DrainRequest, _gradloom_v1_DrainRequest__Output>
       EndRun: MessageTypeDefinition<_gradloom_v1_EndRun, _gradloom_v1_EndRun__Output>
       EndedRun: MessageTypeDefinition<_gradloom_v1_EndedRun, _gradloom_v1_EndedRun__Output>
       Evaluation: MessageTypeDefinition<_gradloom_v1_Evaluation, _gradloom_v1_Evaluation__Output>
@@ -101,12 +110,15 @@ export interface ProtoGrpcType {
       RunStatus: MessageTypeDefinition<_gradloom_v1_RunStatus, _gradloom_v1_RunStatus__Output>
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition
+      ServerDrained: MessageTypeDefinition<_gradloom_v1_ServerDrained, _gradloom_v1_ServerDrained__Output>
       ServerHello: MessageTypeDefinition<_gradloom_v1_ServerHello, _gradloom_v1_ServerHello__Output>
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
+      ServerLeaving: MessageTypeDefinition<_gradloom_v1_ServerLeaving, _gradloom_v1_ServerLeaving__Output>
       ServerOrder: MessageTypeDefinition<_gradloom_v1_ServerOrder, _gradloom_v1_ServerOrder__Output>
       ServerProgress: MessageTypeDefinition<_gradloom_v1_ServerProgress, _gradloom_v1_ServerProgress__Output>
       ServerReport: MessageTypeDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerReport__Output>
       ServerStatus: MessageTypeDefinition<_gradloom_v1_ServerStatus, _gradloom_v1_ServerStatus__Output>
+      ServerTime: MessageTypeDefinition<_gradloom_v1_ServerTime, _gradloom_v1_ServerTime__Output>
       ServerWelcome: MessageTypeDefinition<_gradloom_v1_ServerWelcome, _gradloom_v1_ServerWelcome__Output>
       ShardCopies: MessageTypeDefinition<_gradloom_v1_ShardCopies, _gradloom_v1_ShardCopies__Output>
       ShardReplicated: MessageTypeDefinition<_gradloom_v1_ShardReplicated, _gradloom_v1_ShardReplicated__Output>
@@ -115,6 +127,8 @@ export interface ProtoGrpcType {
       StartRun: MessageTypeDefinition<_gradloom_v1_StartRun, _gradloom_v1_StartRun__Output>
       StatusReply: MessageTypeDefinition<_gradloom_v1_StatusReply, _gradloom_v1_StatusReply__Output>
       StatusRequest: MessageTypeDefinition<_gradloom_v1_StatusRequest, _gradloom_v1_StatusRequest__Output>
+      StepTimes: MessageTypeDefinition<_gradloom_v1_StepTimes, _gradloom_v1_StepTimes__Output>
+      Straggler: MessageTypeDefinition<_gradloom_v1_Straggler, _gradloom_v1_Straggler__Output>
       TakeSnapshot: MessageTypeDefinition<_gradloom_v1_TakeSnapshot, _gradloom_v1_TakeSnapshot__Output>
       Tensor: MessageTypeDefinition<_gradloom_v1_Tensor, _gradloom_v1_Tensor__Output>
       TensorKind: EnumTypeDefinition

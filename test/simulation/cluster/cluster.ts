@@ -321,6 +321,7 @@ export class Cluster {
         if (tell) bug?.placed?.(view, tell, id);
       },
       snapshot: () => undefined,
+      drained: () => undefined,
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
       end,

@@ -6,6 +6,8 @@ import type { ChangeReply as _gradloom_v1_ChangeReply, ChangeReply__Output as _g
 import type { ChangeRequest as _gradloom_v1_ChangeRequest, ChangeRequest__Output as _gradloom_v1_ChangeRequest__Output } from '../../gradloom/v1/ChangeRequest.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from '../../gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from '../../gradloom/v1/DescribeRequest.js';
+import type { DrainReply as _gradloom_v1_DrainReply, DrainReply__Output as _gradloom_v1_DrainReply__Output } from '../../gradloom/v1/DrainReply.js';
+import type { DrainRequest as _gradloom_v1_DrainRequest, DrainRequest__Output as _gradloom_v1_DrainRequest__Output } from '../../gradloom/v1/DrainRequest.js';
 import type { ServerOrder as _gradloom_v1_ServerOrder, ServerOrder__Output as _gradloom_v1_ServerOrder__Output } from '../../gradloom/v1/ServerOrder.js';
 import type { ServerReport as _gradloom_v1_ServerReport, ServerReport__Output as _gradloom_v1_ServerReport__Output } from '../../gradloom/v1/ServerReport.js';
 import type { StatusReply as _gradloom_v1_StatusReply, StatusReply__Output as _gradloom_v1_StatusReply__Output } from '../../gradloom/v1/StatusReply.js';
@@ -43,6 +45,21 @@ export interface MembershipClient extends grpc.Client {
   describe(argument: _gradloom_v1_DescribeRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
   describe(argument: _gradloom_v1_DescribeRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
   describe(argument: _gradloom_v1_DescribeRequest, callback: grpc.requestCallback<_gradloom_v1_DescribeReply__Output>): grpc.ClientUnaryCall;
+  
+  /**
+   * Empties a server while runs go on: others take over its shards. Answered when it holds nothing any more.
+   */
+  Drain(argument: _gradloom_v1_DrainRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
+  Drain(argument: _gradloom_v1_DrainRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
+  Drain(argument: _gradloom_v1_DrainRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
+  Drain(argument: _gradloom_v1_DrainRequest, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
+  /**
+   * Empties a server while runs go on: others take over its shards. Answered when it holds nothing any more.
+   */
+  drain(argument: _gradloom_v1_DrainRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
+  drain(argument: _gradloom_v1_DrainRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
+  drain(argument: _gradloom_v1_DrainRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
+  drain(argument: _gradloom_v1_DrainRequest, callback: grpc.requestCallback<_gradloom_v1_DrainReply__Output>): grpc.ClientUnaryCall;
   
   /**
    * A server joins the mesh and stays for the life of its stream.
@@ -95,6 +112,11 @@ export interface MembershipHandlers extends grpc.UntypedServiceImplementation {
   Describe: grpc.handleUnaryCall<_gradloom_v1_DescribeRequest__Output, _gradloom_v1_DescribeReply>;
   
   /**
+   * Empties a server while runs go on: others take over its shards. Answered when it holds nothing any more.
+   */
+  Drain: grpc.handleUnaryCall<_gradloom_v1_DrainRequest__Output, _gradloom_v1_DrainReply>;
+  
+  /**
    * A server joins the mesh and stays for the life of its stream.
    */
   Serve: grpc.handleBidiStreamingCall<_gradloom_v1_ServerReport__Output, _gradloom_v1_ServerOrder>;
@@ -114,6 +136,7 @@ export interface MembershipHandlers extends grpc.UntypedServiceImplementation {
 export interface MembershipDefinition extends grpc.ServiceDefinition {
   Change: MethodDefinition<_gradloom_v1_ChangeRequest, _gradloom_v1_ChangeReply, _gradloom_v1_ChangeRequest__Output, _gradloom_v1_ChangeReply__Output>
   Describe: MethodDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeReply, _gradloom_v1_DescribeRequest__Output, _gradloom_v1_DescribeReply__Output>
+  Drain: MethodDefinition<_gradloom_v1_DrainRequest, _gradloom_v1_DrainReply, _gradloom_v1_DrainRequest__Output, _gradloom_v1_DrainReply__Output>
   Serve: MethodDefinition<_gradloom_v1_ServerReport, _gradloom_v1_ServerOrder, _gradloom_v1_ServerReport__Output, _gradloom_v1_ServerOrder__Output>
   Status: MethodDefinition<_gradloom_v1_StatusRequest, _gradloom_v1_StatusReply, _gradloom_v1_StatusRequest__Output, _gradloom_v1_StatusReply__Output>
   Work: MethodDefinition<_gradloom_v1_WorkerReport, _gradloom_v1_WorkerOrder, _gradloom_v1_WorkerReport__Output, _gradloom_v1_WorkerOrder__Output>

@@ -3,6 +3,7 @@
 import type { WorkerStatus as _gradloom_v1_WorkerStatus, WorkerStatus__Output as _gradloom_v1_WorkerStatus__Output } from '../../gradloom/v1/WorkerStatus.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from '../../gradloom/v1/ShardCopies.js';
+import type { Straggler as _gradloom_v1_Straggler, Straggler__Output as _gradloom_v1_Straggler__Output } from '../../gradloom/v1/Straggler.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface RunStatus {
@@ -37,6 +38,10 @@ export interface RunStatus {
    */
   'shards'?: (_gradloom_v1_ShardCopies)[];
   'term'?: (number);
+  /**
+   * Who makes steps long; not there where nobody stands out from its peers.
+   */
+  'straggler'?: (_gradloom_v1_Straggler | null);
 }
 
 export interface RunStatus__Output {
@@ -71,4 +76,8 @@ export interface RunStatus__Output {
    */
   'shards': (_gradloom_v1_ShardCopies__Output)[];
   'term': (number);
+  /**
+   * Who makes steps long; not there where nobody stands out from its peers.
+   */
+  'straggler': (_gradloom_v1_Straggler__Output | null);
 }

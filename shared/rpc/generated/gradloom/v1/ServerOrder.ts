@@ -8,6 +8,7 @@ import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _grad
 import type { FenceWorker as _gradloom_v1_FenceWorker, FenceWorker__Output as _gradloom_v1_FenceWorker__Output } from '../../gradloom/v1/FenceWorker.js';
 import type { TakeSnapshot as _gradloom_v1_TakeSnapshot, TakeSnapshot__Output as _gradloom_v1_TakeSnapshot__Output } from '../../gradloom/v1/TakeSnapshot.js';
 import type { PlaceShards as _gradloom_v1_PlaceShards, PlaceShards__Output as _gradloom_v1_PlaceShards__Output } from '../../gradloom/v1/PlaceShards.js';
+import type { ServerDrained as _gradloom_v1_ServerDrained, ServerDrained__Output as _gradloom_v1_ServerDrained__Output } from '../../gradloom/v1/ServerDrained.js';
 
 export interface ServerOrder {
   'welcome'?: (_gradloom_v1_ServerWelcome | null);
@@ -18,7 +19,8 @@ export interface ServerOrder {
   'fence'?: (_gradloom_v1_FenceWorker | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
   'place'?: (_gradloom_v1_PlaceShards | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"place"|"snapshot";
+  'drained'?: (_gradloom_v1_ServerDrained | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"place"|"drained"|"snapshot";
 }
 
 export interface ServerOrder__Output {
@@ -30,5 +32,6 @@ export interface ServerOrder__Output {
   'fence'?: (_gradloom_v1_FenceWorker__Output | null);
   'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
   'place'?: (_gradloom_v1_PlaceShards__Output | null);
-  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"place"|"snapshot";
+  'drained'?: (_gradloom_v1_ServerDrained__Output | null);
+  'order'?: "welcome"|"prepare"|"end"|"refusal"|"change"|"fence"|"place"|"drained"|"snapshot";
 }

@@ -10,6 +10,7 @@ import type { WorkerOffends as _gradloom_v1_WorkerOffends, WorkerOffends__Output
 import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as _gradloom_v1_SnapshotPart__Output } from '../../gradloom/v1/SnapshotPart.js';
 import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__Output as _gradloom_v1_ShardReplicated__Output } from '../../gradloom/v1/ShardReplicated.js';
 import type { BackupLost as _gradloom_v1_BackupLost, BackupLost__Output as _gradloom_v1_BackupLost__Output } from '../../gradloom/v1/BackupLost.js';
+import type { ServerLeaving as _gradloom_v1_ServerLeaving, ServerLeaving__Output as _gradloom_v1_ServerLeaving__Output } from '../../gradloom/v1/ServerLeaving.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -26,7 +27,11 @@ export interface ServerReport {
   'snapshot'?: (_gradloom_v1_SnapshotPart | null);
   'replicated'?: (_gradloom_v1_ShardReplicated | null);
   'backupLost'?: (_gradloom_v1_BackupLost | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"snapshot";
+  /**
+   * The server wants to go: as Drain, answered by `drained`.
+   */
+  'leaving'?: (_gradloom_v1_ServerLeaving | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"snapshot";
 }
 
 export interface ServerReport__Output {
@@ -44,5 +49,9 @@ export interface ServerReport__Output {
   'snapshot'?: (_gradloom_v1_SnapshotPart__Output | null);
   'replicated'?: (_gradloom_v1_ShardReplicated__Output | null);
   'backupLost'?: (_gradloom_v1_BackupLost__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"snapshot";
+  /**
+   * The server wants to go: as Drain, answered by `drained`.
+   */
+  'leaving'?: (_gradloom_v1_ServerLeaving__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"snapshot";
 }

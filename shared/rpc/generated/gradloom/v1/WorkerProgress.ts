@@ -1,5 +1,6 @@
 // Original file: proto/gradloom/v1/membership.proto
 
+import type { StepTimes as _gradloom_v1_StepTimes, StepTimes__Output as _gradloom_v1_StepTimes__Output } from '../../gradloom/v1/StepTimes.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -9,6 +10,7 @@ export interface WorkerProgress {
   'step'?: (number | string | Long);
   'phase'?: (string);
   'secondsInPhase'?: (number | string);
+  'times'?: (_gradloom_v1_StepTimes | null);
 }
 
 /**
@@ -18,4 +20,5 @@ export interface WorkerProgress__Output {
   'step': (number);
   'phase': (string);
   'secondsInPhase': (number);
+  'times': (_gradloom_v1_StepTimes__Output | null);
 }

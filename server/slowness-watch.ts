@@ -1,0 +1,108 @@
+// What the keeper knows of the pace of each run: when every worker was last heard of, and since which step somebody has
+// been slower than its peers. The clock is handed in.
+import { HEARTBEAT_MS, HEARTBEATS_MISSED, SERVERS_MAX } from '../shared/limits.js';
+import type { StepTimes__Output } from '../shared/rpc/generated/gradloom/v1/StepTimes.js';
+import type { Straggler } from '../shared/rpc/generated/gradloom/v1/Straggler.js';
+import { refuse } from '../shared/rpc/refusal.js';
+import type { Run, WorkerEntry } from './coordinator.js';
+import { judge, OWN_PHASES, type PhaseSeconds, type Slowness, type WorkerTimes } from './slowness.js';
+
+const SILENCE_MAX_SECONDS = (HEARTBEATS_MISSED * HEARTBEAT_MS) / 1000;
+
+interface Since {
+  slowness: Slowness;
+  fromStep: number;
+}
+
+/** What came in a heartbeat. Throws Refused. */
+function checkTimes(times: StepTimes__Output): void {
+  const seconds = [...OWN_PHASES, 'wait' as const].map((phase) => times[phase]);
+  seconds.push(...times.servers.map((server) => server.seconds));
+  if (times.servers.length > SERVERS_MAX || seconds.some((value) => !(value >= 0 && Number.isFinite(value))))
+    throw refuse(
+      'MALFORMED',
+      `expected times of at least 0 seconds, of at most ${SERVERS_MAX} servers, got others`,
+    );
+}
+
+export class SlownessWatch {
+  readonly #heardMs = new Map<number, number>();
+  readonly #times = new Map<number, StepTimes__Output>();
+  readonly #since = new WeakMap<Run, Since>();
+
+  /** A worker of a run has said how it is getting on. Throws Refused. */
+  heard(run: Run, connection: number, times: StepTimes__Output | null, nowMs: number): void {
+    if (times) {
+      checkTimes(times);
+      this.#times.set(connection, times);
+    }
+    this.#heardMs.set(connection, nowMs);
+    this.#judge(run, nowMs);
+  }
+
+  left(connection: number): void {
+    this.#heardMs.delete(connection);
+    this.#times.delete(connection);
+  }
+
+  timesOf({ connection }: WorkerEntry): StepTimes__Output | undefined {
+    return this.#times.get(connection);
+  }
+
+  secondsSilent({ connection }: WorkerEntry, nowMs: number): number {
+    return Math.max(0, nowMs - (this.#heardMs.get(connection) ?? nowMs)) / 1000;
+  }
+
+  /** Who makes the steps of a run long; undefined where nobody stands out. */
+  straggler(run: Run, nowMs: number): Straggler | undefined {
+    const since = this.#judge(run, nowMs);
+    if (!since) return undefined;
+    const { role, number, phase, seconds, peersSeconds, waitedShare } = since.slowness;
+    const worker = run.workers.find(({ rank }) => rank === number);
+    const server = run.servers.find(({ id }) => id === number);
+    return {
+      ...{ role, number, phase, seconds, peersSeconds, waitedShare },
+      name: (role === 'worker' ? worker?.label : server?.address) ?? '',
+      fromStep: since.fromStep,
+      steps: leastStep(run) - since.fromStep,
+    };
+  }
+
+  #judge(run: Run, nowMs: number): Since | undefined {
+    const timed = run.workers.flatMap((worker) => this.#timesOf(run, worker, nowMs) ?? []);
+    // Nobody is compared before all have taken a step.
+    const slowness =
+      run.state === 'running' && timed.length === run.workers.length
+        ? judge(timed, SILENCE_MAX_SECONDS)
+        : undefined;
+    const before = this.#since.get(run);
+    if (!slowness) {
+      this.#since.delete(run);
+      return undefined;
+    }
+    const isSame = before?.slowness.role === slowness.role && before.slowness.number === slowness.number;
+    const since = { slowness, fromStep: isSame ? before.fromStep : leastStep(run) };
+    this.#since.set(run, since);
+    return since;
+  }
+
+  #timesOf(run: Run, worker: WorkerEntry, nowMs: number): WorkerTimes | undefined {
+    const times = this.#times.get(worker.connection);
+    if (!times || times.steps === 0) return undefined;
+    return {
+      rank: worker.rank,
+      seconds: times as PhaseSeconds,
+      phase: worker.phase,
+      secondsInPhase: worker.secondsInPhase,
+      secondsSilent: this.secondsSilent(worker, nowMs),
+      // One that has been replaced is told of until the next step is done.
+      servers: new Map(
+        times.servers.flatMap(({ server, seconds }) =>
+          run.servers.some(({ id }) => id === server) ? [[server, seconds]] : [],
+        ),
+      ),
+    };
+  }
+}
+
+const leastStep = (run: Run): number => Math.min(...run.workers.map(({ step }) => step));

@@ -1,0 +1,148 @@
+// Who makes the steps of a run long: the pure verdict behind `gradloom why-slow`. Under bsp everybody's steps take the
+// same time, and the one who waits least is the one that the others wait for. So the phases that are a worker's own are
+// compared with those of its peers, and servers by when their last block comes. A value stands out where it is further
+// from the median of the others than three scaled median absolute deviations (Leys et al., "Detecting outliers: do not
+// use standard deviation around the mean, use absolute deviation around the median", 2013), and matters where the step
+// would be much shorter without it.
+
+/** Phases that a worker spends on its own, as StepTimes names them. */
+export const OWN_PHASES = ['data', 'rows', 'compute', 'optimizer', 'encode', 'decode'] as const;
+export type OwnPhase = (typeof OWN_PHASES)[number];
+
+/** Seconds of a step; `wait` is what is spent on others. */
+export type PhaseSeconds = Readonly<Record<OwnPhase | 'wait', number>>;
+
+export interface WorkerTimes {
+  readonly rank: number;
+  /** Means over its last steps. */
+  readonly seconds: PhaseSeconds;
+  /** What it was in the midst of when it was last heard of, and for how long. */
+  readonly phase: string;
+  readonly secondsInPhase: number;
+  /** Since its last sign of life. */
+  readonly secondsSilent: number;
+  /** By server's id: from the beginning of an exchange to its last block. */
+  readonly servers: ReadonlyMap<number, number>;
+}
+
+export interface Slowness {
+  readonly role: 'worker' | 'server';
+  /** Rank or id. */
+  readonly number: number;
+  readonly phase: OwnPhase | 'exchange' | 'silent';
+  readonly seconds: number;
+  /** The median of its peers. */
+  readonly peersSeconds: number;
+  /** Part of a step that the other workers wait, in the median. */
+  readonly waitedShare: number;
+}
+
+/** How many times as long as without it a step is at least, for somebody to be called slow. */
+export const SLOW_RATIO = 1.5;
+/** The published threshold, and what scales the median absolute deviation to a normal distribution's sigma. */
+const DEVIATIONS = 3;
+const SIGMA_OF_MAD = 1.4826;
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+interface Outlier {
+  index: number;
+  /** Above the median of the others. */
+  excess: number;
+}
+
+/** The largest of some values where it stands out from the others; undefined where it does not, or is alone. */
+function outlier(values: readonly number[]): Outlier | undefined {
+  if (values.length < 2) return undefined;
+  const index = values.indexOf(Math.max(...values));
+  const others = values.filter((_, other) => other !== index);
+  const middle = median(others);
+  const deviation = median(others.map((value) => Math.abs(value - middle)));
+  const excess = values[index] - middle;
+  return excess > DEVIATIONS * SIGMA_OF_MAD * deviation ? { index, excess } : undefined;
+}
+
+/** What a phase takes, or has taken already where it is under way for longer than it takes. */
+function ownSeconds({ seconds, phase, secondsInPhase }: WorkerTimes, own: OwnPhase): number {
+  return phase === own ? Math.max(seconds[own], secondsInPhase) : seconds[own];
+}
+
+const sumOf = (worker: WorkerTimes): number =>
+  OWN_PHASES.reduce((sum, phase) => sum + ownSeconds(worker, phase), 0);
+
+const stepSeconds = (worker: WorkerTimes): number => sumOf(worker) + worker.seconds.wait;
+
+const mattersIn = (step: number, excess: number): boolean => step >= SLOW_RATIO * (step - excess);
+
+function waitedShare(workers: readonly WorkerTimes[]): number {
+  return median(workers.map((worker) => worker.seconds.wait / (stepSeconds(worker) || 1)));
+}
+
+/**
+ * Whom the others wait for, and what it is slow in; undefined where nobody stands out.
+ * @param workers those that have taken a step
+ * @param silenceMaxSeconds a worker that lives says something more often than that
+ */
+export function judge(workers: readonly WorkerTimes[], silenceMaxSeconds: number): Slowness | undefined {
+  return silent(workers, silenceMaxSeconds) ?? slowWorker(workers) ?? slowServer(workers);
+}
+
+/** A worker that says nothing any more while others do. */
+function silent(workers: readonly WorkerTimes[], silenceMaxSeconds: number): Slowness | undefined {
+  if (workers.length === 0) return undefined;
+  const longest = workers.reduce((a, b) => (b.secondsSilent > a.secondsSilent ? b : a));
+  if (longest.secondsSilent <= silenceMaxSeconds) return undefined;
+  const others = workers.filter((worker) => worker !== longest);
+  return {
+    role: 'worker',
+    number: longest.rank,
+    phase: 'silent',
+    seconds: longest.secondsSilent,
+    peersSeconds: others.length > 0 ? median(others.map(({ secondsSilent }) => secondsSilent)) : 0,
+    waitedShare: others.length > 0 ? waitedShare(others) : 0,
+  };
+}
+
+function slowWorker(workers: readonly WorkerTimes[]): Slowness | undefined {
+  const found = outlier(workers.map(sumOf));
+  if (!found) return undefined;
+  const worker = workers[found.index];
+  if (!mattersIn(stepSeconds(worker), found.excess)) return undefined;
+  const others = workers.filter((other) => other !== worker);
+  const phases = OWN_PHASES.map((phase) => {
+    const seconds = ownSeconds(worker, phase);
+    const peersSeconds = median(others.map((other) => ownSeconds(other, phase)));
+    return { phase, seconds, peersSeconds };
+  });
+  const worst = phases.reduce((a, b) => (b.seconds - b.peersSeconds > a.seconds - a.peersSeconds ? b : a));
+  return { role: 'worker', number: worker.rank, ...worst, waitedShare: waitedShare(others) };
+}
+
+/**
+ * A server whose last block comes later than that of the others. Seen by the worker that waits least: the others' times
+ * have the wait for it in them.
+ */
+function slowServer(workers: readonly WorkerTimes[]): Slowness | undefined {
+  const fastest = new Map<number, number>();
+  for (const { servers } of workers)
+    for (const [server, seconds] of servers)
+      fastest.set(server, Math.min(seconds, fastest.get(server) ?? Number.POSITIVE_INFINITY));
+  const ids = [...fastest.keys()].sort((a, b) => a - b);
+  const times = ids.map((id) => fastest.get(id) as number);
+  const found = outlier(times);
+  if (!found) return undefined;
+  const steps = workers.map((worker) => Math.max(stepSeconds(worker), sumOf(worker) + times[found.index]));
+  if (!mattersIn(median(steps), found.excess)) return undefined;
+  return {
+    role: 'server',
+    number: ids[found.index],
+    phase: 'exchange',
+    seconds: times[found.index],
+    peersSeconds: times[found.index] - found.excess,
+    waitedShare: waitedShare(workers),
+  };
+}

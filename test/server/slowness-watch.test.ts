@@ -1,0 +1,85 @@
+// What the keeper keeps of heartbeats: since when somebody is slow, who is silent, and nothing that cannot be true.
+import test from 'ava';
+import type { Run } from '../../server/coordinator.js';
+import { SlownessWatch } from '../../server/slowness-watch.js';
+import type { StepTimes__Output } from '../../shared/rpc/generated/gradloom/v1/StepTimes.js';
+import { Refused } from '../../shared/rpc/refusal.js';
+
+const times = (compute: number, more: Partial<StepTimes__Output> = {}): StepTimes__Output => ({
+  ...{ steps: 8, data: 0.01, rows: 0, compute, optimizer: 0, encode: 0.01, wait: 0.1, decode: 0.01 },
+  servers: [],
+  ...more,
+});
+
+function running(workers: number): Run {
+  const entries = Array.from({ length: workers }, (_, rank) => ({
+    ...{ connection: 100 + rank, rank, label: `host:${rank}`, step: 0, phase: 'exchange', secondsInPhase: 0 },
+  }));
+  return { id: 'run', state: 'running', workers: entries, servers: [] } as unknown as Run;
+}
+
+/** A heartbeat of all workers. */
+function beat(
+  watch: SlownessWatch,
+  run: Run,
+  nowMs: number,
+  step: number,
+  computes: readonly number[],
+): void {
+  for (const worker of run.workers) worker.step = step;
+  for (const [rank, compute] of computes.entries())
+    watch.heard(run, run.workers[rank].connection, times(compute), nowMs);
+}
+
+test('it is told since which step somebody has been slow without a break', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(3)];
+  beat(watch, run, 0, 1, [0.2, 0.2, 0.2]);
+  t.is(watch.straggler(run, 0), undefined);
+  beat(watch, run, 500, 4, [0.2, 1, 0.2]);
+  beat(watch, run, 1000, 6, [0.2, 1.1, 0.2]);
+  t.like(watch.straggler(run, 1000), {
+    ...{ role: 'worker', number: 1, name: 'host:1', phase: 'compute', seconds: 1.1, peersSeconds: 0.2 },
+    ...{ fromStep: 4, steps: 2 },
+  });
+  beat(watch, run, 1500, 8, [0.2, 0.2, 0.2]);
+  t.is(watch.straggler(run, 1500), undefined);
+  beat(watch, run, 2000, 9, [0.2, 1, 0.2]);
+  t.like(watch.straggler(run, 2000), { fromStep: 9, steps: 0 });
+});
+
+test('whoever has not been heard of for some heartbeats is silent', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  beat(watch, run, 0, 1, [0.2, 0.2]);
+  watch.heard(run, 101, times(0.2), 3500);
+  t.like(watch.straggler(run, 3600), { role: 'worker', number: 0, phase: 'silent', seconds: 3.6 });
+  t.is(watch.secondsSilent(run.workers[1], 3600), 0.1);
+});
+
+test('nobody is compared before all have taken a step', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(3)];
+  for (const [rank, compute] of [0.2, 1, 0.2].entries())
+    watch.heard(run, 100 + rank, times(compute, { steps: rank === 2 ? 0 : 8 }), 0);
+  t.is(watch.straggler(run, 0), undefined);
+});
+
+test('nothing is kept of a worker that has left', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  beat(watch, run, 0, 1, [0.2, 1]);
+  watch.left(101);
+  t.is(watch.timesOf(run.workers[1]), undefined);
+  t.is(watch.straggler(run, 0), undefined);
+});
+
+test('times that cannot be are refused', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  const tooMany = Array.from({ length: 2000 }, (_, server) => ({ server, seconds: 1 }));
+  for (const wrong of [
+    times(Number.NaN),
+    times(-1),
+    times(Number.POSITIVE_INFINITY),
+    times(1, { servers: [{ server: 1, seconds: Number.NaN }] }),
+    times(1, { servers: tooMany }),
+  ])
+    t.throws(() => watch.heard(run, 100, wrong, 0), { instanceOf: Refused });
+  t.is(watch.timesOf(run.workers[0]), undefined);
+});

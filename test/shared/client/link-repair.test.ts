@@ -1,0 +1,124 @@
+// Links that are made again, on servers of the test's own: what is tried, in which order, and when it is given up. The
+// clock is the test's.
+import test from 'ava';
+import { LinkRepair } from '../../../shared/client/link-repair.js';
+import type { LinkHandlers, ServerLink } from '../../../shared/client/server-link.js';
+import type { ServerLinks } from '../../../shared/client/server-links.js';
+import { RunError } from '../../../shared/errors.js';
+import { RefusalCode, Refused } from '../../../shared/rpc/refusal.js';
+
+const DEADLINE_MS = 10_000;
+
+interface Attempt {
+  succeed(): Promise<void>;
+  fail(error: RunError): Promise<void>;
+  link: ServerLink & { closed: boolean };
+}
+
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+function repairing() {
+  const attempts: Attempt[] = [];
+  const seen: string[] = [];
+  const placed: ServerLink[] = [];
+  const failures: RunError[] = [];
+  let nowMs = 0;
+  const handlers = new Proxy({} as LinkHandlers, {
+    get: (_, name) => () => void seen.push(String(name)),
+  });
+  const links = {
+    all: [],
+    hasFailed: false,
+    replace: (_shard: number, link: ServerLink) => void placed.push(link),
+    connect: () =>
+      new Promise<ServerLink>((resolve, reject) => {
+        const link = { closed: false } as Attempt['link'];
+        link.close = () => {
+          link.closed = true;
+        };
+        attempts.push({
+          link,
+          succeed() {
+            resolve(link);
+            return settled();
+          },
+          fail(error) {
+            reject(error);
+            return settled();
+          },
+        });
+      }),
+  };
+  const repair = new LinkRepair({
+    links: links as unknown as ServerLinks,
+    peerDeadlineMs: DEADLINE_MS,
+    handlersOf: () => handlers,
+    view: () => 1,
+    subscribe: () => Promise.resolve(),
+    resume: () => void seen.push('resumed'),
+    onWaiting: (_, seconds) => void seen.push(`waits ${seconds}`),
+    fail: (error) => void failures.push(error),
+    now: () => nowMs,
+    sleep: (ms) => {
+      nowMs += ms;
+      return Promise.resolve();
+    },
+  });
+  const pass = (ms: number) => {
+    nowMs += ms;
+  };
+  return { repair, attempts, seen, placed, failures, pass };
+}
+
+test('a lost link is made again, and what was under way goes on', async (t) => {
+  const { repair, attempts, seen, placed } = repairing();
+  repair.lost(0, new RunError('it broke'));
+  t.true(repair.isRepairing(0));
+  await attempts[0].fail(new RunError('nobody there'));
+  await attempts[1].succeed();
+  t.deepEqual(placed, [attempts[1].link]);
+  t.deepEqual(seen, ['resumed']);
+  t.false(repair.isRepairing(0));
+});
+
+test('an attempt at a server that stands still is given up when the shard goes over to another', async (t) => {
+  const { repair, attempts, seen, placed, failures, pass } = repairing();
+  repair.lost(0, new RunError('it answers nothing'));
+  await settled();
+  t.is(attempts.length, 1, 'it waits for the server that stands still');
+  // Longer than the deadline: what counts is how long the new one has been there.
+  pass(2 * DEADLINE_MS);
+  repair.lost(0, new RunError('shard 0 has gone over'));
+  await settled();
+  t.is(attempts.length, 2);
+  await attempts[1].succeed();
+  t.deepEqual(placed, [attempts[1].link]);
+  // The first one wakes up.
+  await attempts[0].succeed();
+  t.true(attempts[0].link.closed);
+  t.deepEqual(placed, [attempts[1].link]);
+  t.deepEqual(seen, ['resumed']);
+  t.deepEqual(failures, []);
+});
+
+test('after the deadline the exchange fails with who was not to be reached', async (t) => {
+  const { repair, attempts, failures, pass } = repairing();
+  repair.lost(0, new RunError('server 1 (host:7) was lost'));
+  await settled();
+  pass(DEADLINE_MS + 1);
+  await attempts[0].fail(new RunError('server 1 (host:7) was lost again'));
+  t.is(attempts.length, 1);
+  t.regex(
+    failures[0].message,
+    /^server 1 \(host:7\) was lost again; it was not to be reached again in 10 s$/,
+  );
+});
+
+test('what a server refuses for good is not asked again', async (t) => {
+  const { repair, attempts, failures } = repairing();
+  const refused = new Refused(RefusalCode.REFUSAL_CODE_SCHEMA, 'another model', 'server 1');
+  repair.lost(0, new RunError('it broke'));
+  await attempts[0].fail(refused);
+  t.deepEqual(failures, [refused]);
+  t.is(attempts.length, 1);
+});
