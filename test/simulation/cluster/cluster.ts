@@ -20,6 +20,7 @@ import { loadKernels } from '../../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../../shared/limits.js';
 import { keyedRandom } from '../../../shared/random.js';
 import type { ChangeReply } from '../../../shared/rpc/generated/gradloom/v1/ChangeReply.js';
+import type { DrainReply } from '../../../shared/rpc/generated/gradloom/v1/DrainReply.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
 import { membershipService, parametersService, replicationService } from '../../../shared/rpc/proto.js';
 import type { MembershipStreams, ReplicationStreams } from '../../../shared/rpc/transport.js';
@@ -155,6 +156,7 @@ export class Cluster {
   /** First element of each block as its server held it when the run was done. */
   readonly finals = new Map<number, number>();
   readonly #layout;
+  #drain: ((call: { request: object }, answer: (error: null, reply: DrainReply) => void) => void) | undefined;
   #change:
     | ((call: { request: object }, answer: (error: null, reply: ChangeReply) => void) => void)
     | undefined;
@@ -250,6 +252,16 @@ export class Cluster {
     });
   }
 
+  /** Somebody asks the keeper to empty a server; `emptied` is called when that holds nothing any more. */
+  drain(server: string, emptied: () => void): void {
+    const [entry] = [...this.coordinator.servers.values()].filter(({ address }) => address === server);
+    this.note(`${server} is to be emptied`);
+    this.#drain?.({ request: { server: entry?.id ?? -1 } }, (_error, { refusal }) => {
+      this.note(refusal?.sentence ?? `${server} is empty`);
+      if (!refusal) emptied();
+    });
+  }
+
   /** Compares the copies of every shard with its primary, as far as the keeper knows of them. */
   #look(): void {
     const [run] = this.coordinator.runs.values();
@@ -296,6 +308,7 @@ export class Cluster {
       const handlers = service.handlers();
       this.network.listen(name, handlers as never);
       this.#change = handlers.Change as never;
+      this.#drain = handlers.Drain as never;
     }
     const end = (id: string, reason: string) => {
       for (const { shard } of reason === 'done' ? (runs.get(id)?.values() ?? []) : [])

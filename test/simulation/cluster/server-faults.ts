@@ -20,7 +20,7 @@ const DATA = ['Push', 'Pull', 'Replicate'];
 
 const KINDS = [
   ...['kill-server', 'kill-server', 'kill-server', 'fenced', 'fenced', 'long-pause'],
-  ...['pause', 'pause', 'cut', 'cut', 'cut', 'part', 'part', 'kill-worker'],
+  ...['pause', 'pause', 'cut', 'cut', 'cut', 'part', 'part', 'drain', 'drain', 'kill-worker'],
 ] as const;
 
 const pick = <T>(random: KeyedRandom, items: readonly T[]): T => items[random.below(items.length)];
@@ -83,6 +83,8 @@ export class ServerFaults {
           const most = towards === worker ? PARTED_WORKER_MOST_MS : PARTED_MOST_MS;
           return this.#part(one, towards, which, forMs ** 2 * most);
         }
+        case 'drain':
+          return this.#drain(server);
         case 'kill-worker': {
           if (scheduler.isCrashed(worker)) return;
           this.#excuse(`${worker} is killed`);
@@ -124,6 +126,20 @@ export class ServerFaults {
     scheduler.pause(server);
     scheduler.after(PEER_DEADLINE_MS, 'plan', () => network.isolate(server));
     scheduler.after(PEER_DEADLINE_MS + furtherMs, 'plan', () => scheduler.wake(server));
+  }
+
+  /** A server is emptied while the run goes on, and then stopped. */
+  #drain(server: string): void {
+    const { cluster } = this;
+    if (cluster.scheduler.isCrashed(server) || cluster.scheduler.isPaused(server)) return;
+    cluster.drain(server, () => {
+      this.#count('drain');
+      cluster.scheduler.after(0, 'plan', () => {
+        if (cluster.scheduler.isCrashed(server)) return;
+        this.#goes(server);
+        cluster.crash(server);
+      });
+    });
   }
 
   #pause(node: string, forMs: number): void {
