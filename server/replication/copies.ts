@@ -130,8 +130,9 @@ export class Copies {
       if (effect.kind === 'updated')
         this.#record({ kind: 'update', block: effect.block, update: shard.lastUpdate(effect.block) });
       else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
-      this.#queue.push({ effect, record: this.#records, since: now() });
     }
+    // Acknowledgements stand before the update that they are of: nothing of all this leaves before the last record.
+    for (const effect of effects) this.#queue.push({ effect, record: this.#records, since: now() });
     this.#flush();
   }
 
