@@ -169,9 +169,10 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     return client;
   }
   const spec = compile(options, options.tensors);
-  let isOpen = (_client: MeshClient): void => undefined;
-  const opened = new Promise<MeshClient>((resolve) => {
-    isOpen = resolve;
+  let isCreated = (_client: MeshClient): void => undefined;
+  // What the keeper says of views reaches it from the beginning, in order: also while it connects.
+  const created = new Promise<MeshClient>((resolve) => {
+    isCreated = resolve;
   });
   const membership = await joinRun({
     address,
@@ -180,16 +181,16 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     label: `${hostname()}:${process.pid}`,
     peerDeadlineMs,
     onWelcome: () => undefined,
-    onHold: async () => (await opened).hold(),
-    onView: (view) => client?.change(view),
-    onDone: async (worker) => (await opened).finished(worker),
+    onHold: async () => (await created).hold(),
+    onView: (view) => void created.then((client) => client.change(view)),
+    onDone: async (worker) => (await created).finished(worker),
     onLost: (error) => client?.lose(error),
   });
   let client: MeshClient | undefined;
   try {
     client = MeshClient.create(membership.run, membership, spec, membership.view, peerDeadlineMs);
+    isCreated(client);
     await client.open(membership.view, peerDeadlineMs);
-    isOpen(client);
     if (membership.rank === 0) await client.initialize(options.tensors);
     return client;
   } catch (error) {

@@ -62,9 +62,10 @@ let exchange: Exchange | undefined;
 let rows: RowsClient | undefined;
 /** Payload and numbers of rows that training has moved since the last step. */
 const rowsMoved = { sent: 0, received: 0, elementsSent: 0 };
-let opened = (_exchange: Exchange): void => undefined;
-const open = new Promise<Exchange>((resolve) => {
-  opened = resolve;
+let isCreated = (_exchange: Exchange): void => undefined;
+/** What the keeper says of views reaches it from the beginning, in order: also while it connects. */
+const created = new Promise<Exchange>((resolve) => {
+  isCreated = resolve;
 });
 let failed = false;
 let finished = false;
@@ -326,8 +327,8 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     peerDeadlineMs: data.peerDeadlineMs,
     onWelcome: (welcome) => say({ kind: 'welcome', welcome }),
     onSnapshot: (order) => parts?.order(order, begunSteps),
-    onHold: async () => (await open).hold(),
-    onView: (view) => exchange?.change(view),
+    onHold: async () => (await created).hold(),
+    onView: (view) => void created.then((exchange) => exchange.change(view)),
     onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
     onLost: fail,
   });
@@ -377,7 +378,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
     },
   });
-  // Views that come meanwhile are told it: a server may go while it connects.
+  isCreated(exchange);
   await exchange.connect();
   if (spec.tables)
     rows = await RowsClient.open({
@@ -396,7 +397,6 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     if (snapshot) await restoreResiduals(snapshot, rank, view.workers.length, exchange.residuals);
     exchange.residualsRestored();
   }
-  opened(exchange);
   describe(run, spec.consistency);
   metrics.viewNumber.set(view.number);
   metrics.viewMembers.set(view.servers.length, { member: 'server' });
