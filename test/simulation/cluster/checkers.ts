@@ -177,10 +177,9 @@ function everyUpdateOnce(cluster: Cluster): string[] {
 }
 
 /** Of a run that lost all copies of a shard somebody says which. */
-export function namesShards({ workers, wasClocked }: Cluster, isShardLost: boolean): string[] {
+export function namesShards({ workers }: Cluster, isShardLost: boolean): string[] {
   const ends = workers.flatMap(({ end }) => (end?.failed ? [end.reason] : []));
-  // With clocks of their own workers end with the first stream that they lose.
-  if (!isShardLost || wasClocked || ends.length === 0) return [];
+  if (!isShardLost || ends.length === 0) return [];
   return ends.some((reason) => /shard [\d, ]+ had no other copy/.test(reason))
     ? []
     : [`the run lost a shard and nobody says which: ${ends[0]}`];

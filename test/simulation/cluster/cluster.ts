@@ -142,6 +142,8 @@ export class Cluster {
   readonly hosted = new Map<string, ReadonlyMap<string, ReadonlyMap<number, HostedRun>>>();
   /** Views that somebody has asked for and got. */
   changes = 0;
+  /** Whether one gave workers clocks of their own: then there are no copies, and a stream that breaks ends the run. */
+  hadClocks = false;
   /** Ranks without whom the others have gone on, and from which step. */
   readonly departures = new Map<number, number>();
   /** Shards that a backup has taken over, and workers' links that were made again. */
@@ -249,6 +251,7 @@ export class Cluster {
     this.#change?.({ request }, (_error, { refusal, view }) => {
       this.note(refusal?.sentence ?? `view ${view?.number} holds from step ${view?.fromStep}`);
       if (view) this.changes++;
+      this.hadClocks ||= Boolean(view) && consistency !== 'bsp';
     });
   }
 
@@ -379,13 +382,9 @@ export class Cluster {
     const { name } = history;
     const { spec } = this;
     const layout = this.#layout;
-    let open: (exchange: Exchange) => void = () => undefined;
-    const opened = new Promise<Exchange>((resolve) => {
-      open = resolve;
-    });
-    let created: (exchange: Exchange) => void = () => undefined;
-    const creation = new Promise<Exchange>((resolve) => {
-      created = resolve;
+    let isCreated: (exchange: Exchange) => void = () => undefined;
+    const created = new Promise<Exchange>((resolve) => {
+      isCreated = resolve;
     });
     const membership = await joinRun({
       address: this.serverNames[0],
@@ -395,8 +394,8 @@ export class Cluster {
       peerDeadlineMs: PEER_DEADLINE_MS,
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       onWelcome: () => undefined,
-      onHold: async () => (await opened).hold(),
-      onView: (view) => void creation.then((exchange) => exchange.change(view)),
+      onHold: async () => (await created).hold(),
+      onView: (view) => void created.then((exchange) => exchange.change(view)),
       onLost,
     });
     const { rank, run, view } = membership;
@@ -428,9 +427,8 @@ export class Cluster {
       },
       onWaiting: () => undefined,
     });
-    created(exchange);
+    isCreated(exchange);
     await exchange.connect();
-    open(exchange);
     history.exchange = exchange;
     const read = (skew: number) => {
       const values = layout.blocks.map((block) =>

@@ -17,6 +17,8 @@ interface Fed {
   readonly replica: Replica;
   /** ServerInfo.id of the server whose stream came last. */
   from: number;
+  /** Whether all that it had has come over that stream. */
+  isCopied: boolean;
 }
 
 export class CopiesWatch {
@@ -54,7 +56,7 @@ export class CopiesWatch {
           if (before.from === hello.server) this.healed++;
           before.from = hello.server;
         } else {
-          const fed: Fed = { replica, from: hello.server };
+          const fed: Fed = { replica, from: hello.server, isCopied: false };
           this.#fed.set(key, fed);
           this.#watchFence(server, hello.shard, fed);
         }
@@ -67,7 +69,7 @@ export class CopiesWatch {
   /** Whether a copy is whole, as far as was seen, and comes from this server. */
   isWhole(server: string, shard: number, from: number): boolean {
     const fed = this.#fed.get(`${server}/${shard}`);
-    return fed?.from === from && fed.replica.isWhole;
+    return fed?.from === from && fed.isCopied;
   }
 
   /** Compares the copies of a shard with its primary, where nothing is on its way between them. */
@@ -91,7 +93,7 @@ export class CopiesWatch {
     for (const backup of backups) {
       const name = servers.find(({ id }) => id === backup)?.address ?? '';
       const fed = this.#fed.get(`${name}/${shard}`);
-      if (!fed || fed.from !== primary || !fed.replica.isWhole || !isLive(name)) continue;
+      if (!fed?.isCopied || fed.from !== primary || !isLive(name)) continue;
       this.compared++;
       for (const fault of differences(run.shard, fed.replica.shard))
         this.faults.add(`copy of shard ${shard} on ${name} and its primary ${primary} differ: ${fault}`);
@@ -110,6 +112,7 @@ export class CopiesWatch {
             `${server} took what server ${fed.from} says of shard ${shard}, whose primary is server ${primary}`,
           );
         real.apply(fed.replica, args);
+        if (name === 'begin' || name === 'copied') fed.isCopied = name === 'copied';
       };
     }
   }

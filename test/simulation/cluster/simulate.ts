@@ -140,9 +140,11 @@ async function simulateCopied(seed: number, random: KeyedRandom, bug?: Bug): Pro
   const faults = new ServerFaults(cluster, random);
   if (random.below(4) === 0) change(cluster, random);
   await runToEnd(cluster);
+  const isHit = Object.keys(faults.injected).some((kind) => kind !== 'pause');
+  const mayEnd = faults.excuses.length > 0 || (cluster.hadClocks && isHit);
   return simulated(cluster, faults.injected, [
-    ...faultsOf(cluster, faults.excuses.length > 0, await referenceOf(options)),
-    ...namesShards(cluster, faults.isShardLost && faults.excuses.length === 1),
+    ...faultsOf(cluster, mayEnd, await referenceOf(options)),
+    ...namesShards(cluster, faults.isShardLost && faults.excuses.length === 1 && !cluster.hadClocks),
     ...livesAgain(cluster, faults.quietFromMs),
   ]);
 }
