@@ -36,7 +36,7 @@ import { alone, dropped, filled, holdersOf, replicated, without } from './replic
 import { rowsBytes, rowsRefusal } from './rows/rows-budget.js';
 import type { ServerWait } from './server-waits.js';
 import { blockBytes, shardBytes } from './shard-memory.js';
-import { type Fenced, ViewChange } from './view-change.js';
+import { type Fenced, type Leaving, ViewChange } from './view-change.js';
 
 export interface ServerEntry {
   readonly connection: number;
@@ -79,6 +79,8 @@ export interface Run {
   /** Copies of each shard that are wanted, where there are as many servers and the rules allow it. */
   wanted: number;
   view?: Omit<View, 'shards'> & { number: number; fromStep: number; term: number; shards: ShardCopies[] };
+  /** Whose leaving the last view was made for, if it was. */
+  lastLeaving?: Leaving;
   /** The next view, on its way. */
   change?: ViewChange;
   readonly prepared: Set<number>;
@@ -164,18 +166,42 @@ export class Coordinator {
       return this.#end(
         run,
         true,
-        `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${lost.length > 0 ? `shard ${lost.join(', ')} had no other copy` : 'the run had not begun'}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
+        `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${run.state === 'preparing' ? 'the run had not begun' : `shard ${lost.join(', ')} had no other copy`}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
       );
     run.servers = run.servers.filter((server) => server.connection !== connection);
     run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };
     const orders = this.#placed(run, shards);
     orders.push(...this.#emptied());
     const { change } = run;
+    const left = change?.leaving ?? this.#leftBefore(run);
+    if (left) return [...orders, ...this.#afresh(run, left)];
     if (!change) return orders;
     // Whoever takes over is told of the change by its own server, which has it or gets it.
     if (!change.view && !change.leaving)
       return [...orders, ...this.#cancel(run, change, `server ${id} is gone; try again`)];
     return change.gone(connection) ? [...orders, ...this.#allTaken(run, change)] : orders;
+  }
+
+  /** Whose leaving some workers have still to get over. */
+  #leftBefore({ view, workers, lastLeaving }: Run): Leaving | undefined {
+    return workers.some((worker) => worker.view < (view?.number ?? 0)) ? lastLeaving : undefined;
+  }
+
+  /**
+   * A server dies while the others get over a worker that has left: its shards may lack what that worker had sent, which
+   * nobody can send again. So where to go on is decided once more, from what is there now.
+   */
+  #afresh(run: Run, leaving: Leaving): Order[] {
+    const view = run.view as NonNullable<Run['view']>;
+    const number = (run.change?.proposed.number ?? view.number) + 1;
+    run.change = new ViewChange(
+      { ...view, number, workers: run.workers.map(({ rank, label }) => ({ rank, label })) },
+      0,
+      run.workers.map(({ connection }) => connection),
+      run.servers.map(({ connection }) => connection),
+      leaving,
+    );
+    return toWorkers(run, { hold: { number } });
   }
 
   /** The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few. */
@@ -634,6 +660,7 @@ export class Coordinator {
     run.view = { ...change.view, servers, shards, term } as Run['view'];
     run.spec = specUnder(run.spec, change.view as { consistency: number });
     run.change = undefined;
+    run.lastLeaving = change.leaving;
     const orders = this.#recopied(run);
     orders.push(...toWorkers(run, { view: run.view }));
     if (!change.leaving) {

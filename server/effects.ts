@@ -38,6 +38,8 @@ export type Effect =
   | { kind: 'cut'; cut: Cut }
   /** Every worker has done `step` here: all blocks hold, at least, what belongs to it. */
   | { kind: 'closed'; step: number }
+  /** What was done of a step is taken back: it is open again. */
+  | { kind: 'withdrawn'; step: number }
   /** The block is again what it was before its last update, which was one of the step that is open now. */
   | { kind: 'undone'; block: number }
   /** The next view is in force from here on. */

@@ -157,6 +157,7 @@ export class HostedRun {
     const { step = 0 } = request;
     const outcome = this.#outcome?.step === step ? this.#outcome : undefined;
     this.#readers.resume(reader, {
+      view: this.#view.number,
       ...request,
       step,
       outcome,
@@ -373,6 +374,9 @@ export class HostedRun {
         return this.#agreeOut?.send({ norms: effect.norms });
       case 'cut':
         return this.#agreeOut?.send({ cut: effect.cut });
+      case 'withdrawn':
+        if (this.#outcome && this.#outcome.step >= effect.step) this.#outcome = undefined;
+        return undefined;
       case 'undone':
         return this.#readers.undone(effect.block);
       case 'view':

@@ -164,7 +164,14 @@ export class Readers {
    */
   resume(
     reader: Reader,
-    request: { codec: number; step: number; outcome: Outcome | undefined; later: ReadonlySet<number> },
+    request: {
+      codec: number;
+      step: number;
+      outcome: Outcome | undefined;
+      later: ReadonlySet<number>;
+      /** Number of the view in force. */
+      view: number;
+    },
   ): void {
     const shard = this.#shard;
     const { step, outcome, later } = request;
@@ -179,6 +186,7 @@ export class Readers {
         `worker ${reader.rank}: expected it to go on at step ${shard.step} or the one before, got ${step}; join again`,
       );
     reader.subscribed = true;
+    this.tell(reader, { view: { number: request.view } });
     if (outcome) this.tell(reader, { outcome: outcomeToWire(outcome) });
     const ahead = [...shard.blockIndices].filter(
       (block) => shard.isExchanged(block) && shard.decidedOn(block) > step && !later.has(block),

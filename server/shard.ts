@@ -57,6 +57,8 @@ interface BlockState {
   version: number;
   /** The step of its last update, where that can be taken back. */
   undoStep: number | undefined;
+  /** The step of its last update. */
+  updateStep: number | undefined;
   /** What made the last sum a mean. */
   gradientScale: number;
   /** Its last update has not been encoded for subscribers, who are to be sent differences. */
@@ -177,6 +179,7 @@ export class Shard {
         absmax: undefined,
         version: 0,
         undoStep: undefined,
+        updateStep: undefined,
         gradientScale: 1,
         differenceDue: false,
       });
@@ -255,17 +258,12 @@ export class Shard {
         'NOT_NOW',
         `expected a step that can be taken back, got ${fromStep} at step ${this.step}${begun ? ', which has begun' : ''}`,
       );
-    const effects = this.#consistency.abandon?.() ?? [];
-    for (const state of this.#blocks.values()) {
-      if (state.undoStep !== fromStep) continue;
-      const { values, slots, undo } = state.memory;
-      for (const [at, array] of [values, ...slots].entries())
-        this.#kernels.copyBytes(undo[at], 4 * state.block.elements, array);
-      state.version--;
-      state.absmax = undefined;
-      state.undoStep = undefined;
-      effects.push({ kind: 'undone', block: state.block.index });
-    }
+    const undone = this.undo(fromStep);
+    const effects: Effect[] = [
+      { kind: 'withdrawn', step: fromStep },
+      ...(this.#consistency.abandon?.() ?? []),
+    ];
+    for (const block of undone) effects.push({ kind: 'undone', block });
     this.#withdrawn = fromStep;
     this.#spec = next.spec;
     this.#view = next.number;
@@ -273,6 +271,40 @@ export class Shard {
     this.#next = undefined;
     effects.push({ kind: 'view', number: next.number });
     return effects;
+  }
+
+  /**
+   * Puts back what the blocks that have the update of a step were before it; returns these.
+   * Throws Refused where that is not known of one, since it was copied from elsewhere; then nothing has changed.
+   */
+  undo(step: number): number[] {
+    const updated = [...this.#blocks.values()].filter((state) => state.updateStep === step);
+    const lost = updated.find(({ undoStep }) => undoStep !== step);
+    if (lost)
+      throw refuse(
+        'NOT_NOW',
+        `expected block ${lost.block.index} as it was before step ${step}, which came here after it; copy it again`,
+      );
+    for (const state of updated) {
+      const { values, slots, undo } = state.memory;
+      for (const [at, array] of [values, ...slots].entries())
+        this.#kernels.copyBytes(undo[at], 4 * state.block.elements, array);
+      state.version--;
+      state.absmax = undefined;
+      state.undoStep = undefined;
+      state.updateStep = undefined;
+    }
+    return updated.map(({ block }) => block.index);
+  }
+
+  /** Keeps what a block is before its update of a step, where that can be taken back. */
+  #keepUndo(state: BlockState, step: number): void {
+    const { values, slots, undo } = state.memory;
+    state.updateStep = step;
+    if (undo.length === 0) return;
+    for (const [at, array] of [values, ...slots].entries())
+      this.#kernels.copyBytes(array, 4 * state.block.elements, undo[at]);
+    state.undoStep = step;
   }
 
   /** Takes nothing of a worker any more. Returns the open step, and whether all that it owes in it is here. */
@@ -422,6 +454,7 @@ export class Shard {
         `${where}: expected ${expected} finite scalars, got [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
       );
     codecs.fp32.decode(this.#kernels, this.#stageArray(bulk, state), block.elements, 1, memory.accumulator);
+    this.#keepUndo(state, bulk.step);
     if (block.kind === 'state')
       this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
     else
@@ -458,6 +491,7 @@ export class Shard {
       this.#kernels.u8(array.byteOffset, array.byteLength).set(this.#kernels.u8(address, array.byteLength));
     }
     this.restored(index, version);
+    if (version > 0) state.updateStep = step - 1;
     const codec = this.#updateCodecs(step - 1)[state.position];
     // `fetched` is in the place of ReplicaArray.due.
     if (bulks.at(-1)?.fetched && codec.lossy) this.#encodeDifference(state, codec);
@@ -743,12 +777,8 @@ export class Shard {
     const started = this.probe.now();
     const state = this.#state(index);
     const { memory, block } = state;
-    const { values, accumulator, slots, undo } = memory;
-    if (undo.length > 0) {
-      for (const [at, array] of [values, ...slots].entries())
-        this.#kernels.copyBytes(array, 4 * block.elements, undo[at]);
-      state.undoStep = this.step;
-    }
+    const { values, accumulator } = memory;
+    this.#keepUndo(state, this.step);
     if (block.kind === 'state') {
       if (kept > 0)
         codecs.fp32.accumulate(this.#kernels, values, block.elements, 1, kept, accumulator, false);

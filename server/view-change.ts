@@ -52,6 +52,8 @@ export class ViewChange {
 
   /** A worker is held; true if it was the last. Where nobody has left the view then has its step. Throws Refused. */
   held(connection: number, number: number, step: number): boolean {
+    // Of a change that another has taken the place of.
+    if (number < this.proposed.number) return false;
     if (number !== this.proposed.number || !this.workers.includes(connection))
       throw refuse('STALE_VIEW', `expected an answer to view ${this.proposed.number}, got one to ${number}`);
     if (this.#view || this.#held.has(connection)) return false;

@@ -310,7 +310,7 @@ export function backupWorkersFault(
 
 /** Why the shards of a run like this can have no copies; undefined: they can. */
 export function replicationFault(
-  spec: Pick<RunSpec, 'consistency' | 'optimizer' | 'backupWorkers' | 'tables' | 'elastic'>,
+  spec: Pick<RunSpec, 'consistency' | 'optimizer' | 'backupWorkers' | 'tables'>,
   peers = false,
 ): string | undefined {
   const instead = isClocked(spec)
@@ -321,11 +321,9 @@ export function replicationFault(
         ? 'backup workers'
         : spec.tables && spec.tables.length > 0
           ? 'embedding tables'
-          : spec.elastic
-            ? '--elastic, whose steps can be taken back'
-            : peers
-              ? 'peers, each of which is a worker that goes with its server'
-              : undefined;
+          : peers
+            ? 'peers, each of which is a worker that goes with its server'
+            : undefined;
   return (
     instead && `replicas: expected bsp or local, and each block updated by itself, got ${instead}; take 1`
   );

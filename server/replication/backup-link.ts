@@ -19,7 +19,8 @@ import { type Outcome, outcomeToWire } from '../step-headers.js';
 export type LogRecord =
   | { readonly kind: 'initial'; readonly block: number }
   | { readonly kind: 'update'; readonly block: number; readonly update: UpdateRecord }
-  | { readonly kind: 'verdict'; readonly outcome: Outcome };
+  | { readonly kind: 'verdict'; readonly outcome: Outcome }
+  | { readonly kind: 'withdrawn'; readonly step: number };
 
 export interface BackupLinkOptions {
   readonly server: number;
@@ -91,7 +92,7 @@ export class BackupLink {
   record(number: number, record: LogRecord): void {
     this.#newest = number;
     if (!this.#call) return;
-    if (record.kind !== 'verdict' && this.#uncopied.has(record.block)) return;
+    if ('block' in record && this.#uncopied.has(record.block)) return;
     if (record.kind === 'initial') {
       const arrays = this.#options.shard.arraysOf(record.block);
       for (let at = 0; at < arrays; at++) this.#array(record.block, at);
@@ -100,6 +101,7 @@ export class BackupLink {
     }
     this.#onTheWay.push({ message: this.#sent + 1, record: number });
     if (record.kind === 'verdict') this.#write({ outcome: outcomeToWire(record.outcome) });
+    else if (record.kind === 'withdrawn') this.#write({ withdrawn: { step: record.step } });
     else {
       const { payload, scalars, ...fields } = record.update;
       const { gradientScale, learningRate, stepSize, epsilon } = scalars;

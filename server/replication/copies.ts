@@ -8,6 +8,12 @@ import type { Effect, Shard } from '../shard.js';
 import type { Outcome } from '../step-headers.js';
 import { BackupLink, type LogRecord } from './backup-link.js';
 
+/** What of a step does not leave any more when it is taken back. Acknowledgements may: they say no more than `here`. */
+const stepOf = (effect: Effect): number =>
+  effect.kind === 'outcome' ? effect.outcome.step : effect.kind === 'closed' ? effect.step : 0;
+
+const TAKEN_BACK: readonly Effect['kind'][] = ['updated', 'outcome', 'closed'];
+
 export interface CopiesOptions {
   readonly shard: Shard;
   hello(): ReplicaHello;
@@ -50,7 +56,7 @@ export class Copies {
   #records = 0;
   /** The verdict on the last step that had one. */
   #verdict: Outcome | undefined;
-  readonly #queue: { effect: Effect; record: number; since: number }[] = [];
+  readonly #queue: { effect: Effect; record: number; since: number; ofStep: number }[] = [];
 
   /** @param verdict on the last step before, where another server was the primary */
   constructor(options: CopiesOptions, verdict?: Outcome) {
@@ -121,7 +127,10 @@ export class Copies {
   /** What follows from what the shard has just done: leaves when the backups have done it, too. */
   emit(effects: readonly Effect[]): void {
     const { shard, carryOut, now } = this.#options;
-    for (const effect of effects) if (effect.kind === 'outcome') this.#verdict = effect.outcome;
+    for (const effect of effects)
+      if (effect.kind === 'outcome') this.#verdict = effect.outcome;
+      else if (effect.kind === 'withdrawn' && this.#verdict && this.#verdict.step >= effect.step)
+        this.#verdict = undefined;
     if (!this.isReplicated) {
       for (const effect of effects) carryOut(effect);
       return;
@@ -130,10 +139,23 @@ export class Copies {
       if (effect.kind === 'updated')
         this.#record({ kind: 'update', block: effect.block, update: shard.lastUpdate(effect.block) });
       else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
+      else if (effect.kind === 'withdrawn') this.#withdraw(effect);
     }
     // Acknowledgements stand before the update that they are of: nothing of all this leaves before the last record.
-    for (const effect of effects) this.#queue.push({ effect, record: this.#records, since: now() });
+    for (const effect of effects) {
+      const ofStep = effect.kind === 'updated' ? shard.decidedOn(effect.block) - 1 : stepOf(effect);
+      this.#queue.push({ effect, record: this.#records, since: now(), ofStep });
+    }
     this.#flush();
+  }
+
+  /** A step is taken back: new parameters and the verdict, where they have not left, do not leave any more. */
+  #withdraw(effect: LogRecord & { kind: 'withdrawn' }): void {
+    const kept = this.#queue.filter(
+      ({ effect: each, ofStep }) => !TAKEN_BACK.includes(each.kind) || ofStep < effect.step,
+    );
+    this.#queue.splice(0, this.#queue.length, ...kept);
+    this.#record(effect);
   }
 
   close(): void {

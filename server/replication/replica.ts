@@ -91,6 +91,14 @@ export class Replica {
     this.#closeWhereDone();
   }
 
+  /** What was done of a step is taken back, and will be done again. Throws Refused; then nothing has changed. */
+  withdrawn(step: number): void {
+    this.shard.undo(step);
+    for (const [block, decided] of this.#decided) this.#decided.set(block, Math.min(decided, step));
+    this.#step = Math.min(this.#step, step);
+    if (this.#outcome && this.#outcome.step >= step) this.#outcome = undefined;
+  }
+
   /** Everything has been copied. */
   copied(step: number, outcome: Outcome | undefined): void {
     this.#step = step;

@@ -70,6 +70,7 @@ export function replicationHandlers(
         if (update) replica.update(update);
         else if (array) replica.array(array);
         else if (message.outcome) replica.verdict(message.outcome);
+        else if (message.withdrawn) replica.withdrawn(message.withdrawn.step);
         else if (message.copied) replica.copied(message.copied.step, message.copied.outcome ?? undefined);
         else
           throw refuse(

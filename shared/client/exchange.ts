@@ -62,7 +62,7 @@ export class Exchange {
       fail: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher(options, this.#training, this.#links, this.#receiver);
-    if (options.rank !== undefined && !spec.backupWorkers && !spec.elastic)
+    if (options.rank !== undefined && !spec.backupWorkers)
       this.#repair = new LinkRepair({
         links: this.#links,
         peerDeadlineMs: options.peerDeadlineMs,

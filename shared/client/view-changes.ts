@@ -74,6 +74,8 @@ export class ViewChanges {
     const withdraws = isNew && Boolean(view.departed) && view.fromStep <= step;
     if (withdraws) {
       this.#withdrawn = view.number;
+      // One that would have held from the step after does not any more.
+      this.#next = undefined;
       this.#adopt(view);
     } else if (isNew) this.#next = view;
     this.#held?.release();

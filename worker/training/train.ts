@@ -226,9 +226,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         inForce = consistency;
         view = number;
         members = change.members;
-        if (change.departed) departed.push(change.departed);
-        const { rank: gone, reason } = change.departed ?? {};
-        const left = change.departed && { departed: gone, reason };
+        const { departed: gone } = change;
+        // Decided once more, where a server died meanwhile: the last word counts.
+        const before = departed.findIndex((each) => each.rank === gone?.rank);
+        if (before >= 0) departed.splice(before, 1);
+        if (gone) departed.push(gone);
+        const left = gone && { departed: gone.rank, reason: gone.reason };
         onEvent({ event: 'view', number, fromStep, consistency, staleness, members, ...left });
       },
       onWaiting: (waiting) => onEvent({ event: 'waiting', ...waiting }),

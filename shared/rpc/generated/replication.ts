@@ -29,6 +29,7 @@ import type { ReplicaHello as _gradloom_v1_ReplicaHello, ReplicaHello__Output as
 import type { ReplicaMessage as _gradloom_v1_ReplicaMessage, ReplicaMessage__Output as _gradloom_v1_ReplicaMessage__Output } from './gradloom/v1/ReplicaMessage.js';
 import type { ReplicaReply as _gradloom_v1_ReplicaReply, ReplicaReply__Output as _gradloom_v1_ReplicaReply__Output } from './gradloom/v1/ReplicaReply.js';
 import type { ReplicaUpdate as _gradloom_v1_ReplicaUpdate, ReplicaUpdate__Output as _gradloom_v1_ReplicaUpdate__Output } from './gradloom/v1/ReplicaUpdate.js';
+import type { ReplicaWithdrawn as _gradloom_v1_ReplicaWithdrawn, ReplicaWithdrawn__Output as _gradloom_v1_ReplicaWithdrawn__Output } from './gradloom/v1/ReplicaWithdrawn.js';
 import type { ReplicationClient as _gradloom_v1_ReplicationClient, ReplicationDefinition as _gradloom_v1_ReplicationDefinition } from './gradloom/v1/Replication.js';
 import type { Resume as _gradloom_v1_Resume, Resume__Output as _gradloom_v1_Resume__Output } from './gradloom/v1/Resume.js';
 import type { RowTable as _gradloom_v1_RowTable, RowTable__Output as _gradloom_v1_RowTable__Output } from './gradloom/v1/RowTable.js';
@@ -86,6 +87,7 @@ export interface ProtoGrpcType {
       ReplicaMessage: MessageTypeDefinition<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaMessage__Output>
       ReplicaReply: MessageTypeDefinition<_gradloom_v1_ReplicaReply, _gradloom_v1_ReplicaReply__Output>
       ReplicaUpdate: MessageTypeDefinition<_gradloom_v1_ReplicaUpdate, _gradloom_v1_ReplicaUpdate__Output>
+      ReplicaWithdrawn: MessageTypeDefinition<_gradloom_v1_ReplicaWithdrawn, _gradloom_v1_ReplicaWithdrawn__Output>
       Replication: SubtypeConstructor<typeof grpc.Client, _gradloom_v1_ReplicationClient> & { service: _gradloom_v1_ReplicationDefinition }
       Resume: MessageTypeDefinition<_gradloom_v1_Resume, _gradloom_v1_Resume__Output>
       RowInitializerKind: EnumTypeDefinition

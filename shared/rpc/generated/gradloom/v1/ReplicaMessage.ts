@@ -5,6 +5,7 @@ import type { ReplicaUpdate as _gradloom_v1_ReplicaUpdate, ReplicaUpdate__Output
 import type { ReplicaArray as _gradloom_v1_ReplicaArray, ReplicaArray__Output as _gradloom_v1_ReplicaArray__Output } from '../../gradloom/v1/ReplicaArray.js';
 import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from '../../gradloom/v1/StepOutcome.js';
 import type { ReplicaCopied as _gradloom_v1_ReplicaCopied, ReplicaCopied__Output as _gradloom_v1_ReplicaCopied__Output } from '../../gradloom/v1/ReplicaCopied.js';
+import type { ReplicaWithdrawn as _gradloom_v1_ReplicaWithdrawn, ReplicaWithdrawn__Output as _gradloom_v1_ReplicaWithdrawn__Output } from '../../gradloom/v1/ReplicaWithdrawn.js';
 
 export interface ReplicaMessage {
   'hello'?: (_gradloom_v1_ReplicaHello | null);
@@ -15,7 +16,11 @@ export interface ReplicaMessage {
    */
   'outcome'?: (_gradloom_v1_StepOutcome | null);
   'copied'?: (_gradloom_v1_ReplicaCopied | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied";
+  /**
+   * What was done of a step is taken back, and will be done again.
+   */
+  'withdrawn'?: (_gradloom_v1_ReplicaWithdrawn | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn";
 }
 
 export interface ReplicaMessage__Output {
@@ -27,5 +32,9 @@ export interface ReplicaMessage__Output {
    */
   'outcome'?: (_gradloom_v1_StepOutcome__Output | null);
   'copied'?: (_gradloom_v1_ReplicaCopied__Output | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied";
+  /**
+   * What was done of a step is taken back, and will be done again.
+   */
+  'withdrawn'?: (_gradloom_v1_ReplicaWithdrawn__Output | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn";
 }
