@@ -103,7 +103,7 @@ export class CopiesWatch {
   /** What a copy takes must come from the server that was its primary in the last view that was told there. */
   #watchFence(server: string, shard: number, fed: Fed): void {
     const watched = fed.replica as unknown as Record<string, (...args: unknown[]) => void>;
-    for (const name of ['begin', 'array', 'update', 'verdict', 'copied']) {
+    for (const name of ['begin', 'array', 'update', 'verdict', 'withdrawn', 'copied']) {
       const real = (fed.replica as unknown as Record<string, (...args: unknown[]) => void>)[name];
       watched[name] = (...args) => {
         const primary = this.#known.get(server)?.shards[shard]?.primary;
