@@ -248,11 +248,14 @@ export class Cluster {
   change(consistency: 'bsp' | 'ssp' | 'asp', staleness: number): void {
     const request = { run: '', consistency: CONSISTENCY_IDS[consistency], staleness };
     this.note(`${consistency} is asked for`);
+    let isRefused = false;
     this.#change?.({ request }, (_error, { refusal, view }) => {
+      isRefused = Boolean(refusal);
       this.note(refusal?.sentence ?? `view ${view?.number} holds from step ${view?.fromStep}`);
       if (view) this.changes++;
-      this.hadClocks ||= Boolean(view) && consistency !== 'bsp';
     });
+    // Decided later, it may hold before whoever asked is told.
+    this.hadClocks ||= !isRefused && consistency !== 'bsp';
   }
 
   /** Somebody asks the keeper to empty a server; `emptied` is called when that holds nothing any more. */

@@ -120,6 +120,9 @@ export class ServerFaults {
     const { network, scheduler } = this.cluster;
     if (scheduler.isCrashed(server) || scheduler.isPaused(server)) return;
     this.cluster.note(`${server} is stopped for so long that it is given up`);
+    const isParted = (worker: string) => (this.#cutUntilMs.get(`${server} ${worker}`) ?? 0) > scheduler.nowMs;
+    const worker = this.cluster.workerNames.find(isParted);
+    if (worker) this.#excuse(`${worker} lost ${server} before it stood still`);
     this.#goes(server);
     // When it wakes up again must not matter.
     this.#count('long-pause', PEER_DEADLINE_MS);
@@ -172,6 +175,9 @@ export class ServerFaults {
   /** What a copy lacks that was cut off comes anew: until then it is none. */
   #isCut(one: string, other: string, forMs: number): void {
     const { scheduler, network } = this.cluster;
+    // Who has lost it before the keeper does waits as long as that, and not for what comes then.
+    if ([one, other].some((node) => scheduler.isPaused(node) && this.#gone.has(node)))
+      this.#excuse(`${one} and ${other} lost each other while one stood still`);
     const until = scheduler.nowMs + forMs + 2 * network.delays.noticeMs + RESYNC_MS;
     for (const pair of [`${one} ${other}`, `${other} ${one}`])
       this.#cutUntilMs.set(pair, Math.max(until, this.#cutUntilMs.get(pair) ?? 0));
