@@ -1,7 +1,6 @@
 // `gradloom set consistency NAME`: changes a running run at a step boundary.
 import { changeRules } from '../shared/client/membership.js';
-import { formatAddress } from '../shared/config/address.js';
-import type { SetOptions } from '../shared/config/commands.js';
+import { placeOf, type SetOptions } from '../shared/config/commands.js';
 import { printEvent } from '../shared/process.js';
 import { consistencyOf } from '../shared/run-spec.js';
 
@@ -9,7 +8,7 @@ import { consistencyOf } from '../shared/run-spec.js';
 export async function setRules(options: SetOptions): Promise<void> {
   const { consistency, staleness, peerDeadlineMs } = options;
   const request = { run: options.run ?? '', rules: { consistency, staleness } };
-  const { run, view } = await changeRules(formatAddress(options.join), request, peerDeadlineMs);
+  const { run, view } = await changeRules(placeOf(options) as string, request, peerDeadlineMs);
   const { number, fromStep } = view;
   const inForce = consistencyOf(view.consistency);
   const bound = inForce === 'ssp' ? { staleness: view.staleness } : {};

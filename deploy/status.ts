@@ -1,8 +1,7 @@
 // `gradloom status`: what goes on in a mesh, in a few lines.
 
 import { status } from '../shared/client/membership.js';
-import { formatAddress } from '../shared/config/address.js';
-import type { StatusOptions } from '../shared/config/commands.js';
+import { placeOf, type StatusOptions } from '../shared/config/commands.js';
 import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
 import type { RunStatus__Output } from '../shared/rpc/generated/gradloom/v1/RunStatus.js';
@@ -29,7 +28,7 @@ function copiesOf({ shards }: RunStatus__Output): string[] {
 
 /** Prints the state of the mesh. Throws RunError where its keeper cannot be reached. */
 export async function showStatus(options: StatusOptions): Promise<void> {
-  const reply = await status(formatAddress(options.join), STATUS_DEADLINE_MS);
+  const reply = await status(placeOf(options) as string, STATUS_DEADLINE_MS);
   if (options.json) return printEvent({ event: 'status', ...reply });
   const lines = reply.servers.map(
     ({ info, label, memoryBytes }) =>

@@ -1,8 +1,7 @@
 // `gradloom why-slow`: who makes the steps of a run long, in which phase, since when, compared with its peers; in one
 // sentence. The verdict is the keeper's (server/slowness.ts).
 import { status } from '../shared/client/membership.js';
-import { formatAddress } from '../shared/config/address.js';
-import type { WhySlowOptions } from '../shared/config/commands.js';
+import { placeOf, type WhySlowOptions } from '../shared/config/commands.js';
 import { UserError } from '../shared/errors.js';
 import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
@@ -59,7 +58,7 @@ export function whySlow(run: RunStatus__Output): string {
 
 /** Says it of every run, or of one. Throws RunError where the keeper cannot be reached, UserError where there is no such run. */
 export async function showWhySlow(options: WhySlowOptions): Promise<void> {
-  const reply = await status(formatAddress(options.join), STATUS_DEADLINE_MS);
+  const reply = await status(placeOf(options) as string, STATUS_DEADLINE_MS);
   const runs = reply.runs.filter(({ run }) => options.run === undefined || run === options.run);
   if (options.run !== undefined && runs.length === 0)
     throw new UserError(

@@ -61,12 +61,31 @@ export interface WorkerEntry {
   bytesRetried: number;
   /** Number of the view under which it works. */
   view: number;
+  /** By which the next keeper knows it again; empty where there will be none. */
+  readonly token: string;
+  /** It was leaving when the keeper changed: it does not come back. */
+  leaving?: { readonly reason: string; readonly putOut: boolean };
 }
 
 interface EvaluationPart {
   records: number;
   lossSum: number;
   correct: number;
+}
+
+export interface WholeEvaluation {
+  step: number;
+  records: number;
+  loss: number;
+  accuracy: number;
+}
+
+export interface RunEnd {
+  run: string;
+  failed: boolean;
+  reason: string;
+  bytesPushed: number;
+  bytesPulled: number;
 }
 
 export interface Run {
@@ -83,12 +102,18 @@ export interface Run {
   lastLeaving?: Leaving;
   /** The next view, on its way. */
   change?: ViewChange;
+  /** Number of the last view that was proposed: an answer to one that was cancelled is none to the next. */
+  proposed?: number;
   readonly prepared: Set<number>;
   /** Servers that wait for others, by their connections. */
   readonly serverWaits: Map<number, ServerWait>;
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;
   evaluationStep: number;
+  /** The last that was whole; after another keeper, as the workers were told it. */
+  evaluated?: WholeEvaluation;
+  /** A view that the keeper before had decided and not carried through. */
+  decided?: View;
 }
 
 export type Order =
@@ -109,6 +134,11 @@ export class Coordinator {
   readonly #drains = new Drains();
   #nextServer = 0;
   #nextRun = 1;
+  /** How the last runs ended, for those who missed it. */
+  readonly #ended = new Map<string, RunEnd>();
+  /** Whether those who were here under the keeper before are still coming back. Who is not here has a connection below 0. */
+  #recovering = false;
+  #absent = 0;
 
   /** @param newRunId makes the id of a run that no worker named, from its job and number */
   constructor(
@@ -120,6 +150,14 @@ export class Coordinator {
     hello: { protocolVersion: number; address: string; memoryBytes: number; label: string; peer?: boolean },
   ): Order[] {
     checkProtocol(hello.protocolVersion);
+    const before = [...this.servers.values()].find(({ address }) => address === hello.address);
+    // Another process is there now, so the one that was is gone.
+    if (before && before.connection < 0)
+      return [
+        ...this.#serverGone(before.connection, 'it was started again'),
+        ...this.serverJoined(connection, hello),
+        ...this.#recovered(),
+      ];
     if (this.servers.size >= SERVERS_MAX)
       throw refuse('FULL', `expected at most ${SERVERS_MAX} servers in the mesh, got one more`);
     for (const other of this.servers.values())
@@ -145,6 +183,16 @@ export class Coordinator {
   }
 
   serverLeft(connection: number, reason: string): Order[] {
+    const entry = this.servers.get(connection);
+    if (!entry) return [];
+    if (this.#recovering) {
+      this.#bindServer(entry, --this.#absent);
+      return [];
+    }
+    return this.#serverGone(connection, reason);
+  }
+
+  #serverGone(connection: number, reason: string): Order[] {
     const entry = this.servers.get(connection);
     if (!entry) return [];
     this.servers.delete(connection);
@@ -221,9 +269,12 @@ export class Coordinator {
       this.#freeBytes(entries.get(id) as ServerEntry) >= shardBytesOf(run, shard);
     view.shards = filled(shards, [...entries.keys()], wanted, fits, this.#drains.servers);
     view.term++;
-    const place = { run: run.id, spec: toWire(run.spec), view };
     const told = run.state === 'running' ? toWorkers(run, { view }) : [];
-    return [...toServers(run, { place }), ...told];
+    return [...run.servers.map(({ connection }) => this.#place(run, connection)), ...told];
+  }
+
+  #place({ id, spec, view }: Run, connection: number): Order {
+    return { to: 'server', connection, order: { place: { run: id, spec: toWire(spec), view } } };
   }
 
   /** Has copies made where a run has too few. */
@@ -367,7 +418,7 @@ export class Coordinator {
   /** A worker joins the run that it names, or one of the same job that waits, or opens a new one. Throws Refused. */
   workerJoined(
     connection: number,
-    hello: { protocolVersion: number; run: string; label: string },
+    hello: { protocolVersion: number; run: string; label: string; token?: string },
     spec: RunSpec,
   ): Order[] {
     checkProtocol(hello.protocolVersion);
@@ -421,6 +472,7 @@ export class Coordinator {
       bytesPulled: 0,
       bytesRetried: 0,
       view: 1,
+      token: hello.token ?? '',
     });
     this.#runOfWorker.set(connection, run);
     return this.#gathered(run);
@@ -431,6 +483,10 @@ export class Coordinator {
     this.#runOfWorker.delete(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (!run || !worker || !this.runs.has(run.id)) return [];
+    if (this.#recovering && run.state === 'running') {
+      this.#bindWorker(run, worker, --this.#absent);
+      return [];
+    }
     if (run.state === 'gathering') {
       run.workers.splice(run.workers.indexOf(worker), 1);
       for (const [rank, entry] of run.workers.entries()) (entry as { rank: number }).rank = rank;
@@ -460,15 +516,18 @@ export class Coordinator {
   evaluationPart(
     connection: number,
     step: number,
-    { view = 1, ...part }: EvaluationPart & { view?: number },
+    { view = 1, again = false, ...part }: EvaluationPart & { view?: number; again?: boolean },
   ): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
     if (run?.state !== 'running' || !worker)
       throw refuse('NOT_NOW', 'expected an evaluation from a worker of a running run');
-    if (view < (run.view?.number ?? 0) && run.view?.departed) {
-      const again = { step, records: 0, loss: 0, accuracy: 0 };
-      return [{ to: 'worker', connection, order: { evaluation: again } }];
+    if (again && run.evaluated?.step === step)
+      return [{ to: 'worker', connection, order: { evaluation: run.evaluated } }];
+    // Before the step of the view nobody can go by it; whoever has left had his share in a whole that nobody knows any more.
+    if (view < (run.view?.number ?? 0) && run.view?.departed && step >= run.view.fromStep) {
+      const anew = { step, records: 0, loss: 0, accuracy: 0 };
+      return [{ to: 'worker', connection, order: { evaluation: anew } }];
     }
     if (run.evaluation.size > 0 && run.evaluationStep !== step)
       throw refuse(
@@ -476,13 +535,17 @@ export class Coordinator {
         `worker ${worker.rank}: expected its share of the evaluation at step ${run.evaluationStep}, got step ${step}`,
       );
     const shares = new Map(run.evaluation).set(worker.rank, part);
-    // While somebody leaves, nobody is asked for his share of it yet.
-    const isWhole = shares.size === run.workers.length && !run.change?.leaving;
-    if (isWhole && [...shares.values()].every(({ records }) => records === 0))
+    if (shares.size === run.workers.length && [...shares.values()].every(({ records }) => records === 0))
       throw refuse('MALFORMED', 'expected an evaluation over at least one record, got none from any worker');
     run.evaluationStep = step;
     run.evaluation.set(worker.rank, part);
-    if (!isWhole) return [];
+    return this.#evaluated(run);
+  }
+
+  /** The whole, when all shares are there. While somebody leaves, nobody is asked for his share of it yet. */
+  #evaluated(run: Run): Order[] {
+    const { evaluation: shares, evaluationStep: step } = run;
+    if (run.change?.leaving || run.workers.some(({ rank }) => !shares.has(rank))) return [];
     const parts = run.workers.map(({ rank }) => shares.get(rank) as EvaluationPart);
     const sum = (of: (share: EvaluationPart) => number) =>
       parts.reduce((total, share) => total + of(share), 0);
@@ -495,11 +558,8 @@ export class Coordinator {
     };
     run.evaluation.clear();
     run.evaluationStep = -1;
-    return run.workers.map((entry) => ({
-      to: 'worker',
-      connection: entry.connection,
-      order: { evaluation },
-    }));
+    run.evaluated = evaluation;
+    return toWorkers(run, { evaluation });
   }
 
   /** Tells who has given its share of an evaluation whose are missing. */
@@ -551,22 +611,28 @@ export class Coordinator {
   changeRequested(call: number, request: { run: string; consistency: number; staleness: number }): Order[] {
     const run = this.running(request.run);
     const spec = specWithRules(run.spec, request);
+    if (this.#recovering)
+      throw refuse(
+        'NOT_NOW',
+        `expected a mesh that is whole, got one whose keeper has just changed: the run ${this.waiting(run)}; try again then`,
+      );
     const { number } = run.view;
     const late = run.workers.find(({ view }) => view < number);
     if (run.change || late)
       throw refuse(
         'NOT_NOW',
-        `expected one change at a time, got another ${run.change ? `while view ${number + 1} is on its way` : `before worker ${late?.rank} has reached step ${run.view.fromStep}, from which view ${number} holds`}; try again then`,
+        `expected one change at a time, got another ${run.change ? `while view ${run.change.proposed.number} is on its way` : `before worker ${late?.rank} has reached step ${run.view.fromStep}, from which view ${number} holds`}; try again then`,
       );
     if (run.workers.some(({ done }) => done))
       throw refuse('NOT_NOW', 'expected a run that goes on, this one ends');
+    const next = nextNumber(run);
     run.change = new ViewChange(
-      { ...run.view, number: number + 1, ...rulesToWire(spec) },
+      { ...run.view, number: next, ...rulesToWire(spec) },
       call,
       run.workers.map(({ connection }) => connection),
       run.servers.map(({ connection }) => connection),
     );
-    return toWorkers(run, { hold: { number: number + 1 } });
+    return toWorkers(run, { hold: { number: next } });
   }
 
   /** A worker goes no further than to the step that is next for it. Throws Refused. */
@@ -609,6 +675,10 @@ export class Coordinator {
     const worker = run?.workers.find((entry) => entry.rank === rank);
     if (!run || !worker || !run.servers.some((server) => server.connection === connection)) return [];
     const reason = `it was put out: ${sentence}`;
+    if (this.#recovering) {
+      worker.leaving = { reason, putOut: true };
+      return this.#recovered();
+    }
     const ended = {
       failed: true,
       reason: `worker ${rank} was put out: ${sentence}; look at its data and its host`,
@@ -632,9 +702,12 @@ export class Coordinator {
     if (run.change || late)
       return this.#end(run, true, `${gone}; the run has not yet got over the leaving of another worker`);
     run.workers.splice(0, run.workers.length, ...others);
+    // Nobody is left who could go on: all that is to be trained is.
+    if (others.every(({ done }) => done)) return this.#end(run, false, 'done');
+    const next = nextNumber(run);
     const view = {
       ...run.view,
-      number: number + 1,
+      number: next,
       workers: others.map((each) => ({ rank: each.rank, label: each.label })),
     };
     run.change = new ViewChange(
@@ -644,7 +717,7 @@ export class Coordinator {
       run.servers.map(({ connection }) => connection),
       { rank, label, reason, putOut },
     );
-    return toWorkers(run, { hold: { number: number + 1 } });
+    return toWorkers(run, { hold: { number: next } });
   }
 
   /** A server will change; when all will, the workers are told. */
@@ -669,6 +742,7 @@ export class Coordinator {
     }
     // Shares of an evaluation were of the workers that were.
     if (run.evaluation.size === 0) return orders;
+    if (run.evaluationStep < (run.view?.fromStep ?? 0)) return [...orders, ...this.#evaluated(run)];
     const again = { step: run.evaluationStep, records: 0, loss: 0, accuracy: 0 };
     const asked = run.workers.filter(({ rank }) => run.evaluation.has(rank));
     run.evaluation.clear();
@@ -722,8 +796,208 @@ export class Coordinator {
     return [...this.runs.values()].flatMap((run) => this.#end(run, true, reason));
   }
 
+  /** A server stops in good order. */
+  serverStopped(id: number, reason: string): Order[] {
+    const entry = [...this.servers.values()].find((server) => server.id === id);
+    return entry ? this.#serverGone(entry.connection, reason) : [];
+  }
+
+  // A keeper that follows another (server/coordinator-state.ts, server/coordination/).
+
+  /** What a keeper that follows needs. Runs that gather or prepare are left out: their workers join anew. */
+  get lasting(): Lasting {
+    return {
+      nextServer: this.#nextServer,
+      nextRun: this.#nextRun,
+      servers: [...this.servers.values()],
+      runs: [...this.runs.values()].filter(({ state }) => state === 'running'),
+      ended: [...this.#ended.values()],
+      draining: [...this.#drains.servers],
+    };
+  }
+
+  /** Whether somebody who was here under the keeper before is still waited for. */
+  get isRecovering(): boolean {
+    return this.#recovering;
+  }
+
+  get absentServers(): ServerEntry[] {
+    return [...this.servers.values()].filter(isAbsent);
+  }
+
+  /** Takes over what the keeper before has left, once, before anybody joins. Nobody is here yet: all are waited for. */
+  takeOver({ nextServer, nextRun, servers, runs, ended, draining }: Lasting): Order[] {
+    this.#nextServer = nextServer;
+    this.#nextRun = nextRun;
+    this.#recovering = true;
+    for (const entry of servers) this.#bindServer(entry, --this.#absent);
+    for (const run of runs) {
+      this.runs.set(run.id, run);
+      for (const worker of run.workers) this.#bindWorker(run, worker, --this.#absent);
+    }
+    for (const end of ended) this.#ended.set(end.run, end);
+    for (const id of draining) this.#drains.begin(id);
+    return this.#recovered();
+  }
+
+  /** A server comes back to a keeper that follows another. Throws Refused where it has been given up. */
+  serverBack(
+    connection: number,
+    hello: { protocolVersion: number; address: string },
+    { id, runs }: { id: number; runs: readonly string[] },
+  ): Order[] {
+    checkProtocol(hello.protocolVersion);
+    const entry = [...this.servers.values()].find((server) => server.id === id);
+    if (!this.#recovering || entry?.address !== hello.address)
+      throw refuse(
+        'STALE_VIEW',
+        `expected server ${id} (${hello.address}) while the mesh waits for it, got it afterwards: the mesh goes on without it; start it again`,
+      );
+    this.#bindServer(entry, connection);
+    const orders: Order[] = [{ to: 'server', connection, order: { welcome: { id } } }];
+    for (const run of runs)
+      if (!this.runs.get(run)?.servers.includes(entry)) {
+        const reason = this.#ended.get(run)?.reason ?? 'the keeper has changed before it began';
+        orders.push({ to: 'server', connection, order: { end: { run, reason } } });
+      }
+    for (const run of [...this.runs.values()]) {
+      if (run.state !== 'running' || !run.servers.includes(entry)) continue;
+      const isHolder = run.view?.shards.some(({ primary, backups }) => [primary, ...backups].includes(id));
+      if (isHolder && !runs.includes(run.id))
+        orders.push(...this.#failOver(run, entry, 'it has no shard of it any more'));
+      // What it may have missed of who holds what.
+      else orders.push(this.#place(run, connection));
+    }
+    return [...orders, ...this.#recovered()];
+  }
+
+  /**
+   * A worker comes back to a keeper that follows another. Undefined: the run had not started for it, and nobody knows
+   * it, so it joins as a new one.
+   */
+  workerBack(
+    connection: number,
+    hello: { protocolVersion: number; token: string },
+    back?: { run: string; view: number; term?: number; evaluated?: WholeEvaluation | null },
+  ): Order[] | undefined {
+    checkProtocol(hello.protocolVersion);
+    const to = 'worker';
+    const run = [...this.runs.values()].find(
+      (each) => each.state === 'running' && each.workers.some(({ token }) => token === hello.token),
+    );
+    const worker = run?.workers.find(({ token }) => token === hello.token);
+    if (!run || !worker || worker.leaving || !(this.#recovering || isAbsent(worker))) {
+      if (!back) return undefined;
+      const reason =
+        'the keeper has changed and this worker has not come back in time; the run goes on without it';
+      const ended = this.#ended.get(back.run) ?? { failed: true, reason };
+      return [{ to, connection, order: { ended } }];
+    }
+    this.#bindWorker(run, worker, connection);
+    if (back) worker.view = back.view;
+    const welcome = {
+      ...{ run: run.id, rank: worker.rank, workersJoined: run.workers.length },
+      ...{ workersExpected: run.spec.workers, servers: this.servers.size },
+    };
+    const orders: Order[] = [{ to, connection, order: { welcome } }];
+    if (!back) orders.push({ to, connection, order: { start: { view: run.view } } });
+    else if (back.view < (run.view?.number ?? 0) || (back.term ?? 0) < (run.view?.term ?? 0))
+      orders.push({ to, connection, order: { view: run.view } });
+    if (back?.evaluated && back.evaluated.step >= (run.evaluated?.step ?? 0)) {
+      run.evaluated = back.evaluated;
+      orders.push(...this.#toldBefore(run, back.evaluated));
+    }
+    return [...orders, ...this.#recovered()];
+  }
+
+  /** It is certain that a server does not come back. */
+  absentServerGone(id: number, reason: string): Order[] {
+    const entry = [...this.servers.values()].find((server) => server.id === id);
+    if (!entry || !isAbsent(entry)) return [];
+    return [...this.#serverGone(entry.connection, reason), ...this.#recovered()];
+  }
+
+  /** Whoever has not come back by now is gone. */
+  giveUp(reason: string): Order[] {
+    const orders: Order[] = [];
+    if (!this.#recovering) return orders;
+    const workers = [...this.runs.values()].flatMap((run) => run.workers.filter(isAbsent));
+    const servers = this.absentServers;
+    orders.push(...this.#resume());
+    for (const { connection } of servers) orders.push(...this.#serverGone(connection, reason));
+    for (const { connection, leaving } of workers)
+      orders.push(...this.workerLeft(connection, leaving?.reason ?? reason));
+    return orders;
+  }
+
+  /** Those who have handed their share in again of an evaluation that somebody was told. */
+  #toldBefore(run: Run, evaluation: WholeEvaluation): Order[] {
+    if (run.evaluationStep !== evaluation.step) return [];
+    const asked = run.workers.filter(({ rank }) => run.evaluation.has(rank));
+    run.evaluation.clear();
+    run.evaluationStep = -1;
+    return asked.map(({ connection }) => ({ to: 'worker', connection, order: { evaluation } }));
+  }
+
+  #bindServer(entry: ServerEntry, connection: number): void {
+    this.servers.delete(entry.connection);
+    (entry as { connection: number }).connection = connection;
+    this.servers.set(connection, entry);
+  }
+
+  #bindWorker(run: Run, worker: WorkerEntry, connection: number): void {
+    this.#runOfWorker.delete(worker.connection);
+    (worker as { connection: number }).connection = connection;
+    this.#runOfWorker.set(connection, run);
+  }
+
+  /** When all are back, what was on its way goes on. */
+  #recovered(): Order[] {
+    const missing = [...this.runs.values()].some((run) =>
+      run.workers.some((worker) => isAbsent(worker) && !worker.leaving && !worker.done),
+    );
+    if (!this.#recovering || missing || this.absentServers.length > 0) return [];
+    return this.#resume();
+  }
+
+  #resume(): Order[] {
+    this.#recovering = false;
+    const orders: Order[] = [];
+    for (const run of [...this.runs.values()]) {
+      if (run.state === 'gathering') orders.push(...this.#gathered(run));
+      const { decided } = run;
+      run.decided = undefined;
+      // Whoever is held for a view that will not come goes on.
+      if (run.state === 'running' && !decided) orders.push(...toWorkers(run, { view: run.view }));
+      if (decided) {
+        const { rank = 0, reason = '', putOut = false } = decided.departed ?? {};
+        run.change = new ViewChange(
+          decided as View & { number: number },
+          0,
+          run.workers.map(({ connection }) => connection),
+          run.servers.map(({ connection }) => connection),
+          decided.departed ? { rank, reason, putOut, label: '' } : undefined,
+          decided,
+        );
+        orders.push(...toServers(run, { change: { run: run.id, view: decided } }));
+      }
+      for (const worker of run.workers.filter(({ leaving }) => leaving)) {
+        this.#runOfWorker.delete(worker.connection);
+        orders.push(...this.#depart(run, worker, worker.leaving?.reason ?? '', worker.leaving?.putOut));
+      }
+    }
+    return [...orders, ...this.#emptied()];
+  }
+
   /** Who holds the run up, in one sentence; empty where nobody does. */
   waiting(run: Run): string {
+    const absent = [
+      ...run.servers.filter(isAbsent).map(({ id, address }) => `server ${id} (${address})`),
+      ...run.workers
+        .filter((worker) => isAbsent(worker) && !worker.done)
+        .map(({ rank, label }) => `worker ${rank} (${label})`),
+    ];
+    if (absent.length > 0) return `waits for ${absent.join(', ')} to come back after the change of keeper`;
     if (run.state === 'gathering') {
       const missing = run.spec.workers - run.workers.length;
       if (missing > 0) return `waits for ${missing} more of ${run.spec.workers} workers`;
@@ -771,7 +1045,7 @@ export class Coordinator {
   }
 
   #gathered(run: Run): Order[] {
-    const complete = run.workers.length === run.spec.workers && this.servers.size > 0;
+    const complete = run.workers.length === run.spec.workers && this.servers.size > 0 && !this.#recovering;
     const orders: Order[] = run.workers.map(({ connection, rank }) => ({
       to: 'worker',
       connection,
@@ -871,6 +1145,9 @@ export class Coordinator {
       bytesPulled: run.workers.reduce((sum, worker) => sum + worker.bytesPulled, 0),
       bytesRetried: run.workers.reduce((sum, worker) => sum + worker.bytesRetried, 0),
     };
+    this.#ended.delete(run.id);
+    this.#ended.set(run.id, { run: run.id, ...ended });
+    for (const id of [...this.#ended.keys()].slice(0, -RUNS_MAX)) this.#ended.delete(id);
     const { change } = run;
     const refusal = refuse('NOT_NOW', `nothing was changed: the run has ended (${reason})`).toMessage();
     return [
@@ -884,6 +1161,22 @@ export class Coordinator {
       ...this.#emptied(),
     ];
   }
+}
+
+/** What outlives a keeper. */
+export interface Lasting {
+  readonly nextServer: number;
+  readonly nextRun: number;
+  readonly servers: readonly ServerEntry[];
+  readonly runs: readonly Run[];
+  readonly ended: readonly RunEnd[];
+  /** Ids of servers that are being emptied. */
+  readonly draining: readonly number[];
+}
+
+/** Whether somebody was here under the keeper before and has not come back. */
+function isAbsent({ connection }: { connection: number }): boolean {
+  return connection < 0;
 }
 
 const infoOf = ({ id, address }: ServerEntry) => ({ id, address, weight: 1 });
@@ -905,6 +1198,12 @@ function toServers(run: Run, order: ServerOrder): Order[] {
 
 function toWorkers(run: Run, order: WorkerOrder): Order[] {
   return run.workers.map(({ connection }) => ({ to: 'worker', connection, order }));
+}
+
+/** Of a view that is proposed now. */
+function nextNumber(run: Run): number {
+  run.proposed = Math.max(run.view?.number ?? 0, run.proposed ?? 0) + 1;
+  return run.proposed;
 }
 
 /** A run that has all its workers may still wait for a server. */

@@ -2,7 +2,7 @@
 // The binary gradloom-server: options in, a server of the mesh out, until it is stopped or its keeper is gone.
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { formatAddress, isLoopback, isWildcard, parseAddress } from '../shared/config/address.js';
-import { metricsAddress, SERVER } from '../shared/config/commands.js';
+import { metricsAddress, placeOf, SERVER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
 import { serveMetrics } from '../shared/metrics/http.js';
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   const server = await startServer({
     listen: formatAddress(options.listen),
     advertise: options.advertise && formatAddress(options.advertise),
-    join: options.join && formatAddress(options.join),
+    join: placeOf(options),
     memoryBytes: options.memoryBytes,
     snapshots: options.snapshots,
     resume: options.resume,
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
   else
     process.stdout.write(
       `gradloom-server ${server.serverId} is ready on ${server.address}, metrics on ${metrics}\n` +
-        (options.join
+        (options.join || options.etcd
           ? ''
           : `Join it: gradloom-worker --join ${server.address}${isLoopback(own) ? '' : ' --insecure'}\n`),
     );

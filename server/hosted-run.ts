@@ -110,6 +110,8 @@ export class HostedRun {
   /** Changes to a view as soon as all steps before its own are closed. Throws Refused. */
   change(view: View__Output): void {
     const { number, fromStep } = view;
+    // A keeper that follows another orders again what may have been ordered.
+    if ((this.#nextView ?? this.#view).number === number) return;
     const members = view.workers.map(({ rank }) => rank);
     // Where blocks are to change back, whoever has fetched them before gets them as they are.
     if (view.departed) for (const block of this.#readers.promised) this.#readers.copy(block);

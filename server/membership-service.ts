@@ -1,6 +1,5 @@
 // The gRPC face of the keeper: participants' streams in, the coordinator's orders out. The life of a stream is
-// the life of its participant.
-
+// the life of its participant. On a server that is not the keeper (at the moment) it refuses, and says who is.
 import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
@@ -16,13 +15,28 @@ import type { StatusReply } from '../shared/rpc/generated/gradloom/v1/StatusRepl
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import { fromWire, rulesToWire, toWire } from '../shared/run-spec.js';
+import { fromWire, type RunSpec, rulesToWire, toWire } from '../shared/run-spec.js';
 import type { Coordinator, Order } from './coordinator.js';
 import { SlownessWatch } from './slowness-watch.js';
 import type { SnapshotKeeper } from './snapshot/keeper.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
 type WorkCall = grpc.ServerDuplexStream<WorkerReport__Output, WorkerOrder>;
+
+/** What a keeper must not forget is made to last before the orders leave that depend on it. */
+export interface WriteAhead {
+  /** Calls in the order in which it was called, and never where the keeper is another by then. */
+  write(then: () => void): void;
+  /** Throws Refused for a run that could not be kept. */
+  checkRun(spec: RunSpec): void;
+}
+
+/** What follows from what all have handed in (a whole evaluation), or is only said, nobody has to remember. */
+function leavesNoTrace(order: Order): boolean {
+  if (order.to !== 'worker') return false;
+  const { evaluation, evaluationWait } = order.order;
+  return Boolean(evaluationWait) || (evaluation?.records ?? 0) > 0;
+}
 
 export class MembershipService {
   #nextConnection = 1;
@@ -33,14 +47,44 @@ export class MembershipService {
   snapshots: SnapshotKeeper | undefined;
   /** Calls of `Change` and `Drain` that wait for their answer. */
   readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply & DrainReply>>();
+  #coordinator: Coordinator | undefined;
+  #writeAhead: WriteAhead | undefined;
 
   constructor(
-    /** Undefined on a server that is not the keeper: it refuses, and says where the keeper is. */
-    readonly coordinator: Coordinator | undefined,
-    readonly keeperAddress: string,
+    /** Where the keeper is, for those who ask somebody else. */
+    readonly keeperName: () => string,
     readonly log: (message: string) => void,
     readonly onRefused: (code: string) => void,
   ) {}
+
+  /** Undefined on a server that is not the keeper. */
+  get coordinator(): Coordinator | undefined {
+    return this.#coordinator;
+  }
+
+  /** This server is the keeper from now on. @param writeAhead what has to be done before orders leave */
+  keep(coordinator: Coordinator, writeAhead?: WriteAhead): void {
+    this.#coordinator = coordinator;
+    this.#writeAhead = writeAhead;
+  }
+
+  /** This server is not the keeper any more: everybody is sent away, to the one that follows. */
+  stopKeeping(): void {
+    this.#coordinator = undefined;
+    this.#writeAhead = undefined;
+    this.close();
+    for (const connection of this.#workers.keys()) this.#slowness.left(connection);
+    this.#servers.clear();
+    this.#workers.clear();
+    for (const callback of this.#callers.values())
+      callback(null, {
+        refusal: refuse(
+          'NOT_NOW',
+          'the keeper has changed; look with `gradloom status` what holds, and try again',
+        ).toMessage(),
+      });
+    this.#callers.clear();
+  }
 
   handlers(): MembershipHandlers {
     return {
@@ -53,7 +97,9 @@ export class MembershipService {
             if (first) {
               if (!report.hello)
                 throw refuse('MALFORMED', 'expected hello as the first report, got something else');
-              return coordinator.serverJoined(connection, report.hello);
+              const { hello } = report;
+              if (hello.back) return coordinator.serverBack(connection, hello, hello.back);
+              return coordinator.serverJoined(connection, hello);
             }
             if (report.prepared || report.replicated) {
               const orders = report.prepared
@@ -86,7 +132,7 @@ export class MembershipService {
               'expected prepared, taken, fenced, progress, refused or a snapshot, got an empty report',
             );
           },
-          (connection, reason) => this.coordinator?.serverLeft(connection, reason) ?? [],
+          (connection, reason) => this.#coordinator?.serverLeft(connection, reason) ?? [],
         );
       },
       Work: (call: WorkCall) => {
@@ -98,7 +144,12 @@ export class MembershipService {
             if (first) {
               if (!report.hello)
                 throw refuse('MALFORMED', 'expected hello as the first report, got something else');
-              return coordinator.workerJoined(connection, report.hello, fromWire(report.hello.spec));
+              const { hello } = report;
+              const back = hello.token && coordinator.workerBack(connection, hello, hello.back ?? undefined);
+              if (back) return back;
+              const spec = fromWire(hello.spec);
+              this.#writeAhead?.checkRun(spec);
+              return coordinator.workerJoined(connection, hello, spec);
             }
             if (report.progress) {
               const run = coordinator.workerProgress(connection, report.progress);
@@ -122,7 +173,7 @@ export class MembershipService {
           },
           (connection, reason) => {
             this.#slowness.left(connection);
-            return this.coordinator?.workerLeft(connection, reason) ?? [];
+            return this.#coordinator?.workerLeft(connection, reason) ?? [];
           },
         );
       },
@@ -185,7 +236,7 @@ export class MembershipService {
   }
 
   status(): StatusReply {
-    const { coordinator } = this;
+    const coordinator = this.#coordinator;
     if (!coordinator) return { servers: [], runs: [] };
     const nowMs = performance.now();
     return {
@@ -222,8 +273,14 @@ export class MembershipService {
     };
   }
 
-  /** Carries out orders; one whose stream has gone is dropped, since its leave has been or will be told. */
+  /** Carries out orders, once it is certain that nobody can forget why. */
   dispatch(orders: readonly Order[]): void {
+    if (!this.#writeAhead || (orders.length > 0 && orders.every(leavesNoTrace))) this.#send(orders);
+    else this.#writeAhead.write(() => this.#send(orders));
+  }
+
+  /** An order whose stream has gone is dropped, since its leave has been or will be told. */
+  #send(orders: readonly Order[]): void {
     for (const order of orders) {
       if (order.to === 'caller') {
         this.#callers.get(order.connection)?.(null, order.order);
@@ -246,12 +303,9 @@ export class MembershipService {
   }
 
   #keeper(): Coordinator {
-    if (!this.coordinator)
-      throw refuse(
-        'NOT_NOW',
-        `this server is not the keeper of its mesh; join ${this.keeperAddress} instead`,
-      );
-    return this.coordinator;
+    if (!this.#coordinator)
+      throw refuse('NOT_NOW', `this server is not the keeper of its mesh; join ${this.keeperName()} instead`);
+    return this.#coordinator;
   }
 
   #participant<R, O>(
@@ -269,11 +323,11 @@ export class MembershipService {
     };
     calls.set(connection, call);
     call.on('data', (report: R) => {
-      if (refused) return;
+      if (refused || !calls.has(connection)) return;
       try {
         const orders = handle(connection, report, !joined);
         joined = true;
-        this.dispatch(orders);
+        if (orders.length > 0) this.dispatch(orders);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         refused = true;

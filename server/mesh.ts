@@ -1,6 +1,9 @@
 // A server's own membership: its stream to the keeper (the keeper has one to itself, so that there is one way).
-// Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh.
+// Prepares and ends shards as the keeper orders. When the keeper goes, so does the mesh; in etcd another follows, and
+// this server comes back to it with the runs that it holds.
 import type * as grpc from '@grpc/grpc-js';
+import { KeeperStream } from '../shared/client/keeper-stream.js';
+import type { Keepers } from '../shared/client/keepers.js';
 import { isExpected, RunError, sentence } from '../shared/errors.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
@@ -14,7 +17,7 @@ import { fromWire, type RunSpec } from '../shared/run-spec.js';
 import type { ServerWait } from './server-waits.js';
 
 export interface MeshOptions {
-  keeperAddress: string;
+  keepers: Keepers;
   address: string;
   label: string;
   memoryBytes: number;
@@ -30,12 +33,16 @@ export interface MeshOptions {
   /** A part of a snapshot is wanted. */
   snapshot(order: TakeSnapshot__Output): void;
   end(run: string, reason: string): void;
+  /** Ids of the runs that this server holds. */
+  held(): string[];
   /** Changes the view of a run at its step. Throws Refused. */
   change(run: string, view: View__Output): void;
   /** Takes nothing of a worker any more, and says how far it has come here. Throws Refused. */
   fence(run: string, rank: number): { step: number; complete: boolean; initialized: boolean };
   /** This server holds nothing any more; or why it cannot be emptied. */
   drained(refusal: string | undefined): void;
+  /** The keeper at this address does not answer; another may follow. */
+  suspect?(keeper: string): void;
   /** The keeper is gone. */
   lost(error: RunError): void;
 }
@@ -59,25 +66,28 @@ export interface Mesh {
 
 /** Joins the mesh; resolves when the keeper has answered. Throws Refused or RunError. */
 export function joinMesh(options: MeshOptions): Promise<Mesh> {
-  const client = options.streams ?? connectMembership(options.keeperAddress, options.peerDeadlineMs);
-  const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
+  const { keepers, address, memoryBytes, label, peerDeadlineMs } = options;
   let serverId = -1;
   let leaving = false;
+  /** It has asked to be emptied, and not been answered: the keeper that follows is asked again. */
+  let draining = false;
+  /** What it has said of workers that spoil the steps of all: the keeper that follows is told again. */
+  const offences = new Map<string, ServerReport[]>();
   return new Promise((resolve, reject) => {
     const gone = (reason: string) => {
       if (leaving) return;
       leaving = true;
-      client.close();
+      stream.close();
       const joined = serverId >= 0;
       const error = new RunError(
         joined
-          ? `the keeper at ${options.keeperAddress} is gone: ${reason}; it holds the view, so this mesh has ended`
-          : `cannot join the mesh at ${options.keeperAddress}: ${reason}; start the first server there, or check the address`,
+          ? `${keepers.name} is gone: ${reason}; it holds the view, so this mesh has ended`
+          : `cannot join the mesh at ${keepers.where}: ${reason}; start the first server there, or check the address`,
       );
       if (joined) options.lost(error);
       else reject(error);
     };
-    const tell = (report: ServerReport) => void (leaving || call.write(report));
+    const tell = (report: ServerReport) => void (leaving || stream.write(report));
     /** Does what was ordered for a run, at once or in time, and reports it, or why it cannot be done. */
     const answer = (run: string, work: () => ServerReport | Promise<ServerReport> | undefined) => {
       const done = (report: ServerReport) => tell({ run, ...report });
@@ -94,29 +104,36 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         refuse(error);
       }
     };
-    call.on('data', (order: ServerOrder__Output) => {
+    const take = (order: ServerOrder__Output) => {
       if (order.welcome) {
+        if (serverId >= 0) return;
         serverId = order.welcome.id;
         resolve({
           serverId,
-          offends: (run, rank, sentence) => tell({ run, offends: { rank, sentence } }),
+          offends(run, rank, sentence) {
+            const report = { run, offends: { rank, sentence } };
+            offences.set(run, [...(offences.get(run) ?? []), report]);
+            tell(report);
+          },
           waits: (run, progress) => tell({ run, progress }),
           replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
           backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
-          drain: () => tell({ leaving: {} }),
+          drain() {
+            draining = true;
+            tell({ leaving: {} });
+          },
           snapshot: (run, snapshot) => tell({ run, snapshot }),
           leave() {
             leaving = true;
-            call.end();
-            client.close();
+            stream.close();
           },
         });
       } else if (order.refusal) {
         const { code, sentence } = order.refusal;
         if (serverId >= 0) return gone(`it refused this server: ${sentence}`);
         leaving = true;
-        client.close();
-        reject(new Refused(code, sentence, `the keeper at ${options.keeperAddress}`));
+        stream.close();
+        reject(new Refused(code, sentence, keepers.name));
       } else if (order.prepare) {
         const { run, spec, view } = order.prepare;
         answer(run, () => {
@@ -125,6 +142,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
         });
       } else if (order.drained) {
+        draining = false;
         options.drained(order.drained.refusal?.sentence);
       } else if (order.place) {
         const { run, spec, view } = order.place;
@@ -146,19 +164,31 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
       } else if (order.snapshot) {
         options.snapshot(order.snapshot);
       } else if (order.end) {
+        offences.delete(order.end.run);
         options.end(order.end.run, order.end.reason);
       }
-    });
-    call.on('error', (error: grpc.ServiceError) => gone(error.details || sentence(error)));
-    call.on('end', () => gone('it ended the stream'));
-    call.write({
-      hello: {
-        protocolVersion: PROTOCOL_VERSION,
-        address: options.address,
-        memoryBytes: options.memoryBytes,
-        label: options.label,
-        peer: options.peer ?? false,
+    };
+    const stream = new KeeperStream<ServerReport, ServerOrder__Output>({
+      keepers,
+      open(keeper) {
+        const client = options.streams ?? connectMembership(keeper, peerDeadlineMs);
+        const call = client.Serve() as unknown as grpc.ClientDuplexStream<ServerReport, ServerOrder__Output>;
+        return { call, close: () => client.close() };
       },
+      hello: () => ({
+        hello: {
+          ...{ protocolVersion: PROTOCOL_VERSION, address, memoryBytes, label, peer: options.peer ?? false },
+          ...(serverId >= 0 ? { back: { id: serverId, runs: options.held() } } : {}),
+        },
+      }),
+      onOrder: take,
+      onBack() {
+        for (const report of [...offences.values()].flat()) stream.write(report);
+        if (draining) stream.write({ leaving: {} });
+      },
+      onBroken: options.suspect,
+      onGone: gone,
+      deadlineMs: peerDeadlineMs,
     });
   });
 }

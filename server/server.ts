@@ -1,10 +1,12 @@
 // Puts a server together: gRPC with health and reflection, the shards, its place in the mesh, and the keeper's
-// role where it is the first. What a binary or a test starts.
+// role where it is the first, or where etcd gives it. What a binary or a test starts.
 import { hostname } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { schemaHash } from '../shared/blocks/manifest.js';
+import type { Keepers } from '../shared/client/keepers.js';
+import { parsePlace } from '../shared/config/place.js';
 import type { RunError } from '../shared/errors.js';
 import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import { normRounds } from '../shared/optimizer/norms.js';
@@ -22,7 +24,9 @@ import { bind, connectReplication, createServer } from '../shared/rpc/transport.
 import { snapshotsFault } from '../shared/run-spec.js';
 import { primaryOf, shardsOf } from '../shared/view.js';
 import { AgreeStreams } from './agree-streams.js';
-import { Coordinator } from './coordinator.js';
+import type { Coordination } from './coordination/coordination.js';
+import { embedded } from './coordination/embedded.js';
+import { keeperRole } from './coordination/keeper-role.js';
 import type { HostedRun } from './hosted-run.js';
 import { HostedShards } from './hosted-shards.js';
 import { MembershipService } from './membership-service.js';
@@ -42,7 +46,7 @@ export interface ServerOptions {
   listen: string;
   /** HOST:PORT under which others reach this server; by default where it listens. */
   advertise?: string;
-  /** HOST:PORT of the keeper; without it this server is the keeper of a new mesh. */
+  /** Where the mesh is found, as in shared/config/place.ts; without it this server is the keeper of a new one. */
   join?: string;
   memoryBytes: number;
   /** It is a worker, too, and goes with it. */
@@ -100,24 +104,31 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     metrics.copies([...shards.all()].length, shards.replicas().copies);
   };
 
-  const coordinator = options.join ? undefined : new Coordinator();
-  const membership = new MembershipService(coordinator, options.join ?? '', log, metrics.refused);
-  if (coordinator)
-    membership.snapshots = new SnapshotKeeper({
-      coordinator,
-      folder: options.snapshots,
-      dispatch: (orders) => membership.dispatch(orders),
-      stepOf: (id) => Math.max(0, ...[...(runs.get(id)?.values() ?? [])].map(({ shard }) => shard.step)),
-      onSnapshot(event) {
-        metrics.snapshot(event);
-        options.onSnapshot?.(event);
-        const { run, step, path, failure } = event;
-        log(
-          `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
-        );
-      },
-      now,
-    });
+  let keepers: Keepers | undefined;
+  const membership = new MembershipService(
+    () => (keepers?.follow ? keepers.name : (options.join ?? '')),
+    log,
+    metrics.refused,
+  );
+  const role = keeperRole({
+    ...{ membership, peerDeadlineMs: options.peerDeadlineMs, log },
+    snapshots: (coordinator) =>
+      new SnapshotKeeper({
+        coordinator,
+        folder: options.snapshots,
+        dispatch: (orders) => membership.dispatch(orders),
+        stepOf: (id) => Math.max(0, ...[...(runs.get(id)?.values() ?? [])].map(({ shard }) => shard.step)),
+        onSnapshot(event) {
+          metrics.snapshot(event);
+          options.onSnapshot?.(event);
+          const { run, step, path, failure } = event;
+          log(
+            `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
+          );
+        },
+        now,
+      }),
+  });
   const handled = grpcServer as unknown as { addService(service: unknown, handlers: unknown): void };
   const parameters = parametersHandlers(runs, metrics, log);
   handled.addService(parametersService, parameters);
@@ -179,12 +190,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     report();
   };
 
-  let mesh: Mesh;
   /** There while others take over what this server holds. */
   let draining: ((refusal: string | undefined) => void) | undefined;
+  const lost = (error: RunError) => {
+    if (draining) return draining(error.message);
+    for (const id of [...runs.keys()]) closeRun(id, error.message);
+    options.onLost(error);
+  };
+  let mesh: Mesh;
+  let coordination: Coordination | undefined;
   try {
+    coordination = await coordinationOf(options, lost);
+    keepers = await coordination.start(options.join === undefined ? `${host}:${port}` : address, role);
     mesh = await joinMesh({
-      keeperAddress: options.join ?? `${host}:${port}`,
+      keepers,
       address,
       label: `${hostname()}:${process.pid}`,
       memoryBytes: options.memoryBytes,
@@ -223,24 +242,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         for (const run of runs.get(order.run)?.values() ?? []) run.snapshots?.order(order);
       },
       end: closeRun,
-      lost(error) {
-        if (draining) return draining(error.message);
-        for (const id of [...runs.keys()]) closeRun(id, error.message);
-        options.onLost(error);
-      },
+      held: () => [...runs.keys()],
+      suspect: (keeper) => coordination?.suspect?.(keeper),
+      lost,
     });
   } catch (error) {
+    await coordination?.close();
     grpcServer.forceShutdown();
     throw error;
   }
-  if (coordinator) coordinator.keeper = mesh.serverId;
+  if (membership.coordinator && !keepers.follow) membership.coordinator.keeper = mesh.serverId;
   for (const name of services) health.setStatus(name, 'SERVING');
 
   const waits = new ServerWaits((run, wait) => mesh.waits(run, wait));
   const notices = setInterval(() => {
     // A run that is held goes from waiting to training without a word.
     report();
-    if (coordinator) membership.dispatch(coordinator.evaluationWaits());
+    const late = membership.coordinator?.evaluationWaits() ?? [];
+    if (late.length > 0) membership.dispatch(late);
     waits.look(shards.runs);
     for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
@@ -259,7 +278,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     runs,
     parameters,
     async drain() {
-      if (coordinator || shards.all().next().done) return undefined;
+      const isLast = membership.coordinator && !keepers?.follow;
+      if (isLast || shards.all().next().done) return undefined;
       return new Promise((resolve) => {
         draining = resolve;
         mesh.drain();
@@ -268,10 +288,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     takeSnapshots: () => membership.snapshots?.ask() ?? 0,
     async close(reason) {
       clearInterval(notices);
-      membership.snapshots?.close();
       for (const name of services) health.setStatus(name, 'NOT_SERVING');
-      if (coordinator) membership.dispatch(coordinator.shutDown(reason));
+      const { coordinator } = membership;
+      if (coordinator && keepers?.follow)
+        membership.dispatch(coordinator.serverStopped(mesh.serverId, reason));
+      else if (coordinator) membership.dispatch(coordinator.shutDown(reason));
       mesh.leave();
+      await coordination.close();
+      membership.snapshots?.close();
       membership.close();
       for (const id of [...runs.keys()]) closeRun(id, reason);
       await new Promise<void>((resolve) => {
@@ -284,4 +308,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       });
     },
   };
+}
+
+/** Throws RunError where etcd cannot be reached. */
+async function coordinationOf(
+  { join, peerDeadlineMs, log }: ServerOptions,
+  onLost: (error: RunError) => void,
+): Promise<Coordination> {
+  const place = join === undefined ? undefined : parsePlace(join);
+  if (!place || 'address' in place) return embedded(join);
+  // Whoever does without etcd does without its client.
+  const { EtcdCoordination } = await import('./coordination/etcd.js');
+  return EtcdCoordination.open({ ...place, peerDeadlineMs, log, onLost });
 }

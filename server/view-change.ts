@@ -38,7 +38,11 @@ export class ViewChange {
     public servers: readonly number[],
     /** There where it is made because a worker has left. */
     readonly leaving?: Leaving,
-  ) {}
+    /** There where a keeper before had decided the view: only the servers are asked, again. */
+    decided?: View,
+  ) {
+    this.#view = decided;
+  }
 
   /** Whether the workers are held and the servers fence off the one that has left. */
   get isFencing(): boolean {
@@ -52,7 +56,7 @@ export class ViewChange {
 
   /** A worker is held; true if it was the last. Where nobody has left the view then has its step. Throws Refused. */
   held(connection: number, number: number, step: number): boolean {
-    // Of a change that another has taken the place of.
+    // Said before it heard that a view proposed earlier is not made.
     if (number < this.proposed.number) return false;
     if (number !== this.proposed.number || !this.workers.includes(connection))
       throw refuse('STALE_VIEW', `expected an answer to view ${this.proposed.number}, got one to ${number}`);

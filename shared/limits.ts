@@ -265,3 +265,25 @@ assert(
   SAFETENSORS_HEADER_MAX_BYTES >= SNAPSHOT_ARRAYS_MAX * (64 + 128),
   'a header must hold the place and the checksum of every array of a part',
 );
+
+// The mesh in etcd (shared/client/etcd-keepers.ts, server/coordination).
+/** Characters of a mesh's name. */
+export const MESH_NAME_CHARACTERS_MAX = 64;
+/** Servers of etcd that one node is told of. */
+export const ETCD_HOSTS_MAX = 16;
+/** Lease of the keeper's key: so long after its last sign of life another takes over. etcd has whole seconds. */
+export const KEEPER_LEASE_SECONDS = 3;
+/** How often the keeper gives a sign of life. */
+export const KEEPER_RENEWAL_MS = 500;
+/** Time for one call to etcd. */
+export const ETCD_CALL_MS = 2_000;
+/** After a call to etcd, or to the keeper, that has failed. */
+export const ETCD_RETRY_MS = 100;
+/** What etcd takes in one request, in its own default (1.5 MiB), less the envelope. */
+export const STATE_MAX_BYTES = 1408 * KiB;
+
+assert(KEEPER_LEASE_SECONDS >= 2, 'a lease must outlive a stall of etcd');
+assert(
+  KEEPER_RENEWAL_MS + ETCD_CALL_MS < 1000 * KEEPER_LEASE_SECONDS,
+  'a call that is lost must not cost the lease',
+);

@@ -6,7 +6,8 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { codecFault } from '../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { type CodecOptions, codecOptionsFault } from '../shared/codec/codec-options.js';
-import { formatAddress, parseAddress } from '../shared/config/address.js';
+import { parseAddress } from '../shared/config/address.js';
+import { normalPlace } from '../shared/config/place.js';
 import { UserError } from '../shared/errors.js';
 import {
   ACCUMULATE_MAX,
@@ -44,7 +45,7 @@ export interface FitDataset {
 }
 
 export interface FitOptions extends CodecOptions {
-  /** HOST:PORT of the first server. */
+  /** HOST:PORT of the first server, or etcd://HOST:PORT,…/MESH. */
   join: string;
   epochs?: number;
   /** Global: divided over the workers. */
@@ -315,7 +316,7 @@ export async function fit(
       backupWorkers: options.backupWorkers,
       local: localOf(options),
       seed,
-      join: formatAddress(parseAddress(options.join)),
+      join: normalPlace(options.join),
       run: options.run ?? '',
       peerDeadlineMs: options.peerDeadlineMs ?? 20_000,
       metrics: options.metrics ? parseAddress(options.metrics) : { host: '127.0.0.1', port: 0 },

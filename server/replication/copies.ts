@@ -98,11 +98,12 @@ export class Copies {
     for (const { server, address, isBackup } of copies) {
       const known = this.#held.get(server);
       if (known) {
-        // Given up, and to be made a copy again: nobody waits for it until it is one. Whoever is not a backup yet may have
-        // been reported by now, which the view has still to say.
-        if (known.isBackup && !isBackup) known.votes = known.isReported = false;
+        // Given up, and to be made a copy again: nobody waits for it until it is one.
+        if (known.isBackup && !isBackup) known.votes = false;
         known.votes ||= isBackup;
-        known.isReported ||= isBackup;
+        // A view that has it among those who join has not heard of it yet, or another keeper follows that never will: it
+        // is told again.
+        known.isReported = isBackup;
         known.isBackup = isBackup;
         continue;
       }

@@ -59,6 +59,8 @@ interface Kept {
 export class SnapshotKeeper {
   readonly #options: SnapshotKeeperOptions;
   readonly #runs = new Map<string, Kept>();
+  /** Runs whose folder was made, or could not be. */
+  readonly #begun = new Set<string>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: SnapshotKeeperOptions) {
@@ -70,7 +72,9 @@ export class SnapshotKeeper {
   async begin(id: string): Promise<void> {
     const { coordinator, folder: parent, now } = this.#options;
     const run = coordinator.runs.get(id);
-    if (run?.state !== 'running' || !run.spec.snapshots || parent === undefined || this.#runs.has(id)) return;
+    if (run?.state !== 'running' || !run.spec.snapshots || parent === undefined || this.#begun.has(id))
+      return;
+    this.#begun.add(id);
     let folder: string | undefined;
     try {
       folder = await makeNewFolder(parent, id, new Date());
@@ -136,6 +140,9 @@ export class SnapshotKeeper {
 
   #tick(): void {
     const { coordinator, now } = this.#options;
+    for (const id of this.#begun) if (!coordinator.runs.has(id)) this.#begun.delete(id);
+    // Those of a keeper before, once everybody is back.
+    if (!coordinator.isRecovering) for (const id of coordinator.runs.keys()) void this.begin(id);
     for (const [id, kept] of this.#runs) {
       if (!coordinator.runs.has(id)) {
         this.#runs.delete(id);

@@ -1,8 +1,10 @@
 // A worker's membership of a run: its stream to the keeper, from joining to the end. Used by the worker binary
 // and the SDK alike.
+import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
-import { RunError, sentence } from '../errors.js';
+import { isInEtcd } from '../config/place.js';
+import { RunError } from '../errors.js';
 import { WAITING_NOTICE_MS } from '../limits.js';
 import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeReply.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
@@ -22,9 +24,11 @@ import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
 import { type Rules, type RunSpec, rulesToWire, toWire } from '../run-spec.js';
+import { KeeperStream } from './keeper-stream.js';
+import { keeperOf, oneKeeper, openKeepers } from './keepers.js';
 
 export interface JoinOptions {
-  /** HOST:PORT of the keeper. */
+  /** HOST:PORT of the keeper, or the mesh in etcd: a place, as in config/place.ts. */
   address: string;
   /** Empty: any run of the job that waits for workers, else a new one. */
   run: string;
@@ -79,21 +83,34 @@ export interface Membership {
 }
 
 /** Joins a run; resolves when it starts. Throws Refused, or RunError where the keeper cannot be reached. */
-export function joinRun(options: JoinOptions): Promise<Membership> {
-  const client = options.streams ?? connectMembership(options.address, options.peerDeadlineMs);
-  const call = client.Work() as unknown as grpc.ClientDuplexStream<WorkerReport, WorkerOrder__Output>;
-  const keeper = `the keeper at ${options.address}`;
+export async function joinRun(options: JoinOptions): Promise<Membership> {
+  const { peerDeadlineMs } = options;
+  const keepers = options.streams
+    ? oneKeeper(options.address)
+    : await openKeepers(options.address, peerDeadlineMs);
+  const { follow } = keepers;
+  const token = follow ? randomUUID() : '';
   let welcome: WorkerWelcome__Output | undefined;
   let started = false;
   /** Of the workers, by rank. */
   const labels: string[] = [];
   let over = false;
+  /** Number of the view under which this worker goes on. */
+  let entered = 0;
+  /** Of the last view that was told. */
+  let term = 0;
   /** Why nothing can be asked any more. */
-  let reason = new RunError(`the run with ${keeper} was left`);
+  let reason = new RunError(`the run with ${keepers.name} was left`);
   /** Since when this worker's share of an evaluation is given (ms, monotonic). */
   let sharedSince = 0;
-  let evaluated: { resolve(evaluation: Evaluation__Output): void; reject(error: Error): void } | undefined;
-  let ended: { resolve(bytes: Bytes): void; reject(error: Error): void } | undefined;
+  let evaluated:
+    | { part: EvaluationPart; resolve(evaluation: Evaluation__Output): void; reject(error: Error): void }
+    | undefined;
+  /** The last evaluation that was told. */
+  let told: Evaluation__Output | undefined;
+  let ended:
+    | { done: Bytes & { steps: number }; resolve(bytes: Bytes): void; reject(error: Error): void }
+    | undefined;
 
   return new Promise((resolve, reject) => {
     const finish = (outcome: RunError | Bytes) => {
@@ -101,7 +118,8 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       over = true;
       const error = outcome instanceof RunError ? outcome : undefined;
       reason = error ?? new RunError('the run has ended');
-      client.close();
+      stream.close();
+      keepers.close();
       if (error) {
         if (!started) reject(error);
         else if (ended) ended.reject(error);
@@ -128,49 +146,56 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
       run,
       rank,
       view,
-      progress: (progress) => void (over || call.write({ progress })),
+      progress: (progress) => void (over || stream.write({ progress })),
       evaluate: (part) =>
         new Promise((resolvePart, rejectPart) => {
           if (over) return rejectPart(reason);
-          evaluated = { resolve: resolvePart, reject: rejectPart };
+          evaluated = { part, resolve: resolvePart, reject: rejectPart };
           sharedSince = performance.now();
-          call.write({ evaluation: part });
+          stream.write({ evaluation: part });
         }),
-      snapshot: (snapshot) => void (over || call.write({ snapshot })),
+      snapshot: (snapshot) => void (over || stream.write({ snapshot })),
       done: (done) =>
         new Promise((resolveEnd, rejectEnd) => {
           if (over) return rejectEnd(reason);
-          ended = { resolve: resolveEnd, reject: rejectEnd };
-          call.write({ done });
+          ended = { done, resolve: resolveEnd, reject: rejectEnd };
+          stream.write({ done });
         }),
-      entered: (number) => void (over || call.write({ entered: { number } })),
+      entered(number) {
+        entered = number;
+        if (!over) stream.write({ entered: { number } });
+      },
       leave() {
         if (over) return;
         over = true;
-        call.end();
-        client.close();
+        stream.close();
+        keepers.close();
         evaluated?.reject(reason);
         ended?.reject(reason);
       },
     });
-    call.on('data', (order: WorkerOrder__Output) => {
+    const take = (order: WorkerOrder__Output) => {
       if (order.welcome) {
         welcome = order.welcome;
-        options.onWelcome(welcome);
-      } else if (order.start?.view && welcome) {
+        if (!started) options.onWelcome(welcome);
+      } else if (order.start?.view && welcome && !started) {
         started = true;
+        entered = order.start.view.number;
+        term = order.start.view.term;
         for (const { rank, label } of order.start.view.workers) labels[rank] = label;
         resolve(membership(order.start.view, welcome));
       } else if (order.hold) {
         const { number } = order.hold;
         // Whoever does not come so far as to hold has failed, and says so there.
         options.onHold?.().then(
-          (step) => void (over || call.write({ held: { number, step } })),
+          (step) => void (over || stream.write({ held: { number, step } })),
           () => undefined,
         );
       } else if (order.view) {
+        term = Math.max(term, order.view.term);
         options.onView?.(order.view);
       } else if (order.evaluation) {
+        if (order.evaluation.records > 0) told = order.evaluation;
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
       } else if (order.done) {
@@ -185,31 +210,46 @@ export function joinRun(options: JoinOptions): Promise<Membership> {
           failed ? new RunError(`the run has failed: ${reason}`) : { bytesPushed, bytesPulled, bytesRetried },
         );
       } else if (order.refusal) {
-        finish(new Refused(order.refusal.code, order.refusal.sentence, keeper));
+        finish(new Refused(order.refusal.code, order.refusal.sentence, keepers.name));
       }
-    });
-    call.on('error', (error: grpc.ServiceError) => {
-      const reason = error.details || sentence(error);
-      finish(
-        welcome
-          ? new RunError(`${keeper} was lost: ${reason}`)
-          : new RunError(`cannot reach ${keeper}: ${reason}; start a server there, or check --join`),
-      );
-    });
-    call.on('end', () => finish(new RunError(`${keeper} ended the run without a reason`)));
-    call.write({
-      hello: {
-        protocolVersion: PROTOCOL_VERSION,
-        run: options.run,
-        spec: toWire(options.spec),
-        label: options.label,
+    };
+    const { run, spec, label } = options;
+    const stream = new KeeperStream<WorkerReport, WorkerOrder__Output>({
+      keepers,
+      open(address) {
+        const client = options.streams ?? connectMembership(address, peerDeadlineMs);
+        const call = client.Work() as unknown as grpc.ClientDuplexStream<WorkerReport, WorkerOrder__Output>;
+        return { call, close: () => client.close() };
       },
+      hello: () => ({
+        hello: {
+          ...{ protocolVersion: PROTOCOL_VERSION, run, spec: toWire(spec), label, token },
+          ...(started && welcome ? { back: { run: welcome.run, view: entered, term, evaluated: told } } : {}),
+        },
+      }),
+      onOrder: take,
+      // The keeper before may have died before it heard of it, or told it on.
+      onBack() {
+        if (started) stream.write({ entered: { number: entered } });
+        if (evaluated) stream.write({ evaluation: { ...evaluated.part, again: true } });
+        if (ended) stream.write({ done: ended.done });
+      },
+      onGone: (reason) =>
+        finish(
+          welcome
+            ? new RunError(`${keepers.name} was lost: ${reason}`)
+            : new RunError(
+                `cannot reach ${keepers.name}: ${reason}; start a server there, or check --${follow ? 'etcd' : 'join'}`,
+              ),
+        ),
+      deadlineMs: peerDeadlineMs,
     });
   });
 }
 
-function unary<T>(
-  address: string,
+/** Asks the keeper once. @param place as in config/place.ts */
+async function unary<T>(
+  place: string,
   deadlineMs: number,
   ask: (
     client: ReturnType<typeof connectMembership>,
@@ -217,6 +257,7 @@ function unary<T>(
     done: (error: grpc.ServiceError | null, reply?: T) => void,
   ) => void,
 ): Promise<T> {
+  const address = await keeperOf(place, deadlineMs);
   const client = connectMembership(address, deadlineMs);
   return new Promise<T>((resolve, reject) => {
     ask(client, new Date(Date.now() + deadlineMs), (error, reply) => {
@@ -224,7 +265,7 @@ function unary<T>(
       if (error || !reply)
         reject(
           new RunError(
-            `cannot reach the keeper at ${address}: ${error?.details ?? 'no answer'}; start a server there, or check --join`,
+            `cannot reach the keeper at ${address}: ${error?.details ?? 'no answer'}; start a server there, or check --${isInEtcd(place) ? 'etcd' : 'join'}`,
           ),
         );
       else resolve(reply);

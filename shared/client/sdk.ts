@@ -8,7 +8,7 @@ import { codecFault } from '../codec/allowed-pairs.js';
 import type { CodecName, DirectCodecName } from '../codec/codec.js';
 import { type CodecOptions, codecOptionsFault, codecOptionsOfRun } from '../codec/codec-options.js';
 import { codecNames, directCodecNames } from '../codec/registry.js';
-import { formatAddress, parseAddress } from '../config/address.js';
+import { normalPlace } from '../config/place.js';
 import { RunError, UserError } from '../errors.js';
 import { Arena } from '../kernels/arena.js';
 import { loadKernels } from '../kernels/load.js';
@@ -49,7 +49,7 @@ export type { Rows };
 export type Tensors = Record<string, Float32Array>;
 
 export interface ConnectOptions extends CodecOptions {
-  /** HOST:PORT of the first server. */
+  /** HOST:PORT of the first server, or etcd://HOST:PORT,…/MESH. */
   join: string;
   /** Id of the run; by default the one of this job that waits for workers, or (without tensors) the only one. */
   run?: string;
@@ -157,7 +157,7 @@ const SCRATCH_BYTES = BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES;
  * is not there.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const address = formatAddress(parseAddress(options.join));
+  const address = normalPlace(options.join);
   const peerDeadlineMs = options.peerDeadlineMs ?? DEFAULT_PEER_DEADLINE_MS;
   if (!options.tensors) {
     const reply = await describe(address, options.run ?? '', peerDeadlineMs);

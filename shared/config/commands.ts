@@ -6,8 +6,9 @@ import { UserError } from '../errors.js';
 import { backupWorkersFault, type ConsistencyName, snapshotsFault } from '../run-spec.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
-import { OPTIONS, required } from './options.js';
+import { MESH_DEFAULT, OPTIONS, required } from './options.js';
 import { type CommandDefinition, type Compiled, missing, type Picked } from './parse.js';
+import { etcdPlace } from './place.js';
 import type { ProgramDefinition } from './program.js';
 
 const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure, json, logLevel, config } =
@@ -17,6 +18,7 @@ const { servers, workers, job, data, run, epochs, batch, learningRate, optimizer
 const { backend, seed, cache, out, summary, peers, serve, staleness, evaluate, everySteps } = OPTIONS;
 const { backupWorkers, localSteps, outerLearningRate, outerMomentum } = OPTIONS;
 const { clipNorm, server, gradientLimit, accumulate, replicas, elastic, refusalsLimit } = OPTIONS;
+const { etcd, mesh } = OPTIONS;
 const { topKPercent, topKWarmupSteps, rounding } = OPTIONS;
 const { snapshots, snapshotSteps, snapshotMinutes, snapshotKeep, resume } = OPTIONS;
 /** What goes with --snapshots, and what goes on from one. */
@@ -156,6 +158,37 @@ function checkSecure(address: Address | undefined, allowed: boolean, name: strin
   );
 }
 
+interface Located {
+  join: Address | undefined;
+  etcd: Address[] | undefined;
+  mesh: string | undefined;
+}
+
+/** Where the mesh is found: through its keeper or through etcd, not both. */
+function checkPlace(options: Located, at: (key: 'join' | 'etcd' | 'mesh') => string): void {
+  if (options.join && options.etcd)
+    throw new UserError(
+      `${at('etcd')}: expected --join or --etcd, got both; with --etcd the keeper is found there, so leave --join out`,
+    );
+  if (options.mesh !== undefined && !options.etcd)
+    throw new UserError(
+      `${at('mesh')}: expected --etcd with it, got it without; a mesh has a name only in etcd: add --etcd HOST:PORT, or leave it out`,
+    );
+}
+
+function checkPlaceSecure(
+  options: Located & { insecure: boolean },
+  at: (key: 'join' | 'etcd') => string,
+): void {
+  checkSecure(options.join, options.insecure, at('join'), 'a connection to');
+  for (const host of options.etcd ?? []) checkSecure(host, options.insecure, at('etcd'), 'a connection to');
+}
+
+/** The place of the mesh as place.ts has it; undefined where none is given. */
+export function placeOf({ join, etcd, mesh = MESH_DEFAULT }: Located): string | undefined {
+  return etcd ? etcdPlace(etcd, mesh) : join && formatAddress(join);
+}
+
 interface Listening {
   listen: Address;
   advertise: Address | undefined;
@@ -271,20 +304,31 @@ export const UP = define({
 export const STATUS = define({
   name: 'gradloom status',
   summary: 'Shows the servers, workers and runs of a mesh.',
-  options: { join: required(join), json, config },
-  examples: [{ line: 'gradloom status --join 127.0.0.1:50051', does: 'asks the server at that address' }],
+  options: { join, etcd, mesh, json, config },
+  examples: [
+    { line: 'gradloom status --join 127.0.0.1:50051', does: 'asks the server at that address' },
+    { line: 'gradloom status --etcd 10.0.0.1:2379', does: 'asks whoever keeps the mesh that is found there' },
+  ],
+  check(options, at) {
+    checkPlace(options, at);
+    if (placeOf(options) === undefined) throw missing(required(join), 'gradloom status');
+  },
 });
 
 export const WHY_SLOW = define({
   name: 'gradloom why-slow',
   summary: 'Says which worker or server makes the steps of a run long, and in which phase.',
-  options: { join: required(join), run, json, config },
+  options: { join, etcd, mesh, run, json, config },
   examples: [
     {
       line: 'gradloom why-slow --join 127.0.0.1:50051',
       does: 'compares workers and servers with their peers',
     },
   ],
+  check(options, at) {
+    checkPlace(options, at);
+    if (placeOf(options) === undefined) throw missing(required(join), 'gradloom why-slow');
+  },
 });
 
 export const SET = define({
@@ -294,7 +338,9 @@ export const SET = define({
   options: {
     consistency: required(consistency),
     staleness,
-    join: required(join),
+    join,
+    etcd,
+    mesh,
     run,
     peerDeadlineMs,
     json,
@@ -310,19 +356,27 @@ export const SET = define({
       does: 'all workers of that run do every step together again',
     },
   ],
-  check: checkStaleness,
+  check(options, at) {
+    checkStaleness(options, at);
+    checkPlace(options, at);
+    if (placeOf(options) === undefined) throw missing(required(join), 'gradloom set');
+  },
 });
 
 export const DRAIN = define({
   name: 'gradloom drain',
   summary: 'Empties a server while runs go on: others take over what it holds, then it ends.',
-  options: { server: required(server), join: required(join), json, config },
+  options: { server: required(server), join, etcd, mesh, json, config },
   examples: [
     {
       line: 'gradloom drain --server 2 --join 127.0.0.1:50051',
       does: 'server 2, as gradloom status has it, can be taken away without the run noticing',
     },
   ],
+  check(options, at) {
+    checkPlace(options, at);
+    if (placeOf(options) === undefined) throw missing(required(join), 'gradloom drain');
+  },
 });
 
 export const SERVER = define({
@@ -332,6 +386,8 @@ export const SERVER = define({
     listen,
     advertise,
     join,
+    etcd,
+    mesh,
     metrics,
     memoryBytes,
     snapshots,
@@ -352,11 +408,16 @@ export const SERVER = define({
       line: 'gradloom-server --listen 10.0.0.2:50051 --join 10.0.0.1:50051 --insecure',
       does: 'a second one, on another host',
     },
+    {
+      line: 'gradloom-server --listen 10.0.0.2:50051 --etcd 10.0.0.7:2379 --insecure',
+      does: 'one of several that are all alike: another keeps the mesh when the one that does so dies',
+    },
   ],
   check(options, at) {
+    checkPlace(options, at);
     checkListening(options, at);
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
-    checkSecure(options.join, options.insecure, at('join'), 'a connection to');
+    checkPlaceSecure(options, at);
   },
 });
 
@@ -365,6 +426,8 @@ export const WORKER = define({
   summary: 'Computes gradients of a job on its part of the data.',
   options: {
     join,
+    etcd,
+    mesh,
     evaluate,
     everySteps,
     serve,
@@ -430,9 +493,10 @@ export const WORKER = define({
       throw new UserError(
         `${at('everySteps')}: expected with --evaluate, got it without; add it, or leave this out`,
       );
+    checkPlace(options, at);
     if (options.serve) checkListening(options, at);
     else {
-      if (options.join === undefined) throw missing(required(join), 'gradloom-worker');
+      if (placeOf(options) === undefined) throw missing(required(join), 'gradloom-worker');
       for (const key of ['listen', 'advertise', 'memoryBytes'] as const)
         if (given(key))
           throw new UserError(`${at(key)}: only a worker that serves has it; add --serve, or leave it out`);
@@ -449,7 +513,7 @@ export const WORKER = define({
       throw new UserError(
         `${at(options.snapshots === undefined ? 'resume' : 'snapshots')}: an evaluator only reads a run; leave it out`,
       );
-    checkSecure(options.join, options.insecure, at('join'), 'a connection to');
+    checkPlaceSecure(options, at);
     checkSecure(options.metrics, options.insecure, at('metrics'), 'listening on');
   },
 });

@@ -9,8 +9,10 @@ import {
   ACCUMULATE_MAX,
   BATCH_MAX_SAMPLES,
   EPOCHS_MAX,
+  ETCD_HOSTS_MAX,
   EVERY_STEPS_MAX,
   LOCAL_STEPS_MAX,
+  MESH_NAME_CHARACTERS_MAX,
   NAME_CHARACTERS_MAX,
   OPTION_CHARACTERS_MAX,
   PEER_DEADLINE_MAX_SECONDS,
@@ -32,11 +34,14 @@ import { SCHEDULES } from '../optimizer/schedule.js';
 import { OPTIMIZERS } from '../optimizer/spec.js';
 import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
+import { isMeshName } from './place.js';
 
 export const CODECS = ['fp32', 'fp16', 'bf16', 'int8', 'topk', 'sign'] as const;
 export const CONSISTENCIES = ['bsp', 'ssp', 'asp', 'local'] as const;
 /** In the order in which they are probed where none is named. */
 export const BACKENDS = ['cuda', 'webgpu', 'tensorflow', 'wasm', 'cpu'] as const;
+/** Name of the mesh in etcd where none is given. */
+export const MESH_DEFAULT = 'default';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const MiB = 1024 * 1024;
@@ -129,6 +134,25 @@ function address(description: Description, leastPort: 0 | 1, example: string): S
   return { placeholder: 'HOST:PORT', ...description, kind: 'string', schema, expected: 'HOST:PORT', example };
 }
 
+function addresses(description: Description, most: number, example: string): Spec<Address[]> {
+  const schema = z.string().transform((value, context): Address[] => {
+    try {
+      const found = value.split(',').map(parseAddress);
+      if (found.length <= most && found.every(({ port }) => port > 0)) return found;
+      context.addIssue(
+        found.length > most ? `at most ${most}` : 'port 0 is for listening, not for connecting',
+      );
+    } catch (error) {
+      context.addIssue((error as Error).message);
+    }
+    return z.NEVER;
+  });
+  return {
+    ...{ placeholder: 'HOST:PORT,…', ...description, kind: 'string' as const, schema },
+    ...{ expected: 'HOST:PORT, or several with commas between them', example },
+  };
+}
+
 const onOff = (description: Description): Option<boolean, true> => ({
   ...description,
   kind: 'switch',
@@ -158,6 +182,27 @@ export const OPTIONS = {
       '10.0.0.1:50051',
     ),
   ),
+  etcd: optional(
+    addresses(
+      {
+        flag: 'etcd',
+        help: 'servers of etcd in which the mesh is found and kept',
+        fallback: 'the mesh is kept by its first server',
+      },
+      ETCD_HOSTS_MAX,
+      '10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379',
+    ),
+  ),
+  mesh: optional({
+    flag: 'mesh',
+    placeholder: 'NAME',
+    help: 'name of the mesh in etcd',
+    fallback: MESH_DEFAULT,
+    kind: 'string',
+    schema: z.string().refine(isMeshName),
+    expected: `letters, digits, dots, underscores and dashes, at most ${MESH_NAME_CHARACTERS_MAX}`,
+    example: 'nightly',
+  }),
   metrics: optional(
     address(
       {

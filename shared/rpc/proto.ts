@@ -21,6 +21,7 @@ const FILES = [
   'gradloom/v1/membership.proto',
   'gradloom/v1/parameters.proto',
   'gradloom/v1/rows.proto',
+  'gradloom/v1/coordination.proto',
   'gradloom/v1/replication.proto',
 ];
 
@@ -61,6 +62,15 @@ export const generated = {
   pullReply: { ...(parametersService.Pull as unknown as MethodDefinition<object, object>) },
   replicaMessage: { ...(replicationService.Replicate as unknown as MethodDefinition<object, object>) },
 };
+
+/** Bytes of a message that is stored rather than sent, and back. */
+export function messageCodec<I, O>(name: string): { encode(message: I): Buffer; decode(bytes: Buffer): O } {
+  const type = packageDefinition[name] as unknown as protoLoader.MessageTypeDefinition<object, object>;
+  return {
+    encode: (message) => type.serialize(message as object),
+    decode: (bytes) => type.deserialize(bytes) as O,
+  };
+}
 
 type Serializer = (value: unknown) => Buffer;
 type Deserializer = (bytes: Buffer) => unknown;

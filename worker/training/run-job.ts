@@ -4,7 +4,7 @@ import { setBackend } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
-import { metricsAddress, type WorkerOptions } from '../../shared/config/commands.js';
+import { metricsAddress, placeOf, type WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
 import {
   REFUSALS_LIMIT_DEFAULT,
@@ -45,11 +45,11 @@ export interface RunJobOptions {
 }
 
 function serveOptions(options: WorkerOptions): ServeOptions {
-  const { listen, advertise, join, memoryBytes, snapshots, resume } = options;
+  const { listen, advertise, memoryBytes, snapshots, resume } = options;
   return {
     listen: formatAddress(listen),
     advertise: advertise && formatAddress(advertise),
-    join: join && formatAddress(join),
+    join: placeOf(options),
     memoryBytes,
     snapshots,
     resume,
@@ -200,7 +200,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
         loss: lossOf(job, options.job),
         optimizer,
         data,
-        join: options.join ? formatAddress(options.join) : '',
+        join: placeOf(options) ?? '',
         run: options.run ?? '',
         everySteps: options.everySteps,
         peerDeadlineMs: options.peerDeadlineMs,
@@ -233,7 +233,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       seed: options.seed,
       snapshots: snapshotsOf(options),
       resume,
-      join: options.join ? formatAddress(options.join) : '',
+      join: placeOf(options) ?? '',
       peer: options.serve ? { thread: runOptions.peerThread, serve: serveOptions(options) } : undefined,
       run: options.run ?? '',
       peerDeadlineMs: options.peerDeadlineMs,

@@ -31,6 +31,7 @@ import type { RunPrepared as _gradloom_v1_RunPrepared, RunPrepared__Output as _g
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from './gradloom/v1/RunSpec.js';
 import type { RunStatus as _gradloom_v1_RunStatus, RunStatus__Output as _gradloom_v1_RunStatus__Output } from './gradloom/v1/RunStatus.js';
 import type { Schedule as _gradloom_v1_Schedule, Schedule__Output as _gradloom_v1_Schedule__Output } from './gradloom/v1/Schedule.js';
+import type { ServerBack as _gradloom_v1_ServerBack, ServerBack__Output as _gradloom_v1_ServerBack__Output } from './gradloom/v1/ServerBack.js';
 import type { ServerDrained as _gradloom_v1_ServerDrained, ServerDrained__Output as _gradloom_v1_ServerDrained__Output } from './gradloom/v1/ServerDrained.js';
 import type { ServerHello as _gradloom_v1_ServerHello, ServerHello__Output as _gradloom_v1_ServerHello__Output } from './gradloom/v1/ServerHello.js';
 import type { ServerInfo as _gradloom_v1_ServerInfo, ServerInfo__Output as _gradloom_v1_ServerInfo__Output } from './gradloom/v1/ServerInfo.js';
@@ -56,6 +57,7 @@ import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Outp
 import type { ViewEntered as _gradloom_v1_ViewEntered, ViewEntered__Output as _gradloom_v1_ViewEntered__Output } from './gradloom/v1/ViewEntered.js';
 import type { ViewHeld as _gradloom_v1_ViewHeld, ViewHeld__Output as _gradloom_v1_ViewHeld__Output } from './gradloom/v1/ViewHeld.js';
 import type { ViewTaken as _gradloom_v1_ViewTaken, ViewTaken__Output as _gradloom_v1_ViewTaken__Output } from './gradloom/v1/ViewTaken.js';
+import type { WorkerBack as _gradloom_v1_WorkerBack, WorkerBack__Output as _gradloom_v1_WorkerBack__Output } from './gradloom/v1/WorkerBack.js';
 import type { WorkerFenced as _gradloom_v1_WorkerFenced, WorkerFenced__Output as _gradloom_v1_WorkerFenced__Output } from './gradloom/v1/WorkerFenced.js';
 import type { WorkerHello as _gradloom_v1_WorkerHello, WorkerHello__Output as _gradloom_v1_WorkerHello__Output } from './gradloom/v1/WorkerHello.js';
 import type { WorkerInfo as _gradloom_v1_WorkerInfo, WorkerInfo__Output as _gradloom_v1_WorkerInfo__Output } from './gradloom/v1/WorkerInfo.js';
@@ -110,6 +112,7 @@ export interface ProtoGrpcType {
       RunStatus: MessageTypeDefinition<_gradloom_v1_RunStatus, _gradloom_v1_RunStatus__Output>
       Schedule: MessageTypeDefinition<_gradloom_v1_Schedule, _gradloom_v1_Schedule__Output>
       ScheduleKind: EnumTypeDefinition
+      ServerBack: MessageTypeDefinition<_gradloom_v1_ServerBack, _gradloom_v1_ServerBack__Output>
       ServerDrained: MessageTypeDefinition<_gradloom_v1_ServerDrained, _gradloom_v1_ServerDrained__Output>
       ServerHello: MessageTypeDefinition<_gradloom_v1_ServerHello, _gradloom_v1_ServerHello__Output>
       ServerInfo: MessageTypeDefinition<_gradloom_v1_ServerInfo, _gradloom_v1_ServerInfo__Output>
@@ -136,6 +139,7 @@ export interface ProtoGrpcType {
       ViewEntered: MessageTypeDefinition<_gradloom_v1_ViewEntered, _gradloom_v1_ViewEntered__Output>
       ViewHeld: MessageTypeDefinition<_gradloom_v1_ViewHeld, _gradloom_v1_ViewHeld__Output>
       ViewTaken: MessageTypeDefinition<_gradloom_v1_ViewTaken, _gradloom_v1_ViewTaken__Output>
+      WorkerBack: MessageTypeDefinition<_gradloom_v1_WorkerBack, _gradloom_v1_WorkerBack__Output>
       WorkerFenced: MessageTypeDefinition<_gradloom_v1_WorkerFenced, _gradloom_v1_WorkerFenced__Output>
       WorkerHello: MessageTypeDefinition<_gradloom_v1_WorkerHello, _gradloom_v1_WorkerHello__Output>
       WorkerInfo: MessageTypeDefinition<_gradloom_v1_WorkerInfo, _gradloom_v1_WorkerInfo__Output>

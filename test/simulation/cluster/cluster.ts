@@ -12,6 +12,7 @@ import { parametersHandlers } from '../../../server/parameters-service.js';
 import { replicationHandlers } from '../../../server/replication/replication-service.js';
 import { blockOffset } from '../../../shared/blocks/blocks.js';
 import { Exchange } from '../../../shared/client/exchange.js';
+import { oneKeeper } from '../../../shared/client/keepers.js';
 import { joinRun } from '../../../shared/client/membership.js';
 import { residualBytes } from '../../../shared/client/residuals.js';
 import { isExpected, sentence } from '../../../shared/errors.js';
@@ -310,7 +311,12 @@ export class Cluster {
     const holder = this.copies.holder(name, bug?.holder?.(shards) ?? shards);
     this.network.listen(name, replicationHandlers(holder, noMetrics, log) as never);
     if (isKeeper) {
-      const service = new MembershipService(this.coordinator, '', log, () => undefined);
+      const service = new MembershipService(
+        () => '',
+        log,
+        () => undefined,
+      );
+      service.keep(this.coordinator);
       const handlers = service.handlers();
       this.network.listen(name, handlers as never);
       this.#change = handlers.Change as never;
@@ -323,7 +329,7 @@ export class Cluster {
       if (shards.end(id)) log(`run ${id} ended: ${reason}`);
     };
     joinMesh({
-      keeperAddress: this.serverNames[0],
+      keepers: oneKeeper(this.serverNames[0]),
       address: name,
       label: name,
       memoryBytes: 2 ** 26,
@@ -344,6 +350,7 @@ export class Cluster {
       change: (id, view) => shards.change(id, view),
       fence: (id, rank) => shards.fence(id, rank),
       end,
+      held: () => [...runs.keys()],
       lost: (error) => {
         for (const id of [...runs.keys()]) end(id, error.message);
         this.crash(name);

@@ -14,6 +14,10 @@ export interface EvaluationPart {
    * The view by whose workers the test set was divided.
    */
   'view'?: (number);
+  /**
+   * Handed in to the keeper before, who has not answered: it may have told the others the whole.
+   */
+  'again'?: (boolean);
 }
 
 /**
@@ -28,4 +32,8 @@ export interface EvaluationPart__Output {
    * The view by whose workers the test set was divided.
    */
   'view': (number);
+  /**
+   * Handed in to the keeper before, who has not answered: it may have told the others the whole.
+   */
+  'again': (boolean);
 }

@@ -1,0 +1,49 @@
+// Original file: proto/gradloom/v1/coordination.proto
+
+import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from '../../gradloom/v1/RunSpec.js';
+import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
+import type { StoredWorker as _gradloom_v1_StoredWorker, StoredWorker__Output as _gradloom_v1_StoredWorker__Output } from '../../gradloom/v1/StoredWorker.js';
+
+export interface StoredRun {
+  'run'?: (string);
+  /**
+   * Under the last view that was decided.
+   */
+  'spec'?: (_gradloom_v1_RunSpec | null);
+  'view'?: (_gradloom_v1_View | null);
+  'workers'?: (_gradloom_v1_StoredWorker)[];
+  /**
+   * Ids of the servers that hold its shards.
+   */
+  'servers'?: (number)[];
+  /**
+   * A view whose step is decided, and which not every server has taken yet.
+   */
+  'decided'?: (_gradloom_v1_View | null);
+  /**
+   * Copies of each shard that are wanted.
+   */
+  'wanted'?: (number);
+}
+
+export interface StoredRun__Output {
+  'run': (string);
+  /**
+   * Under the last view that was decided.
+   */
+  'spec': (_gradloom_v1_RunSpec__Output | null);
+  'view': (_gradloom_v1_View__Output | null);
+  'workers': (_gradloom_v1_StoredWorker__Output)[];
+  /**
+   * Ids of the servers that hold its shards.
+   */
+  'servers': (number)[];
+  /**
+   * A view whose step is decided, and which not every server has taken yet.
+   */
+  'decided': (_gradloom_v1_View__Output | null);
+  /**
+   * Copies of each shard that are wanted.
+   */
+  'wanted': (number);
+}
