@@ -255,7 +255,7 @@ export class Coordinator {
   /** The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few. */
   #placed(run: Run, shards: readonly ShardCopies[]): Order[] {
     const view = { ...(run.view as NonNullable<Run['view']>) };
-    const wanted = this.#replicas(run);
+    const wanted = isBetweenViews(run) ? 1 : this.#replicas(run);
     const needed = wanted > 1 || run.servers.some(({ id }) => this.#drains.has(id));
     // A server that has come since may hold copies, too.
     for (const server of this.servers.values())
@@ -282,7 +282,7 @@ export class Coordinator {
     const { view } = run;
     const wanted = this.#replicas(run);
     const isShort = view?.shards.some((copies) => holdersOf(copies).length < wanted);
-    return view && isShort ? this.#placed(run, view.shards) : [];
+    return view && isShort && !isBetweenViews(run) ? this.#placed(run, view.shards) : [];
   }
 
   /** How many servers are to hold each shard of a run. */
@@ -772,10 +772,13 @@ export class Coordinator {
     return wanted > 1 ? this.#fill(run) : [];
   }
 
-  workerEntered(connection: number, number: number): void {
+  /** A worker goes on under a view. When all do, copies are made that had to wait for its rules. */
+  workerEntered(connection: number, number: number): Order[] {
     const run = this.#runOfWorker.get(connection);
     const worker = run?.workers.find((entry) => entry.connection === connection);
-    if (worker && number <= (run?.view?.number ?? 0)) worker.view = number;
+    if (!run || !worker || number > (run.view?.number ?? 0)) return [];
+    worker.view = number;
+    return this.#fill(run);
   }
 
   /** Lets go whoever is held; everything stays as it is. */
@@ -1182,6 +1185,11 @@ const infoOf = ({ id, address }: ServerEntry) => ({ id, address, weight: 1 });
 function shardBytesOf({ spec, view }: Run, shard: number): number {
   const blocks = layoutOf(spec).blocks.filter((block) => view?.placement?.[block.index] === shard);
   return shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic);
+}
+
+/** Whether some worker has yet to come under the view: until then shards may go by rules under which nothing is copied. */
+function isBetweenViews({ workers, view }: Run): boolean {
+  return workers.some((worker) => worker.view < (view?.number ?? 0));
 }
 
 function toServers(run: Run, order: ServerOrder): Order[] {
