@@ -136,6 +136,7 @@ export async function up(options: UpOptions, given: Readonly<Record<string, unkn
     const keeper = startOne(0);
     const address = await orEnd(keeper.child, keeper.address);
     if (address === undefined) return EXIT.interrupted;
+    display?.show({ event: 'notice', text: `mesh    ${address}  (npx gradloom status --join ${address})` });
     const others = Array.from({ length: count - 1 }, (_, index) => startOne(index + 1, address));
     await Promise.all(others.map(({ child, address }) => orEnd(child, address)));
     if (interrupted) return EXIT.interrupted;

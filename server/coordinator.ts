@@ -12,7 +12,7 @@ import { evaluationPart, evaluationWaits } from './keeper/evaluations.js';
 import { serverGone, shardReplicated } from './keeper/failover.js';
 import { gathered, serverJoined, serverPrepared, workerJoined } from './keeper/joining.js';
 import { type Lasting, Members } from './keeper/members.js';
-import { backupLost } from './keeper/placing.js';
+import { backupLost, fill } from './keeper/placing.js';
 import { recovered, resume, serverBack, workerBack } from './keeper/recovery.js';
 import {
   type EvaluationPart,
@@ -150,10 +150,12 @@ export class Coordinator {
     return run;
   }
 
-  /** A worker works under a view by now. */
-  workerEntered(connection: number, number: number): void {
+  /** A worker goes on under a view. When all do, copies are made that had to wait for its rules. */
+  workerEntered(connection: number, number: number): Order[] {
     const { run, worker } = this.#members.workerAt(connection);
-    if (worker && number <= (run?.view?.number ?? 0)) worker.view = number;
+    if (!run || !worker || number > (run.view?.number ?? 0)) return [];
+    worker.view = number;
+    return fill(this.#members, run);
   }
 
   /** One worker's share of an evaluation. Throws Refused. */

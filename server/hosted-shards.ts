@@ -215,13 +215,18 @@ export class HostedShards implements ReplicaHolder {
     replicas.delete(index);
     const members = view.workers.map(({ rank }) => rank);
     const under = specUnder(spec, view);
-    replica.shard.takeOver(view.number, under, replica.opening, members.length > 0 ? members : undefined);
+    // The view may have been decided and hold from a later step only: until then it is the one before, by the same rules.
+    // Where somebody has left, the keeper decides once more.
+    const isInForce = Boolean(view.departed) || replica.step >= view.fromStep;
+    const number = isInForce ? view.number : view.number - 1;
+    replica.shard.takeOver(number, under, replica.opening, members.length > 0 ? members : undefined);
     this.#options.log(
       `run ${id}: takes over shard ${index} at step ${replica.step} from server ${kept.primary}`,
     );
     this.#options.metrics.tookOver();
-    const run = this.#host(id, under, view, index, replica);
-    if (next && next.number > view.number) run.change(next);
+    const run = this.#host(id, under, { ...view, number }, index, replica);
+    const later = next && next.number > view.number ? next : view;
+    if (later.number > number) run.change(later);
     return run;
   }
 

@@ -165,10 +165,7 @@ export class MembershipService {
               return [];
             }
             if (report.held) return coordinator.workerHeld(connection, report.held);
-            if (report.entered) {
-              coordinator.workerEntered(connection, report.entered.number);
-              return [];
-            }
+            if (report.entered) return coordinator.workerEntered(connection, report.entered.number);
             throw refuse(
               'MALFORMED',
               'expected progress, evaluation, done, held, entered or a snapshot, got an empty report',

@@ -9,6 +9,7 @@ import { askedAgain } from './evaluations.js';
 import type { Members } from './members.js';
 import { recopied } from './placing.js';
 import {
+  isBetweenViews,
   nextNumber,
   type Order,
   type PlacedRun,
@@ -148,8 +149,8 @@ export function depart(
 }
 
 /** Whose leaving some workers have still to get over. */
-export function leftBefore({ view, workers, lastLeaving }: Run): Leaving | undefined {
-  return workers.some((worker) => worker.view < (view?.number ?? 0)) ? lastLeaving : undefined;
+export function leftBefore(run: Run): Leaving | undefined {
+  return isBetweenViews(run) ? run.lastLeaving : undefined;
 }
 
 /**

@@ -5,12 +5,20 @@ import type { ShardCopies } from '../../shared/view.js';
 import { dropped, filled, holdersOf } from '../replication/placement.js';
 import type { Members } from './members.js';
 import { freeBytes } from './memory.js';
-import { infoOf, type Order, type Run, type ServerEntry, shardBytesOf, toWorkers } from './run.js';
+import {
+  infoOf,
+  isBetweenViews,
+  type Order,
+  type Run,
+  type ServerEntry,
+  shardBytesOf,
+  toWorkers,
+} from './run.js';
 
 /** The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few. */
 export function placed(members: Members, run: Run, shards: readonly ShardCopies[]): Order[] {
   const view = { ...(run.view as NonNullable<Run['view']>) };
-  const wanted = replicasWanted(members, run);
+  const wanted = isBetweenViews(run) ? 1 : replicasWanted(members, run);
   const needed = wanted > 1 || run.servers.some(({ id }) => members.drains.has(id));
   // A server that has come since may hold copies, too.
   for (const server of members.servers.values())
@@ -38,7 +46,7 @@ export function fill(members: Members, run: Run): Order[] {
   const { view } = run;
   const wanted = replicasWanted(members, run);
   const isShort = view?.shards.some((copies) => holdersOf(copies).length < wanted);
-  return view && isShort ? placed(members, run, view.shards) : [];
+  return view && isShort && !isBetweenViews(run) ? placed(members, run, view.shards) : [];
 }
 
 /** Under other rules a run may have copies of its shards, or none: the change is decided here, before it holds. */

@@ -126,6 +126,11 @@ export function nextNumber(run: Run): number {
   return run.proposed;
 }
 
+/** Whether some worker has yet to come under the view: until then shards may go by rules under which nothing is copied. */
+export function isBetweenViews({ workers, view }: Run): boolean {
+  return workers.some((worker) => worker.view < (view?.number ?? 0));
+}
+
 /** The step of the slowest worker. */
 export function stepOf(run: Run): number {
   return run.workers.length === 0 ? 0 : Math.min(...run.workers.map(({ step }) => step));

@@ -171,7 +171,8 @@ export class BackupLink {
           unsent++;
           this.#array(block, at, () => {
             unsent--;
-            next();
+            // The arrays of a block follow on each other, whenever the stream takes them.
+            if (at === arrays - 1) next();
           });
         }
       }

@@ -1,15 +1,21 @@
 // `npm run simulate -- --seeds N [--seed S]`: simulated clusters, one a seed, from S on. The last line on stdout is a JSON
 // object with the counts. A seed that violates something is told with its trace, and replays exactly with
-// `--seeds 1 --seed THAT`.
+// `--seeds 1 --seed THAT`. `--bugs` instead puts each deliberate bug (cluster/bugs.ts) into the clusters, one at a time, and
+// notes the first of the seeds that finds it.
 import { parseArgs } from 'node:util';
 import { EXIT } from '../../shared/errors.js';
+import { BUGS } from './cluster/bugs.js';
 import { simulate } from './cluster/simulate.js';
 
 const PROGRESS_MS = 2_000;
 const REPORTED_MAX = 5;
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } },
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+    bugs: { type: 'boolean', default: false },
+  },
 });
 const [seeds, first] = [Number(values.seeds), Number(values.seed)];
 if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(first) || first < 0) {
@@ -18,13 +24,28 @@ if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(first) || first <
   );
   process.exit(EXIT.mistake);
 }
+if (values.bugs) {
+  const found: Record<string, number | null> = {};
+  for (const [name, bug] of Object.entries(BUGS)) {
+    found[name] = null;
+    for (let seed = first; seed < first + seeds && found[name] === null; seed++) {
+      const { violations } = await simulate(seed, bug);
+      if (violations.length > 0) found[name] = seed;
+      if (violations.length > 0) process.stderr.write(`${name}: seed ${seed}: ${violations[0]}\n`);
+    }
+    if (found[name] === null) process.stderr.write(`${name}: not found\n`);
+  }
+  process.stdout.write(`${JSON.stringify({ seeds, bugs: found })}\n`);
+  process.exit(Object.values(found).includes(null) ? EXIT.failed : EXIT.done);
+}
 const faults: Record<string, number> = {};
 const violating: number[] = [];
-let changes = 0;
+const sums = { changes: 0, takeovers: 0, healed: 0, compared: 0, done: 0 };
 let lastMs = Date.now();
 for (let seed = first; seed < first + seeds; seed++) {
-  const { injected, violations, trace, changes: decided } = await simulate(seed);
-  changes += decided;
+  const simulated = await simulate(seed);
+  const { injected, violations, trace } = simulated;
+  for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += simulated[key];
   for (const [kind, count] of Object.entries(injected)) faults[kind] = (faults[kind] ?? 0) + count;
   if (violations.length > 0) {
     violating.push(seed);
@@ -37,6 +58,6 @@ for (let seed = first; seed < first + seeds; seed++) {
   }
 }
 process.stdout.write(
-  `${JSON.stringify({ seeds, faults, changes, violations: violating.length, violating: violating.slice(0, 100) })}\n`,
+  `${JSON.stringify({ seeds, faults, ...sums, violations: violating.length, violating: violating.slice(0, 100) })}\n`,
 );
 process.exit(violating.length > 0 ? EXIT.failed : EXIT.done);

@@ -1,13 +1,26 @@
 // Deliberate bugs: what the checkers must find. Each changes a part of a running cluster from outside, as a mistake in
 // that part would.
 import type { Coordinator } from '../../../server/coordinator.js';
+import type { Effect } from '../../../server/effects.js';
 import type { HostedRun } from '../../../server/hosted-run.js';
+import type { Mesh } from '../../../server/mesh.js';
+import type { Replica } from '../../../server/replication/replica.js';
+import type { ReplicaHolder } from '../../../server/replication/replication-service.js';
 import { checksumOf } from '../../../shared/rpc/checksum.js';
+import type { View__Output } from '../../../shared/rpc/generated/gradloom/v1/View.js';
+import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
+import type { WorkerHistory } from './cluster.js';
 
 export interface Bug {
   /** In a shard of the server with this index, when it is made. */
   hosted?(run: HostedRun, server: number): void;
   coordinator?(coordinator: Coordinator): void;
+  /** What a server does with the streams of primaries. */
+  holder?(holder: ReplicaHolder): ReplicaHolder;
+  /** A server has been told who holds the shards of a run. */
+  placed?(view: View__Output, tell: Pick<Mesh, 'serverId' | 'replicated'>, run: string): void;
+  /** A worker's streams that are opened in place of others; undefined: as they are. */
+  again?(streams: ParametersStreams, worker: WorkerHistory): ParametersStreams | undefined;
 }
 
 /** By what is wrong. */
@@ -68,6 +81,104 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   'the death of a server is told to nobody': {
     coordinator(coordinator) {
       coordinator.serverLeft = () => [];
+    },
+  },
+  'effects leave before the copies have them': {
+    hosted(run) {
+      const { shard, carryOut } = run;
+      const early = new Set<Effect>();
+      const now = (effects: Effect[]) => {
+        for (const effect of effects) {
+          early.add(effect);
+          carryOut.call(run, effect);
+        }
+        return effects;
+      };
+      const { contribution, header } = shard;
+      shard.contribution = (...all) => now(contribution.apply(shard, all));
+      shard.header = (...all) => now(header.apply(shard, all));
+      run.carryOut = (effect) => {
+        if (!early.delete(effect)) carryOut.call(run, effect);
+      };
+    },
+  },
+  'a copy is reported before it is whole': {
+    placed({ shards }, { serverId, replicated }, run) {
+      for (const [shard, { primary, joining }] of shards.entries())
+        if (primary === serverId) for (const server of joining) replicated(run, shard, server);
+    },
+  },
+  'a backup that takes over forgets which blocks have the update of the open step': {
+    holder: (holder) => ({
+      replicaOf(hello) {
+        const replica = holder.replicaOf(hello);
+        const opening = () => ({ step: replica.step, applied: new Set<number>() });
+        return Object.defineProperty(replica, 'opening', { get: opening, configurable: true });
+      },
+      isCurrent: (replica, server) => holder.isCurrent(replica, server),
+    }),
+  },
+  'a worker sends nothing again over a new link': {
+    again(streams, { exchange }) {
+      const step = exchange?.step;
+      return {
+        ...streams,
+        Push: () => {
+          const call = streams.Push() as unknown as { write(message: object, written?: () => void): boolean };
+          const { write } = call;
+          call.write = (message, written) => {
+            const isLost = exchange?.step === step && !('hello' in message) && !('header' in message);
+            if (!isLost) return write.call(call, message, written);
+            if (written) setImmediate(written);
+            return true;
+          };
+          return call as never;
+        },
+      };
+    },
+  },
+  'a backup takes what anybody says': {
+    holder(holder) {
+      const known = new Map<number, Replica>();
+      return {
+        replicaOf(hello) {
+          const kept = known.get(hello.shard);
+          try {
+            const replica = holder.replicaOf(hello);
+            known.set(hello.shard, replica);
+            return replica;
+          } catch (error) {
+            if (kept) return kept;
+            throw error;
+          }
+        },
+        isCurrent: () => true,
+      };
+    },
+  },
+  'the keeper lets a server take over that is only to become a copy': {
+    coordinator(coordinator) {
+      const { serverLeft } = coordinator;
+      coordinator.serverLeft = (connection, reason) => {
+        for (const { view } of coordinator.runs.values())
+          for (const copies of view?.shards ?? [])
+            copies.backups = [...copies.joining.splice(0), ...copies.backups];
+        return serverLeft.call(coordinator, connection, reason);
+      };
+    },
+  },
+  'a worker that goes on over a new link is not told the outcome that it has missed': {
+    hosted(run) {
+      const { subscribe } = run;
+      run.subscribe = (reader, request) => {
+        const { call } = reader;
+        const { write } = call;
+        if (request.resumes)
+          call.write = ((message: object, written?: () => void) =>
+            'outcome' in message || write.call(call, message as never, written as never)) as typeof write;
+        subscribe.call(run, reader, request);
+        call.write = write;
+      };
     },
   },
 };

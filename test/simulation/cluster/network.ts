@@ -15,6 +15,12 @@ export interface Delays {
   readonly noticeMs: number;
 }
 
+/** A node that learns only later than others that a stream broke. */
+interface Late {
+  readonly node: string;
+  readonly ms: number;
+}
+
 type Handler = (call: never) => void;
 type Methods = Record<string, unknown>;
 
@@ -63,11 +69,11 @@ class End extends EventEmitter {
   }
 
   /** Nothing more arrives; the end is told after a while, as grpc-js tells it. */
-  break(reason: string): void {
+  break(reason: string, laterMs = 0): void {
     const { scheduler, delays } = this.network;
     if (this.isOver) return;
     this.isOver = true;
-    scheduler.after(delays.noticeMs, this.node, () => this.tell(reason));
+    scheduler.after(delays.noticeMs + laterMs, this.node, () => this.tell(reason));
   }
 
   /** What one end hears when the connection is gone. */
@@ -87,9 +93,20 @@ class End extends EventEmitter {
   }
 }
 
+interface Stream {
+  readonly client: End;
+  readonly server: End;
+  /** Of the service, as the proto names it. */
+  readonly method: string;
+}
+
+const isBetween = ({ client, server }: Stream, one: string, other: string) =>
+  (client.node === one && server.node === other) || (client.node === other && server.node === one);
+
 export class SimulatedNetwork {
   readonly #handlers = new Map<string, Record<string, Handler>>();
-  readonly #streams = new Set<{ client: End; server: End }>();
+  readonly #streams = new Set<Stream>();
+  readonly #parted = new Set<{ one: string; other: string; which: readonly string[] }>();
   readonly #broken = new WeakSet<End>();
   readonly #servers = new WeakSet<End>();
   /** Messages that have been handed over so far. */
@@ -99,6 +116,8 @@ export class SimulatedNetwork {
     readonly scheduler: Scheduler,
     readonly random: KeyedRandom,
     readonly delays: Delays,
+    /** After which a node that does not answer is given up. */
+    readonly deadlineMs: number,
   ) {}
 
   /** A node answers at its address, which is its name. */
@@ -123,13 +142,28 @@ export class SimulatedNetwork {
     return this.#servers.has(end);
   }
 
-  /** All streams between two nodes break; how many. */
-  cut(one: string, other: string): number {
+  /**
+   * The streams between two nodes break; how many.
+   * @param which of these methods; by default all
+   * @param late a node that notices it later than the other
+   */
+  cut(one: string, other: string, which?: readonly string[], late?: Late): number {
     return this.#breakThose(
-      ({ client, server }) =>
-        (client.node === one && server.node === other) || (client.node === other && server.node === one),
+      (stream) => isBetween(stream, one, other) && (which?.includes(stream.method) ?? true),
       `connection between ${one} and ${other} dropped`,
+      late,
     );
+  }
+
+  /** The streams of these methods between two nodes break, and there are no new ones until it is healed. */
+  part(one: string, other: string, which: readonly string[]): void {
+    this.#parted.add({ one, other, which });
+    this.cut(one, other, which);
+  }
+
+  heal(one: string, other: string): void {
+    for (const parted of this.#parted)
+      if (parted.one === one && parted.other === other) this.#parted.delete(parted);
   }
 
   /** All streams of a node break, as when it has not answered for too long. */
@@ -147,14 +181,14 @@ export class SimulatedNetwork {
     this.scheduler.crash(node);
   }
 
-  #breakThose(which: (stream: { client: End; server: End }) => boolean, reason: string): number {
+  #breakThose(which: (stream: Stream) => boolean, reason: string, late?: Late): number {
     let count = 0;
     for (const stream of this.#streams) {
       if (!which(stream)) continue;
       this.#streams.delete(stream);
       for (const end of [stream.client, stream.server]) {
         this.#broken.add(end);
-        end.break(reason);
+        end.break(reason, end.node === late?.node ? late.ms : 0);
       }
       count++;
     }
@@ -177,10 +211,19 @@ export class SimulatedNetwork {
     client.other = server;
     server.other = client;
     this.#servers.add(server);
-    const stream = { client, server };
+    const stream: Stream = { client, server, method: name };
     this.#streams.add(stream);
     this.streams++;
-    const serve = this.#handlers.get(address)?.[name];
+    const isParted = [...this.#parted].some(
+      ({ one, other, which }) => isBetween(stream, one, other) && which.includes(name),
+    );
+    const serve = isParted ? undefined : this.#handlers.get(address)?.[name];
+    // Whoever does not answer is given up after a while.
+    if (this.scheduler.isPaused(address))
+      this.scheduler.after(this.deadlineMs, 'network', () => {
+        if (this.scheduler.isPaused(address))
+          this.#breakThose((each) => each === stream, `no answer from ${address}`);
+      });
     if (serve) serve(server as never);
     else {
       this.#streams.delete(stream);

@@ -1,8 +1,11 @@
 // One seed: a cluster of a size, a network and a plan of faults that the seed alone decides; what became of it.
+import { codecs } from '../../../shared/codec/registry.js';
 import { type KeyedRandom, keyedRandom } from '../../../shared/random.js';
+import { optimizerSpec } from '../../../shared/run-spec.js';
 import type { Bug } from './bugs.js';
-import { faultsOf } from './checkers.js';
-import { Cluster, PEER_DEADLINE_MS } from './cluster.js';
+import { faultsOf, livesAgain, namesShards } from './checkers.js';
+import { Cluster, type ClusterOptions, LEARNING_RATE, MIXED_TENSORS, PEER_DEADLINE_MS } from './cluster.js';
+import { ServerFaults } from './server-faults.js';
 
 const PAUSE_MOST_MS = 5_000;
 /** Simulated time by which every cluster must have come to an end. */
@@ -18,7 +21,16 @@ export interface Simulated {
   readonly done: number;
   /** Changes of the consistency that came into force. */
   readonly changes: number;
+  /** Shards that a backup took over, streams that were made again, and comparisons of a copy with its primary. */
+  readonly takeovers: number;
+  readonly healed: number;
+  readonly compared: number;
 }
+
+const STEPS_MOST = 14;
+const CODECS = ['fp32', 'fp32', 'fp16', 'bf16', 'int8', 'topk', 'sign'] as const;
+const OPTIMIZERS = ['sgd', 'momentum', 'adam'] as const;
+const LINEAR = ['sgd', 'momentum'] as const;
 
 const KINDS = ['pause', 'long-pause', 'cut', 'kill-worker', 'kill-server'] as const;
 
@@ -76,13 +88,13 @@ function disturb(cluster: Cluster, random: KeyedRandom, injected: Record<string,
 
 const CONSISTENCIES = ['bsp', 'bsp', 'bsp', 'ssp', 'asp'] as const;
 
-/**
- * Runs the cluster of a seed to its end. The same seed gives the same, to the last message.
- * @param bug what is wrong with it on purpose
- */
-export async function simulate(seed: number, bug?: Bug): Promise<Simulated> {
-  const random = keyedRandom(seed, 'cluster');
-  const fast = random.below(2) === 0;
+const delaysOf = (random: KeyedRandom) =>
+  random.below(2) === 0
+    ? { leastMs: 0.1, mostMs: 2, noticeMs: 1 }
+    : { leastMs: 1, mostMs: 80, noticeMs: 50 + random.below(2000) };
+
+/** One copy of each shard: a server that is gone ends the run. */
+async function simulateAlone(seed: number, random: KeyedRandom, bug?: Bug): Promise<Simulated> {
   const consistency = pick(random, CONSISTENCIES);
   const cluster = new Cluster({
     seed,
@@ -93,21 +105,98 @@ export async function simulate(seed: number, bug?: Bug): Promise<Simulated> {
     consistency,
     ...(consistency === 'ssp' ? { staleness: random.below(4) } : {}),
     bug,
-    delays: fast
-      ? { leastMs: 0.1, mostMs: 2, noticeMs: 1 }
-      : { leastMs: 1, mostMs: 80, noticeMs: 50 + random.below(2000) },
+    delays: delaysOf(random),
   });
   const injected: Record<string, number> = {};
   const disturbed = disturb(cluster, random, injected);
   change(cluster, random);
+  await runToEnd(cluster);
+  return simulated(cluster, injected, faultsOf(cluster, disturbed));
+}
+
+/** Copies of each shard: what happens to servers and streams is not felt, unless all copies of a shard are gone. */
+async function simulateCopied(seed: number, random: KeyedRandom, bug?: Bug): Promise<Simulated> {
+  const servers = 2 + random.below(3);
+  const codec = pick(random, CODECS);
+  const isLarge = codecs[codec].lossy || random.below(4) === 0;
+  const kinds = codec === 'topk' || codec === 'sign' ? LINEAR : OPTIMIZERS;
+  const options = {
+    workers: 1 + random.below(4),
+    codec,
+    consistency: 'bsp' as const,
+    optimizer: optimizerSpec(pick(random, kinds), LEARNING_RATE),
+    ...(isLarge ? { tensors: MIXED_TENSORS } : {}),
+  };
+  const cluster = new Cluster({
+    ...options,
+    seed,
+    servers,
+    steps: 4 + random.below(STEPS_MOST - 3),
+    replicas: Math.min(servers, random.below(6) === 0 ? 3 : 2),
+    ...(random.below(6) === 0 ? { lateServerMs: 150 + random.below(800) } : {}),
+    bug,
+    delays: delaysOf(random),
+  });
+  const faults = new ServerFaults(cluster, random);
+  if (random.below(4) === 0) change(cluster, random);
+  await runToEnd(cluster);
+  const isHit = Object.keys(faults.injected).some((kind) => kind !== 'pause');
+  const mayEnd = faults.excuses.length > 0 || (cluster.hadClocks && isHit);
+  return simulated(cluster, faults.injected, [
+    ...faultsOf(cluster, mayEnd, await referenceOf(options)),
+    ...namesShards(cluster, faults.isShardLost && faults.excuses.length === 1 && !cluster.hadClocks),
+    ...livesAgain(cluster, faults.quietFromMs),
+  ]);
+}
+
+async function runToEnd(cluster: Cluster): Promise<void> {
   cluster.start();
   await cluster.scheduler.run(() => cluster.isOver, UNTIL_MS);
+}
+
+function simulated(
+  cluster: Cluster,
+  injected: Record<string, number>,
+  violations: readonly string[],
+): Simulated {
   return {
-    seed,
+    seed: cluster.options.seed,
     injected,
-    violations: faultsOf(cluster, disturbed),
+    violations,
     trace: cluster.trace,
     changes: cluster.changes,
     done: cluster.workers.filter(({ end }) => end && !end.failed).length,
+    takeovers: cluster.takeovers,
+    healed: cluster.healedLinks + cluster.copies.healed,
+    compared: cluster.copies.compared,
   };
+}
+
+/** Bits that are read after each step in a cluster of one server to which nothing happens, by what they depend on. */
+const references = new Map<string, Promise<ReadonlyMap<number, string>>>();
+
+type Depending = Pick<ClusterOptions, 'workers' | 'codec' | 'consistency' | 'optimizer' | 'tensors'>;
+
+function referenceOf(options: Depending): Promise<ReadonlyMap<number, string>> {
+  const key = JSON.stringify(options);
+  const known = references.get(key);
+  if (known) return known;
+  const delays = { leastMs: 0.1, mostMs: 2, noticeMs: 1 };
+  const cluster = new Cluster({ ...options, seed: 1, servers: 1, steps: STEPS_MOST, delays });
+  const bits = runToEnd(cluster).then(() => {
+    const violations = faultsOf(cluster, false);
+    if (violations.length > 0) throw new Error(`where nothing happens: ${violations.join('; ')}`);
+    return new Map([...cluster.workers[0].reads].map(([step, read]) => [step, read.bits]));
+  });
+  references.set(key, bits);
+  return bits;
+}
+
+/**
+ * Runs the cluster of a seed to its end. The same seed gives the same, to the last message.
+ * @param bug what is wrong with it on purpose
+ */
+export function simulate(seed: number, bug?: Bug): Promise<Simulated> {
+  const random = keyedRandom(seed, 'cluster');
+  return random.below(5) < 2 ? simulateAlone(seed, random, bug) : simulateCopied(seed, random, bug);
 }

@@ -1,0 +1,106 @@
+// The primary's side of its copies: nothing leaves before every backup has it, in the order in which it was done.
+import test from 'ava';
+import fc from 'fast-check';
+import type { Replica } from '../../../server/replication/replica.js';
+import { newReplica, Primary } from '../../helpers/replication.js';
+import { makeSpec } from '../../helpers/shards.js';
+
+const STEPS = 2;
+const spec = makeSpec();
+
+/** A primary with first values, which all copies have. */
+function begun(servers: readonly number[]) {
+  const primary = new Primary(spec);
+  const replicas = new Map(servers.map((server) => [server, newReplica(spec)]));
+  primary.place(...servers);
+  const deliver = (server: number) => primary.wire(server).deliver(replicas.get(server) as Replica);
+  const deliverAll = () => {
+    while (servers.map(deliver).includes(true));
+  };
+  for (const _ of primary.step(-1)) deliverAll();
+  primary.left.length = 0;
+  return { primary, replicas, deliver, deliverAll };
+}
+
+/** Every effect of the steps on a shard without copies, in order. */
+function alone(): string[] {
+  const { primary } = begun([]);
+  for (let step = 0; step < STEPS; step++) for (const _ of primary.step(step)) void _;
+  return primary.left.map((effect) => JSON.stringify(effect));
+}
+
+test('whatever comes when: what leaves is on every copy, and leaves in the order in which it was done', (t) => {
+  const expected = alone();
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(1, 2, 1, 2, 3), { maxLength: 400 }), (moves) => {
+      const { primary, replicas, deliver, deliverAll } = begun([1, 2]);
+      const next = moves.values();
+      for (let step = 0; step < STEPS; step++)
+        for (const _ of primary.step(step)) {
+          for (let move = next.next(); !move.done && move.value !== 3; move = next.next())
+            deliver(move.value);
+          for (const effect of primary.left)
+            for (const { shard } of effect.kind === 'ack' ? replicas.values() : [])
+              if (effect.kind === 'ack' && shard.stateOf(effect.block).version <= effect.step)
+                throw new Error(`step ${effect.step} of block ${effect.block} was acknowledged too early`);
+          const left = primary.left.filter(({ kind }) => kind === 'updated').length;
+          for (const { shard } of replicas.values()) {
+            const updates = [...shard.blockIndices].reduce((sum, at) => sum + shard.stateOf(at).version, 0);
+            if (updates < left) throw new Error(`${left} updates have left, a copy has ${updates}`);
+          }
+        }
+      deliverAll();
+      t.deepEqual(
+        primary.left.map((effect) => JSON.stringify(effect)),
+        expected,
+      );
+      t.true(primary.copies.isDrained);
+    }),
+    { numRuns: 100, seed: 1 },
+  );
+});
+
+test('while a copy is cut off nothing leaves; when it is copied anew, or given up, everything does', (t) => {
+  for (const isGivenUp of [false, true]) {
+    const { primary, replicas, deliverAll } = begun([1, 2]);
+    primary.wire(2).emit('end');
+    for (const _ of primary.step(0)) while (primary.wire(1).deliver(replicas.get(1) as Replica));
+    t.deepEqual(primary.left, []);
+    t.deepEqual(primary.copies.waiting().servers, [2]);
+    if (isGivenUp) primary.place(1);
+    else deliverAll();
+    t.true(primary.copies.isDrained);
+    t.true(primary.left.some(({ kind }) => kind === 'closed'));
+  }
+});
+
+test('a server that joins is waited for from when it is whole, and then reported, once', (t) => {
+  const { primary, replicas } = begun([1]);
+  const joins = { server: 3, address: '3', isBackup: false };
+  const backup = { server: 1, address: '1', isBackup: true };
+  primary.copies.place([backup, joins]);
+  const replica = newReplica(spec);
+  for (const _ of primary.step(0)) while (primary.wire(1).deliver(replicas.get(1) as Replica));
+  // Nobody has waited for it.
+  t.true(primary.copies.isDrained);
+  t.deepEqual(primary.reported, []);
+  while (primary.wire(3).deliver(replica));
+  t.deepEqual(primary.reported, [3]);
+  for (const _ of primary.step(1)) while (primary.wire(1).deliver(replicas.get(1) as Replica));
+  t.deepEqual(primary.copies.waiting().servers, [3]);
+  while (primary.wire(3).deliver(replica));
+  t.true(primary.copies.isDrained);
+  t.deepEqual(primary.reported, [3]);
+});
+
+test('a backup that is given up and chosen again is not waited for until it is whole once more', (t) => {
+  const { primary } = begun([1]);
+  primary.wire(1).emit('end');
+  for (const _ of primary.step(0)) void _;
+  t.deepEqual(primary.left, []);
+  primary.copies.place([{ server: 1, address: '1', isBackup: false }]);
+  t.true(primary.copies.isDrained);
+  const replica = newReplica(spec);
+  while (primary.wire(1).deliver(replica));
+  t.deepEqual(primary.reported, [1]);
+});
