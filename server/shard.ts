@@ -1,86 +1,23 @@
 // The pure core of a server: the blocks of one run that it owns. Messages in, effects out; no I/O, no clock.
-// It checks what comes, and does the work on memory: sum, optimizer, encoding. When a contribution is applied and
-// when new values may be read is for the run's consistency to say (consistency/).
-import type { Block, BlockLayout } from '../shared/blocks/blocks.js';
-import {
-  type Codec,
-  type DirectCodecName,
-  encodableAbsmax,
-  type LossyCodec,
-  NonFiniteError,
-} from '../shared/codec/codec.js';
-import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
-import type { Kernels } from '../shared/kernels/kernels.js';
-import { loadKernels } from '../shared/kernels/load.js';
-import {
-  applyOptimizer,
-  initialSlots,
-  measureBlock,
-  scalarsOf,
-  type Update,
-  type UpdateScalars,
-} from '../shared/optimizer/apply.js';
-import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
-import { normRounds, StepNorms } from '../shared/optimizer/norms.js';
+// It knows the view in force, whose messages are taken and what follows from them. When a contribution is applied and
+// when new values may be read is for the run's consistency to say (consistency/); the work on memory is done in
+// shard-blocks.ts, and between copies of a shard in replication/block-copies.ts.
+import type { BlockLayout } from '../shared/blocks/blocks.js';
+import type { Codec, DirectCodecName } from '../shared/codec/codec.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
-import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import {
-  blockOptimizer,
-  codecsByStep,
-  isClocked,
-  type OptimizerSpec,
-  type RunSpec,
-  stalenessOf,
-} from '../shared/run-spec.js';
+import { isClocked, type RunSpec, stalenessOf } from '../shared/run-spec.js';
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency, ShardWork } from './consistency/consistency.js';
 import type { BlockNorms, Cut, Effect } from './effects.js';
-import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
+import { lastUpdate, repeat, replace, type UpdateRecord } from './replication/block-copies.js';
+import { type BlockSnapshot, type Encoded, type PhaseProbe, ShardBlocks } from './shard-blocks.js';
 import type { Header } from './step-headers.js';
 
 export type { Effect } from './effects.js';
-
-interface BlockState {
-  readonly block: Block;
-  /** Among the blocks of this shard. */
-  readonly position: number;
-  readonly memory: BlockMemory;
-  readonly optimizer: OptimizerSpec;
-  /** What the optimizer does differently on this block's tensor. */
-  readonly rule: TensorRule;
-  initialized: boolean;
-  /** Largest magnitude of the values, where the last update told; the scale of the way down needs it. */
-  absmax: number | undefined;
-  /** Updates applied. */
-  version: number;
-  /** The step of its last update, where that can be taken back. */
-  undoStep: number | undefined;
-  /** The step of its last update. */
-  updateStep: number | undefined;
-  /** What made the last sum a mean. */
-  gradientScale: number;
-  /** Its last update has not been encoded for subscribers, who are to be sent differences. */
-  differenceDue: boolean;
-}
-
-/** A block's version, and views of the arrays that make up its state. */
-export interface BlockSnapshot {
-  readonly version: number;
-  readonly arrays: ReadonlyMap<string, Float32Array<SharedArrayBuffer>>;
-}
-
-/** The last update of a block, for whoever is to repeat it. The payload is the shard's memory: the next sum overwrites it. */
-export interface UpdateRecord {
-  readonly step: number;
-  /** Updates before it. */
-  readonly version: number;
-  readonly scalars: UpdateScalars;
-  /** The accumulator: fp32. */
-  readonly payload: Uint8Array;
-  readonly checksum: number;
-}
+export type { UpdateRecord } from './replication/block-copies.js';
+export type { BlockSnapshot, Encoded, PhaseProbe } from './shard-blocks.js';
 
 /** How far a shard has come that goes on as another copy of it left it. */
 export interface Opening {
@@ -102,28 +39,7 @@ export interface NextView {
   readonly withdraws?: boolean;
 }
 
-/** Takes the times of the phases of a block; the core itself has no clock. */
-export interface PhaseProbe {
-  now(): number;
-  phase(name: 'decode' | 'aggregate' | 'optimizer' | 'encode' | 'replicate', since: number): void;
-}
-
 const NO_PROBE: PhaseProbe = { now: () => 0, phase: () => undefined };
-
-/** Encoded values of a block, in memory that the next call overwrites. */
-export interface Encoded {
-  /** Steps that every worker has done of which the block holds the updates. */
-  step: number;
-  version: number;
-  /** Steps of the worker that is furthest behind, and ahead, of which the block holds the updates; bsp: both `step`. */
-  clockMin: number;
-  clockMax: number;
-  codec: number;
-  scale: number;
-  /** Of the payload, where it leaves the process. */
-  checksum?: number;
-  payload: Uint8Array;
-}
 
 export class Shard {
   /** As it stands under the view in force. */
@@ -138,16 +54,8 @@ export class Shard {
   /** Workers that have left. */
   readonly #fenced = new Set<number>();
   readonly #work: ShardWork;
-  readonly #kernels: Kernels;
-  readonly #map: ShardMemoryMap;
-  readonly #blocks = new Map<number, BlockState>();
+  readonly #blocks: ShardBlocks;
   #consistency: Consistency;
-  /** Of contributions, and of new values, by step: what is asked is the position of a block. */
-  readonly #codecs: (step: number) => readonly Codec[];
-  readonly #updateCodecs: (step: number) => readonly Codec[];
-  /** There where the optimizer waits for norms of the whole gradient. */
-  readonly #norms: StepNorms | undefined;
-  #uninitialized: number;
 
   /**
    * @param owned indices of the blocks that this server owns
@@ -163,46 +71,22 @@ export class Shard {
     fromStep = 0,
   ) {
     this.#spec = spec;
-    const blocks = owned.map((index) => layout.blocks[index]);
-    this.#kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic) });
-    this.#map = mapShard(blocks, spec.optimizer, spec.codec, this.#kernels.firstFreeByte, spec.elastic);
-    this.#codecs = codecsByStep(spec, blocks, 'up');
-    this.#updateCodecs = codecsByStep(spec, blocks, 'down');
-    for (const [position, block] of blocks.entries()) {
-      this.#blocks.set(block.index, {
-        block,
-        position,
-        memory: this.#map.blocks.get(block.index) as BlockMemory,
-        optimizer: blockOptimizer(spec.optimizer, spec.codec, block),
-        rule: ruleOf(spec.optimizer, spec.tensors[block.tensor].name),
-        initialized: false,
-        absmax: undefined,
-        version: 0,
-        undoStep: undefined,
-        updateStep: undefined,
-        gradientScale: 1,
-        differenceDue: false,
-      });
-    }
-    if (normRounds(spec.optimizer).length > 0)
-      this.#norms = new StepNorms(
-        spec.optimizer,
-        layout.blocks.filter(({ kind }) => kind === 'trainable'),
-      );
+    const blocks = new ShardBlocks(spec, layout, owned, probe, fromStep);
+    this.#blocks = blocks;
     this.#work = {
       workers: spec.workers,
       backupWorkers: spec.backupWorkers ?? 0,
       leads,
-      blocks,
-      receive: this.#receive.bind(this),
-      restage: (payload: Buffer) => stagePayload(this.#kernels, payload, this.#map.incoming),
-      sum: this.#sum.bind(this),
-      apply: this.#apply.bind(this),
-      norms: this.#norms,
-      measure: this.#measure.bind(this),
+      blocks: blocks.blocks,
+      receive: blocks.receive.bind(blocks),
+      restage: blocks.restage.bind(blocks),
+      sum: blocks.sum.bind(blocks),
+      apply: blocks.apply.bind(blocks),
+      norms: blocks.norms,
+      measure: blocks.measure.bind(blocks),
     };
     this.#consistency = this.#consistencyFrom({ spec, fromStep });
-    this.#uninitialized = blocks.length;
+    blocks.clocks = this.#consistency;
   }
 
   /** The spec of the run as it stands under the view in force. */
@@ -233,10 +117,16 @@ export class Shard {
     const { number, spec, consistency } = this.#next;
     this.#spec = spec;
     this.#view = number;
-    this.#consistency = consistency;
+    this.#follow(consistency);
     this.#next = undefined;
     effects.push({ kind: 'view', number });
     return effects;
+  }
+
+  /** From now on a consistency decides. */
+  #follow(consistency: Consistency): void {
+    this.#consistency = consistency;
+    this.#blocks.clocks = consistency;
   }
 
   #consistencyFrom({ spec, fromStep, members }: Omit<NextView, 'number'>): Consistency {
@@ -267,7 +157,7 @@ export class Shard {
     this.#withdrawn = fromStep;
     this.#spec = next.spec;
     this.#view = next.number;
-    this.#consistency = this.#consistencyFrom(next);
+    this.#follow(this.#consistencyFrom(next));
     this.#next = undefined;
     effects.push({ kind: 'view', number: next.number });
     return effects;
@@ -278,33 +168,7 @@ export class Shard {
    * Throws Refused where that is not known of one, since it was copied from elsewhere; then nothing has changed.
    */
   undo(step: number): number[] {
-    const updated = [...this.#blocks.values()].filter((state) => state.updateStep === step);
-    const lost = updated.find(({ undoStep }) => undoStep !== step);
-    if (lost)
-      throw refuse(
-        'NOT_NOW',
-        `expected block ${lost.block.index} as it was before step ${step}, which came here after it; copy it again`,
-      );
-    for (const state of updated) {
-      const { values, slots, undo } = state.memory;
-      for (const [at, array] of [values, ...slots].entries())
-        this.#kernels.copyBytes(undo[at], 4 * state.block.elements, array);
-      state.version--;
-      state.absmax = undefined;
-      state.undoStep = undefined;
-      state.updateStep = undefined;
-    }
-    return updated.map(({ block }) => block.index);
-  }
-
-  /** Keeps what a block is before its update of a step, where that can be taken back. */
-  #keepUndo(state: BlockState, step: number): void {
-    const { values, slots, undo } = state.memory;
-    state.updateStep = step;
-    if (undo.length === 0) return;
-    for (const [at, array] of [values, ...slots].entries())
-      this.#kernels.copyBytes(array, 4 * state.block.elements, undo[at]);
-    state.undoStep = step;
+    return this.#blocks.undo(step);
   }
 
   /** Takes nothing of a worker any more. Returns the open step, and whether all that it owes in it is here. */
@@ -350,11 +214,11 @@ export class Shard {
   }
 
   get initialized(): boolean {
-    return this.#uninitialized === 0;
+    return this.#blocks.uninitialized === 0;
   }
 
   get memoryBytes(): number {
-    return this.#kernels.memory.buffer.byteLength;
+    return this.#blocks.kernels.memory.buffer.byteLength;
   }
 
   /** Payload bytes of contributions that wait for their turn. */
@@ -363,7 +227,7 @@ export class Shard {
   }
 
   get blockIndices(): IterableIterator<number> {
-    return this.#blocks.keys();
+    return this.#blocks.indices;
   }
 
   /** Ranks that the open step, or under ssp somebody who is ahead, waits for. */
@@ -385,89 +249,36 @@ export class Shard {
   initial(worker: number, bulk: Bulk): Effect[] {
     if (worker !== 0)
       throw refuse('UNKNOWN_WORKER', `expected initial values from worker 0, got them from worker ${worker}`);
-    const state = this.#state(bulk.block);
-    const address = this.#stage(bulk, state, codecs.fp32);
+    const isFirst = this.#blocks.initial(bulk);
     const ack: Effect[] = [
       { kind: 'ack', worker, step: 0, block: bulk.block },
       { kind: 'release', worker, bytes: bulk.payload.byteLength },
     ];
-    if (state.initialized) return ack;
-    codecs.fp32.decode(this.#kernels, address, state.block.elements, 1, state.memory.values);
-    this.begin(bulk.block);
-    return this.initialized ? [...ack, { kind: 'initialized' }] : ack;
+    return isFirst && this.initialized ? [...ack, { kind: 'initialized' }] : ack;
   }
 
   /** A block has its initial values in place: so have its optimizer and its workers. */
   begin(block: number): void {
-    const state = this.#state(block);
-    const { memory } = state;
-    const { elements } = state.block;
-    // Every worker begins with these very values: what is sent from now on are differences to them.
-    if (memory.held >= 0) this.#kernels.copyBytes(memory.values, 4 * elements, memory.held);
-    const slotValues = initialSlots(state.optimizer);
-    for (const [index, slot] of memory.slots.entries())
-      this.#kernels.f32(slot, elements).fill(slotValues[index]);
-    this.restored(block, 0);
+    this.#blocks.begin(block);
   }
 
   /** Whether a block takes contributions. */
   isExchanged(block: number): boolean {
-    return this.#state(block).block.kind !== 'frozen';
+    return this.#blocks.state(block).block.kind !== 'frozen';
   }
 
   isInitialized(block: number): boolean {
-    return this.#state(block).initialized;
+    return this.#blocks.state(block).initialized;
   }
 
   /** The update that a block has just had. */
   lastUpdate(block: number): UpdateRecord {
-    const { memory, version, gradientScale, optimizer, rule, block: of } = this.#state(block);
-    const { min: decided } = this.#consistency.clocksOf(block);
-    const [step, before] = [decided - 1, version - 1];
-    const scalars =
-      of.kind === 'state'
-        ? { gradientScale, learningRate: 0 }
-        : scalarsOf(optimizer, { version: before, step, rule, gradientScale });
-    return {
-      step,
-      version: before,
-      scalars,
-      payload: this.#kernels.u8(memory.accumulator, 4 * of.elements),
-      checksum: this.#kernels.xxh64(memory.accumulator, 4 * of.elements),
-    };
+    return lastUpdate(this.#blocks, block);
   }
 
   /** Repeats the update of another copy of this shard. Throws Refused; then nothing has changed. */
   repeat(bulk: Bulk): void {
-    const started = this.probe.now();
-    const state = this.#state(bulk.block);
-    const { memory, block, version, optimizer } = state;
-    const where = `block ${bulk.block} of '${this.#spec.tensors[block.tensor].name}'`;
-    const [gradientScale, learningRate, stepSize, epsilon] = bulk.scalars ?? [];
-    const isAdam = optimizer.kind === 'adam' || optimizer.kind === 'adamw';
-    const expected = block.kind === 'trainable' && isAdam ? 4 : 2;
-    if (block.kind === 'frozen' || !state.initialized || bulk.version !== version)
-      throw refuse('STEP', `${where}: expected its update ${version}, got ${bulk.version}; copy it again`);
-    if (bulk.scalars?.length !== expected || !bulk.scalars.every(Number.isFinite))
-      throw refuse(
-        'MALFORMED',
-        `${where}: expected ${expected} finite scalars, got [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
-      );
-    const accumulator = this.#stageArray(bulk, state);
-    this.#keepUndo(state, bulk.step);
-    if (block.kind === 'state')
-      this.#kernels.scaleF32(accumulator, block.elements, gradientScale, memory.values);
-    else
-      state.absmax = applyOptimizer(this.#kernels, optimizer, {
-        ...this.#update(state, gradientScale),
-        memory: { ...memory, accumulator },
-        prepared: { gradientScale, learningRate, stepSize, epsilon },
-      });
-    state.version++;
-    // What is sent to subscribers is taken to be what they hold, here as there.
-    const codec = this.#updateCodecs(bulk.step)[state.position];
-    if (codec.lossy) this.#encodeDifference(state, codec);
-    this.probe.phase('replicate', started);
+    repeat(this.#blocks, bulk);
   }
 
   /**
@@ -475,27 +286,7 @@ export class Shard {
    * nothing has changed.
    */
   replace(bulks: readonly Bulk[]): void {
-    const [{ block: index, version, step }] = bulks;
-    const state = this.#state(index);
-    const arrays = [...this.stateOf(index).arrays.values()];
-    if (
-      bulks.length !== arrays.length ||
-      bulks.some(({ block, codec }, at) => block !== index || codec !== at)
-    )
-      throw refuse(
-        'MALFORMED',
-        `block ${index}: expected its ${arrays.length} arrays in order, got ${bulks.map(({ block, codec }) => `array ${codec} of block ${block}`).join(', ')}`,
-      );
-    for (const bulk of bulks) this.#stageArray(bulk, state);
-    for (const [at, array] of arrays.entries()) {
-      const address = this.#stageArray(bulks[at], state);
-      this.#kernels.u8(array.byteOffset, array.byteLength).set(this.#kernels.u8(address, array.byteLength));
-    }
-    this.restored(index, version);
-    if (version > 0) state.updateStep = step - 1;
-    const codec = this.#updateCodecs(step - 1)[state.position];
-    // `fetched` is in the place of ReplicaArray.due.
-    if (bulks.at(-1)?.fetched && codec.lossy) this.#encodeDifference(state, codec);
+    replace(this.#blocks, bulks);
   }
 
   /** How many arrays make up a block. */
@@ -503,30 +294,16 @@ export class Shard {
     return this.stateOf(block).arrays.size;
   }
 
-  /** Checks an fp32 array of a block and copies it to where the kernels read it: returns the address. */
-  #stageArray(bulk: Bulk, { block }: BlockState): number {
-    const bytes = bulk.payload.byteLength;
-    if (bytes !== 4 * block.elements)
-      throw refuse('PAYLOAD', `block ${bulk.block}: expected ${4 * block.elements} bytes, got ${bytes}`);
-    const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
-    if (this.#kernels.xxh64(address, bytes) !== bulk.checksum)
-      throw refuse(
-        'CHECKSUM',
-        `block ${bulk.block}: the array is not the one whose checksum was sent; send it again`,
-      );
-    return address;
-  }
-
   /** What was a backup goes on by itself, under a view of this number. */
   takeOver(view: number, spec: RunSpec, { step, applied }: Opening, members?: readonly number[]): void {
     this.#spec = spec;
     this.#view = view;
-    this.#consistency = new Bsp(this.#work, step, members, applied);
+    this.#follow(new Bsp(this.#work, step, members, applied));
   }
 
   /** Whether the difference that a block's last update makes to subscribers has still to be encoded. */
   isDifferenceDue(block: number): boolean {
-    return this.#state(block).differenceDue;
+    return this.#blocks.state(block).differenceDue;
   }
 
   /** Steps decided on a block. */
@@ -536,23 +313,12 @@ export class Shard {
 
   /** What a block is made of between two steps, as it lies in memory: arrays by the names that snapshots have for them. */
   stateOf(block: number): BlockSnapshot {
-    const { memory, version, block: of } = this.#state(block);
-    const arrays = new Map([['values', memory.values]]);
-    for (const [index, slot] of memory.slots.entries()) arrays.set(`slot${index}`, slot);
-    if (memory.held >= 0) arrays.set('held', memory.held);
-    return {
-      version,
-      arrays: new Map([...arrays].map(([name, at]) => [name, this.#kernels.f32(at, of.elements)])),
-    };
+    return this.#blocks.stateOf(block);
   }
 
   /** A block's arrays have been filled from a snapshot, in place of initial values. */
   restored(block: number, version: number): void {
-    const state = this.#state(block);
-    state.version = version;
-    state.absmax = undefined;
-    if (!state.initialized) this.#uninitialized--;
-    state.initialized = true;
+    this.#blocks.restored(block, version);
   }
 
   /**
@@ -575,11 +341,11 @@ export class Shard {
    * Throws Refused; then nothing has changed.
    */
   contribution(worker: number, bulk: Bulk): Effect[] {
-    const state = this.#state(bulk.block);
+    const state = this.#blocks.state(bulk.block);
     if (state.block.kind === 'frozen')
       throw refuse(
         'UNKNOWN_BLOCK',
-        `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}' is frozen and takes no gradient`,
+        `block ${bulk.block} of '${this.#blocks.nameOf(state.block)}' is frozen and takes no gradient`,
       );
     this.#checkFenced(worker);
     if (this.#isWithdrawn(worker, bulk.step))
@@ -619,16 +385,12 @@ export class Shard {
    * @param leaves whether they leave the process, and so take a checksum
    */
   encode(block: number, codecName: DirectCodecName, leaves = true): Encoded {
-    return this.#encoded(this.#state(block), codecs[codecName], leaves);
+    return this.#blocks.encode(block, codecName, leaves);
   }
 
   /** The same of what the workers hold, exactly: of a block whose new values travel as differences to it. */
   encodeHeld(block: number, leaves = true): Encoded {
-    const state = this.#state(block);
-    const { memory } = state;
-    if (memory.held < 0) return this.encode(block, 'fp32', leaves);
-    const held = { ...state, absmax: undefined, memory: { ...memory, values: memory.held } };
-    return this.#encoded(held, codecs.fp32, leaves);
+    return this.#blocks.encodeHeld(block, leaves);
   }
 
   /**
@@ -638,174 +400,11 @@ export class Shard {
    * @param leaves as of `encode`
    */
   encodeUpdate(block: number, leaves = true): Encoded {
-    const state = this.#state(block);
-    const encoded = this.#encoded(state, this.#updateCodecOf(state), leaves);
-    state.differenceDue = false;
-    return encoded;
-  }
-
-  #encodeDifference({ block, memory, absmax }: BlockState, codec: LossyCodec): number {
-    // Before `held` changes; what the workers hold is near to values that were within the limit.
-    if (absmax !== undefined) encodableAbsmax(codec, 2 * absmax);
-    const { values, held } = memory;
-    const { elements } = block;
-    return codec.encodeDifference(this.#kernels, { values, held, elements, dst: this.#map.outgoing }).scale;
-  }
-
-  #encoded(state: BlockState, codec: Codec, leaves: boolean): Encoded {
-    const { index: block, elements } = state.block;
-    const started = this.probe.now();
-    let scale: number;
-    try {
-      scale = codec.lossy
-        ? this.#encodeDifference(state, codec)
-        : codec.encode(this.#kernels, state.memory.values, elements, this.#map.outgoing, state.absmax);
-    } catch (error) {
-      if (!(error instanceof NonFiniteError)) throw error;
-      throw refuse(
-        'NOT_FINITE',
-        `block ${block} of '${this.#spec.tensors[state.block.tensor].name}': expected finite parameters after ${state.version} updates, ` +
-          `their largest magnitude is ${state.absmax ?? 'not finite'}; lower the learning rate`,
-      );
-    }
-    const bytes = codec.payloadBytes(elements);
-    const checksum = leaves ? this.#kernels.xxh64(this.#map.outgoing, bytes) : undefined;
-    this.probe.phase('encode', started);
-    const { min, max } = this.#consistency.clocksOf(block);
-    return {
-      step: min,
-      version: state.version,
-      clockMin: min,
-      clockMax: max,
-      codec: codec.id,
-      scale,
-      checksum,
-      payload: this.#kernels.u8(this.#map.outgoing, bytes),
-    };
+    return this.#blocks.encodeUpdate(block, leaves);
   }
 
   /** The codec in which a block travels to subscribers. */
   codecOf(block: number): Codec {
-    return this.#updateCodecOf(this.#state(block));
-  }
-
-  /** Of contributions to the open step. */
-  #codecOf({ position }: BlockState): Codec {
-    return this.#codecs(this.step)[position];
-  }
-
-  /** Of the values that the last step left. */
-  #updateCodecOf({ block, position }: BlockState): Codec {
-    return this.#updateCodecs(this.#consistency.clocksOf(block.index).min - 1)[position];
-  }
-
-  #state(block: number): BlockState {
-    const state = this.#blocks.get(block);
-    if (!state)
-      throw refuse(
-        'UNKNOWN_BLOCK',
-        `expected one of this server's ${this.#blocks.size} blocks, got ${block}; read the placement from the view`,
-      );
-    return state;
-  }
-
-  /** Checks a payload and copies it to where the kernels read it: returns the address. */
-  #stage(bulk: Bulk, state: BlockState, expected: Codec): number {
-    const where = `block ${bulk.block} of '${this.#spec.tensors[state.block.tensor].name}'`;
-    const codec = codecById(bulk.codec);
-    if (codec?.id !== expected.id)
-      throw refuse(
-        'PAYLOAD',
-        `${where}: expected codec ${expected.name}, got ${codec?.name ?? `number ${bulk.codec}`}`,
-      );
-    const fault = checkPayload(expected, state.block.elements, bulk.payload.byteLength, bulk.scale);
-    if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
-    const address = stagePayload(this.#kernels, bulk.payload, this.#map.incoming);
-    // What this process wrote itself, out of numbers that it found finite, has not been on a wire.
-    if (bulk.checksum === undefined) return address;
-    if (this.#kernels.xxh64(address, bulk.payload.byteLength) !== bulk.checksum)
-      throw refuse('CHECKSUM', `${where}: the payload is not the one whose checksum was sent; send it again`);
-    const inside = expected.lossy && expected.payloadFault(this.#kernels, address, state.block.elements);
-    if (inside) throw refuse('PAYLOAD', `${where}: ${inside}`);
-    if (!expected.payloadFinite(this.#kernels, address, state.block.elements))
-      throw refuse(
-        'NOT_FINITE',
-        `${where}: expected finite numbers, got NaN or infinity; say all_finite = false in the step header`,
-      );
-    return address;
-  }
-
-  #receive(bulk: Bulk, worker: number, lossScale: number): number {
-    const state = this.#state(bulk.block);
-    const started = this.probe.now();
-    const address = this.#stage(bulk, state, this.#codecOf(state));
-    if (this.#spec.gradientLimit !== undefined && state.block.kind === 'trainable')
-      this.#checkMagnitude(this.#spec.gradientLimit, bulk, state, address, worker, lossScale);
-    this.probe.phase('decode', started);
-    return address;
-  }
-
-  /** Throws Refused where an element of a gradient, its loss scale taken out, is above the run's limit. */
-  #checkMagnitude(
-    limit: number,
-    bulk: Bulk,
-    state: BlockState,
-    address: number,
-    worker: number,
-    lossScale: number,
-  ): void {
-    const { outgoing } = this.#map;
-    const { block } = state;
-    this.#codecOf(state).decode(this.#kernels, address, block.elements, bulk.scale, outgoing);
-    const magnitude = this.#kernels.absmax(outgoing, block.elements) / lossScale;
-    if (magnitude <= limit) return;
-    throw refuse(
-      'GRADIENT_LIMIT',
-      `worker ${worker}: expected magnitudes of at most ${limit} in its gradient of '${this.#spec.tensors[block.tensor].name}' (block ${bulk.block}, step ${bulk.step}), got ${magnitude.toPrecision(4)}; look at that worker's data, lower the learning rate, or raise --gradient-limit`,
-    );
-  }
-
-  #sum(block: number, address: number, scale: number, weight: number, first: boolean): void {
-    const started = this.probe.now();
-    const state = this.#state(block);
-    const { elements } = state.block;
-    const { accumulator } = state.memory;
-    this.#codecOf(state).accumulate(this.#kernels, address, elements, scale, weight, accumulator, first);
-    this.probe.phase('aggregate', started);
-  }
-
-  #apply(index: number, gradientScale: number, kept = 0): void {
-    const started = this.probe.now();
-    const state = this.#state(index);
-    const { memory, block } = state;
-    const { values, accumulator } = memory;
-    this.#keepUndo(state, this.step);
-    if (block.kind === 'state') {
-      if (kept > 0)
-        codecs.fp32.accumulate(this.#kernels, values, block.elements, 1, kept, accumulator, false);
-      this.#kernels.scaleF32(accumulator, block.elements, gradientScale, values);
-    } else
-      state.absmax = applyOptimizer(this.#kernels, state.optimizer, {
-        ...this.#update(state, gradientScale),
-        ...(state.optimizer.kind === 'lamb' && { trustRatio: this.#norms?.trust(block.tensor) }),
-      });
-    this.probe.phase('optimizer', started);
-    state.version++;
-    state.gradientScale = gradientScale;
-    state.differenceDue = memory.held >= 0;
-  }
-
-  #measure(index: number, round: number, gradientScale: number): number[] {
-    const started = this.probe.now();
-    const rounds = this.#norms?.rounds ?? [];
-    const state = this.#state(index);
-    const update = this.#update(state, gradientScale);
-    const numbers = measureBlock(this.#kernels, state.optimizer, rounds[round], update);
-    this.probe.phase('optimizer', started);
-    return numbers;
-  }
-
-  #update({ memory, block, version, rule }: BlockState, gradientScale: number): Update {
-    return { memory, elements: block.elements, gradientScale, version, step: this.step, rule };
+    return this.#blocks.codecOf(block);
   }
 }

@@ -1,0 +1,108 @@
+// A block of one copy of a shard in another: its last update to be repeated there, or all its arrays to be taken as they
+// are. Functions over the blocks of a shard; what goes when and to whom is decided in copies.ts and backup-link.ts.
+import { applyOptimizer, scalarsOf, type UpdateScalars } from '../../shared/optimizer/apply.js';
+import type { Bulk } from '../../shared/rpc/bulk.js';
+import { stagePayload } from '../../shared/rpc/frame.js';
+import { refuse } from '../../shared/rpc/refusal.js';
+import type { BlockState, ShardBlocks } from '../shard-blocks.js';
+
+/** The last update of a block, for whoever is to repeat it. The payload is the shard's memory: the next sum overwrites it. */
+export interface UpdateRecord {
+  readonly step: number;
+  /** Updates before it. */
+  readonly version: number;
+  readonly scalars: UpdateScalars;
+  /** The accumulator: fp32. */
+  readonly payload: Uint8Array;
+  readonly checksum: number;
+}
+
+/** The update that a block has just had. */
+export function lastUpdate(blocks: ShardBlocks, block: number): UpdateRecord {
+  const { memory, version, gradientScale, optimizer, rule, block: of } = blocks.state(block);
+  const { min: decided } = blocks.clocks.clocksOf(block);
+  const [step, before] = [decided - 1, version - 1];
+  const scalars =
+    of.kind === 'state'
+      ? { gradientScale, learningRate: 0 }
+      : scalarsOf(optimizer, { version: before, step, rule, gradientScale });
+  return {
+    step,
+    version: before,
+    scalars,
+    payload: blocks.kernels.u8(memory.accumulator, 4 * of.elements),
+    checksum: blocks.kernels.xxh64(memory.accumulator, 4 * of.elements),
+  };
+}
+
+/** Repeats the update of another copy of this shard. Throws Refused; then nothing has changed. */
+export function repeat(blocks: ShardBlocks, bulk: Bulk): void {
+  const started = blocks.probe.now();
+  const state = blocks.state(bulk.block);
+  const { memory, block, version, optimizer } = state;
+  const where = `block ${bulk.block} of '${blocks.nameOf(block)}'`;
+  const [gradientScale, learningRate, stepSize, epsilon] = bulk.scalars ?? [];
+  const isAdam = optimizer.kind === 'adam' || optimizer.kind === 'adamw';
+  const expected = block.kind === 'trainable' && isAdam ? 4 : 2;
+  if (block.kind === 'frozen' || !state.initialized || bulk.version !== version)
+    throw refuse('STEP', `${where}: expected its update ${version}, got ${bulk.version}; copy it again`);
+  if (bulk.scalars?.length !== expected || !bulk.scalars.every(Number.isFinite))
+    throw refuse(
+      'MALFORMED',
+      `${where}: expected ${expected} finite scalars, got [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
+    );
+  const accumulator = stageArray(blocks, bulk, state);
+  blocks.keepUndo(state, bulk.step);
+  if (block.kind === 'state')
+    blocks.kernels.scaleF32(accumulator, block.elements, gradientScale, memory.values);
+  else
+    state.absmax = applyOptimizer(blocks.kernels, optimizer, {
+      ...blocks.update(state, gradientScale),
+      memory: { ...memory, accumulator },
+      prepared: { gradientScale, learningRate, stepSize, epsilon },
+    });
+  state.version++;
+  // What is sent to subscribers is taken to be what they hold, here as there.
+  const codec = blocks.updateCodecs(bulk.step)[state.position];
+  if (codec.lossy) blocks.encodeDifference(state, codec);
+  blocks.probe.phase('replicate', started);
+}
+
+/**
+ * Takes a block as another copy of this shard has it: all its arrays, in the order of `stateOf`. Throws Refused; then
+ * nothing has changed.
+ */
+export function replace(blocks: ShardBlocks, bulks: readonly Bulk[]): void {
+  const [{ block: index, version, step }] = bulks;
+  const state = blocks.state(index);
+  const arrays = [...blocks.stateOf(index).arrays.values()];
+  if (bulks.length !== arrays.length || bulks.some(({ block, codec }, at) => block !== index || codec !== at))
+    throw refuse(
+      'MALFORMED',
+      `block ${index}: expected its ${arrays.length} arrays in order, got ${bulks.map(({ block, codec }) => `array ${codec} of block ${block}`).join(', ')}`,
+    );
+  for (const bulk of bulks) stageArray(blocks, bulk, state);
+  for (const [at, array] of arrays.entries()) {
+    const address = stageArray(blocks, bulks[at], state);
+    blocks.kernels.u8(array.byteOffset, array.byteLength).set(blocks.kernels.u8(address, array.byteLength));
+  }
+  blocks.restored(index, version);
+  if (version > 0) state.updateStep = step - 1;
+  const codec = blocks.updateCodecs(step - 1)[state.position];
+  // `fetched` is in the place of ReplicaArray.due.
+  if (bulks.at(-1)?.fetched && codec.lossy) blocks.encodeDifference(state, codec);
+}
+
+/** Checks an fp32 array of a block and copies it to where the kernels read it: returns the address. */
+function stageArray(blocks: ShardBlocks, bulk: Bulk, { block }: BlockState): number {
+  const bytes = bulk.payload.byteLength;
+  if (bytes !== 4 * block.elements)
+    throw refuse('PAYLOAD', `block ${bulk.block}: expected ${4 * block.elements} bytes, got ${bytes}`);
+  const address = stagePayload(blocks.kernels, bulk.payload, blocks.map.incoming);
+  if (blocks.kernels.xxh64(address, bytes) !== bulk.checksum)
+    throw refuse(
+      'CHECKSUM',
+      `block ${bulk.block}: the array is not the one whose checksum was sent; send it again`,
+    );
+  return address;
+}
