@@ -35,7 +35,7 @@ export function save({ nextServer, nextRun, servers, runs, ended, draining }: La
   return new Map([[MESH, mesh], ...runs.map((run) => [RUN_PREFIX + run.id, saveRun(run)] as const)]);
 }
 
-function saveRun({ id, spec, view, workers, servers, change, decided, wanted }: Run): Buffer {
+function saveRun({ id, spec, view, workers, servers, change, decided, wanted, lastLeaving: last }: Run): Buffer {
   const gone = change?.leaving;
   return runCodec.encode({
     ...{ run: id, spec: toWire(spec), view },
@@ -60,6 +60,7 @@ function saveRun({ id, spec, view, workers, servers, change, decided, wanted }: 
     servers: servers.map((server) => server.id),
     decided: change?.view ?? decided,
     wanted,
+    lastLeaving: last && { rank: last.rank, label: last.label, leaving: last.reason, putOut: last.putOut },
   });
 }
 
@@ -77,7 +78,7 @@ export function restore(state: State): Lasting {
 }
 
 function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
-  const { run, spec, view, workers, servers, decided, wanted } = runCodec.decode(bytes);
+  const { run, spec, view, workers, servers, decided, wanted, lastLeaving: last } = runCodec.decode(bytes);
   return {
     id: run,
     spec: fromWire(spec),
@@ -92,6 +93,9 @@ function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
     servers: servers.flatMap((id) => entries.find((entry) => entry.id === id) ?? []),
     ...(view ? { view } : {}),
     ...(decided ? { decided } : {}),
+    ...(last
+      ? { lastLeaving: { rank: last.rank, label: last.label, reason: last.leaving, putOut: last.putOut } }
+      : {}),
     ...{ wanted, prepared: new Set(), evaluation: new Map(), evaluationStep: -1, serverWaits: new Map() },
   };
 }
