@@ -35,8 +35,20 @@ export function save({ nextServer, nextRun, servers, runs, ended, draining }: La
   return new Map([[MESH, mesh], ...runs.map((run) => [RUN_PREFIX + run.id, saveRun(run)] as const)]);
 }
 
-function saveRun({ id, spec, view, workers, servers, change, decided, wanted, lastLeaving: last }: Run): Buffer {
+function saveRun({
+  id,
+  spec,
+  view,
+  workers,
+  servers,
+  change,
+  decided,
+  wanted,
+  lastLeaving,
+  proposed,
+}: Run): Buffer {
   const gone = change?.leaving;
+  const last = change?.view && gone ? gone : lastLeaving;
   return runCodec.encode({
     ...{ run: id, spec: toWire(spec), view },
     workers: [
@@ -59,7 +71,7 @@ function saveRun({ id, spec, view, workers, servers, change, decided, wanted, la
     ].sort((a, b) => a.rank - b.rank),
     servers: servers.map((server) => server.id),
     decided: change?.view ?? decided,
-    wanted,
+    ...{ wanted, proposed },
     lastLeaving: last && { rank: last.rank, label: last.label, leaving: last.reason, putOut: last.putOut },
   });
 }
@@ -78,7 +90,17 @@ export function restore(state: State): Lasting {
 }
 
 function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
-  const { run, spec, view, workers, servers, decided, wanted, lastLeaving: last } = runCodec.decode(bytes);
+  const {
+    run,
+    spec,
+    view,
+    workers,
+    servers,
+    decided,
+    wanted,
+    lastLeaving: last,
+    proposed,
+  } = runCodec.decode(bytes);
   return {
     id: run,
     spec: fromWire(spec),
@@ -96,6 +118,13 @@ function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
     ...(last
       ? { lastLeaving: { rank: last.rank, label: last.label, reason: last.leaving, putOut: last.putOut } }
       : {}),
-    ...{ wanted, prepared: new Set(), evaluation: new Map(), evaluationStep: -1, serverWaits: new Map() },
+    ...{
+      wanted,
+      proposed,
+      prepared: new Set(),
+      evaluation: new Map(),
+      evaluationStep: -1,
+      serverWaits: new Map(),
+    },
   };
 }

@@ -973,8 +973,9 @@ export class Coordinator {
       if (run.state === 'gathering') orders.push(...this.#gathered(run));
       const { decided } = run;
       run.decided = undefined;
-      // Whoever is held for a view that will not come goes on.
-      if (run.state === 'running' && !decided) orders.push(...toWorkers(run, { view: run.view }));
+      // Whoever is held for a view that will not come goes on; where somebody leaves, all are held until it is decided.
+      const isLeft = run.afresh !== undefined || run.workers.some(({ leaving }) => leaving);
+      if (run.state === 'running' && !decided && !isLeft) orders.push(...toWorkers(run, { view: run.view }));
       if (decided) {
         const { rank = 0, reason = '', putOut = false } = decided.departed ?? {};
         run.change = new ViewChange(

@@ -28,6 +28,10 @@ export interface StoredRun {
    * Whoever has left last: where a server dies before all have got over it, it is decided once more where to go on.
    */
   'lastLeaving'?: (_gradloom_v1_StoredWorker | null);
+  /**
+   * Number of the last view that was proposed: a server may have taken one that was decided anew.
+   */
+  'proposed'?: (number);
 }
 
 export interface StoredRun__Output {
@@ -54,4 +58,8 @@ export interface StoredRun__Output {
    * Whoever has left last: where a server dies before all have got over it, it is decided once more where to go on.
    */
   'lastLeaving': (_gradloom_v1_StoredWorker__Output | null);
+  /**
+   * Number of the last view that was proposed: a server may have taken one that was decided anew.
+   */
+  'proposed': (number);
 }
