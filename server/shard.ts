@@ -453,13 +453,14 @@ export class Shard {
         'MALFORMED',
         `${where}: expected ${expected} finite scalars, got [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
       );
-    codecs.fp32.decode(this.#kernels, this.#stageArray(bulk, state), block.elements, 1, memory.accumulator);
+    const accumulator = this.#stageArray(bulk, state);
     this.#keepUndo(state, bulk.step);
     if (block.kind === 'state')
-      this.#kernels.scaleF32(memory.accumulator, block.elements, gradientScale, memory.values);
+      this.#kernels.scaleF32(accumulator, block.elements, gradientScale, memory.values);
     else
       state.absmax = applyOptimizer(this.#kernels, optimizer, {
         ...this.#update(state, gradientScale),
+        memory: { ...memory, accumulator },
         prepared: { gradientScale, learningRate, stepSize, epsilon },
       });
     state.version++;
