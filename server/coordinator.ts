@@ -112,6 +112,8 @@ export interface Run {
   evaluationStep: number;
   /** The last that was whole; after another keeper, as the workers were told it. */
   evaluated?: WholeEvaluation;
+  /** Whose leaving has to be decided once more when all are back after a change of keeper. */
+  afresh?: Leaving;
   /** A view that the keeper before had decided and not carried through. */
   decided?: View;
 }
@@ -221,7 +223,14 @@ export class Coordinator {
     const orders = this.#placed(run, shards);
     orders.push(...this.#emptied());
     const { change } = run;
-    const left = change?.leaving ?? this.#leftBefore(run);
+    const left = change?.leaving ?? (run.decided?.departed ? run.lastLeaving : this.#leftBefore(run));
+    if (left && this.#recovering) {
+      // As soon as all are back.
+      run.proposed = Math.max(run.proposed ?? 0, run.decided?.number ?? 0);
+      run.decided = undefined;
+      run.afresh = left;
+      return orders;
+    }
     if (left) return [...orders, ...this.#afresh(run, left)];
     if (!change) return orders;
     // Whoever takes over is told of the change by its own server, which has it or gets it.
@@ -241,7 +250,7 @@ export class Coordinator {
    */
   #afresh(run: Run, leaving: Leaving): Order[] {
     const view = run.view as NonNullable<Run['view']>;
-    const number = (run.change?.proposed.number ?? view.number) + 1;
+    const number = nextNumber(run);
     run.change = new ViewChange(
       { ...view, number, workers: run.workers.map(({ rank, label }) => ({ rank, label })) },
       0,
@@ -967,8 +976,9 @@ export class Coordinator {
       if (run.state === 'gathering') orders.push(...this.#gathered(run));
       const { decided } = run;
       run.decided = undefined;
-      // Whoever is held for a view that will not come goes on.
-      if (run.state === 'running' && !decided) orders.push(...toWorkers(run, { view: run.view }));
+      // Whoever is held for a view that will not come goes on; where somebody leaves, all are held until it is decided.
+      const isLeft = run.afresh !== undefined || run.workers.some(({ leaving }) => leaving);
+      if (run.state === 'running' && !decided && !isLeft) orders.push(...toWorkers(run, { view: run.view }));
       if (decided) {
         const { rank = 0, reason = '', putOut = false } = decided.departed ?? {};
         run.change = new ViewChange(
@@ -981,6 +991,9 @@ export class Coordinator {
         );
         orders.push(...toServers(run, { change: { run: run.id, view: decided } }));
       }
+      const { afresh } = run;
+      run.afresh = undefined;
+      if (afresh) orders.push(...this.#afresh(run, afresh));
       for (const worker of run.workers.filter(({ leaving }) => leaving)) {
         this.#runOfWorker.delete(worker.connection);
         orders.push(...this.#depart(run, worker, worker.leaving?.reason ?? '', worker.leaving?.putOut));
