@@ -375,7 +375,12 @@ export const OPTIONS = {
     ),
   ),
   server: optional(
-    whole({ flag: 'server', help: 'number of a server, as gradloom status has it' }, 0, 2 ** 31, 1),
+    whole(
+      { flag: 'server', help: 'number of a server, as gradloom status has it', fallback: 'it is asked for' },
+      0,
+      2 ** 31,
+      1,
+    ),
   ),
   replicas: optional(
     whole(

@@ -11,7 +11,7 @@ const TABLE = Object.values(METRICS) as Definition[];
 /** What Prometheus itself puts on a series, or on a histogram's buckets. */
 const TARGET_LABELS = ['role', 'instance', 'job', 'le'];
 /** Panels that show a counter as it stands, since the start, on purpose. */
-const CUMULATIVE = ['Steps skipped', 'Data cache', 'View'];
+const CUMULATIVE = ['Steps skipped', 'Data cache', 'View', 'Shards taken over'];
 const dashboard = await trainingDashboard();
 const queries = queriesOf(dashboard);
 

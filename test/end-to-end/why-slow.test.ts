@@ -82,7 +82,14 @@ test.serial('a server that stands still is named by when its blocks come', async
   const keeper = String((await first.event('ready')).address);
   const second = start(t, 'gradloom-server', [...listen, `--join=${keeper}`]);
   const { address } = await second.event('ready');
-  const all = [...flags, '--epochs=100000', `--join=${keeper}`, '--workers=1', '--peer-deadline=120'];
+  const all = [
+    ...flags,
+    '--epochs=100000',
+    `--join=${keeper}`,
+    '--workers=1',
+    '--replicas=1',
+    '--peer-deadline=120',
+  ];
   const worker = start(t, 'gradloom-worker', all);
   await worker.event('step', ({ step }) => step === STEPS);
   signal(second.pid, 'SIGSTOP');

@@ -155,13 +155,6 @@ const mistakes: [string, CommandDefinition<never>, string[], Record<string, stri
     'gradloom up: there is no option --banana; see "gradloom up --help"',
   ],
   [
-    'replicas, which do not exist yet',
-    UP,
-    ['--replicas', '2'],
-    {},
-    'gradloom up: there is no option --replicas; see "gradloom up --help"',
-  ],
-  [
     'a switch with a value',
     UP,
     ['--json=1'],
@@ -675,10 +668,12 @@ test('a program finds its command and refuses what is none', async (t) => {
   if (result.kind !== 'run' || result.command !== 'up') return t.fail();
   t.is(result.options.epochs, 2);
   await t.throwsAsync(parseProgram(GRADLOOM, [], {}), {
-    message: 'gradloom: expected a command (up, status, set), got none; see "gradloom --help"',
+    message:
+      'gradloom: expected a command (up, status, why-slow, set, drain), got none; see "gradloom --help"',
   });
   await t.throwsAsync(parseProgram(GRADLOOM, ['satus'], {}), {
-    message: 'gradloom: expected a command (up, status, set), got "satus"; did you mean "gradloom status"?',
+    message:
+      'gradloom: expected a command (up, status, why-slow, set, drain), got "satus"; did you mean "gradloom status"?',
   });
   const help = await parseProgram(GRADLOOM, ['--help'], {});
   t.true(help.kind === 'print' && help.text.includes('gradloom up'));
