@@ -361,8 +361,9 @@ export class Coordinator {
       if (!this.#drains.has(id)) return [];
       const orders: Order[] = [];
       for (const run of this.runs.values()) {
-        if (!run.view || !run.servers.includes(entry) || !this.#drains.mayLeave(id, run.view.shards))
-          continue;
+        // A change of view on its way waits for the answers of those who held shards when it began.
+        if (!run.view || run.change || !run.servers.includes(entry)) continue;
+        if (!this.#drains.mayLeave(id, run.view.shards)) continue;
         const { shards } = without(run.view.shards, id);
         run.servers = run.servers.filter((server) => server !== entry);
         run.view = { ...run.view, servers: run.view.servers?.filter((server) => server.id !== id) };
@@ -744,7 +745,7 @@ export class Coordinator {
     run.change = undefined;
     run.lastLeaving = change.leaving;
     const orders = this.#recopied(run);
-    orders.push(...toWorkers(run, { view: run.view }));
+    orders.push(...toWorkers(run, { view: run.view }), ...this.#emptied());
     if (!change.leaving) {
       const answer = { run: run.id, view: run.view };
       return [...orders, { to: 'caller', connection: change.call, order: answer }];
@@ -772,13 +773,13 @@ export class Coordinator {
   /** Under other rules a run may have copies of its shards, or none: the change is decided here, before it holds. */
   #recopied(run: Run): Order[] {
     const shards = run.view?.shards ?? [];
-    const wanted = this.#replicas(run);
-    if (wanted === 1 && shards.some((copies) => holdersOf(copies).length > 1))
+    // Fewer may be wanted, or to be had, for other reasons: these copies stay.
+    if (replicationFault(run.spec) && shards.some((copies) => holdersOf(copies).length > 1))
       return this.#placed(
         run,
         shards.map(({ primary }) => ({ primary, backups: [], joining: [] })),
       );
-    return wanted > 1 ? this.#fill(run) : [];
+    return this.#fill(run);
   }
 
   /** A worker goes on under a view. When all do, copies are made that had to wait for its rules. */
@@ -797,6 +798,7 @@ export class Coordinator {
     return [
       ...toWorkers(run, { view: run.view }),
       { to: 'caller', connection: change.call, order: { run: run.id, refusal } },
+      ...this.#emptied(),
     ];
   }
 
