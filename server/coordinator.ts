@@ -278,7 +278,7 @@ export class Coordinator {
       this.#freeBytes(entries.get(id) as ServerEntry) >= shardBytesOf(run, shard);
     view.shards = filled(shards, [...entries.keys()], wanted, fits, this.#drains.servers);
     view.term++;
-    const told = run.state === 'running' ? toWorkers(run, { view }) : [];
+    const told = run.state === 'running' ? toWorkers(run, { placed: view }) : [];
     return [...run.servers.map(({ connection }) => this.#place(run, connection)), ...told];
   }
 

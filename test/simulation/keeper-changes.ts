@@ -173,7 +173,7 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
 
   const obeyAsWorker = (worker: Worker, order: WorkerOrder) => {
     say(`${worker.token} at step ${worker.step} is told ${brief(order)}`);
-    const { welcome, start, hold, view, evaluation, ended } = order;
+    const { welcome, start, hold, view, placed, evaluation, ended } = order;
     if (welcome && !worker.isStarted) worker.run = { id: String(welcome.run), rank: Number(welcome.rank) };
     if (start?.view && !worker.isStarted) {
       worker.isStarted = true;
@@ -184,12 +184,9 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
       const held = { number: Number(hold.number), step: worker.step };
       report(worker.connection, (coordinator, connection) => coordinator.workerHeld(connection, held));
     }
+    if (placed) worker.term = Math.max(worker.term, Number(placed.term));
     if (view) {
-      const isPlacement =
-        Number(view.term) > worker.term &&
-        Number(view.number) <= Math.max(worker.view, worker.next?.number ?? 0);
       worker.term = Math.max(worker.term, Number(view.term));
-      if (isPlacement) return;
       worker.isHeld = false;
       if (Number(view.number) <= worker.view) return;
       if (view.departed && Number(view.fromStep) <= worker.step) {
