@@ -36,8 +36,20 @@ export function save({ nextServer, nextRun, servers, runs, ended, draining }: La
   return new Map([[MESH, mesh], ...runs.map((run) => [RUN_PREFIX + run.id, saveRun(run)] as const)]);
 }
 
-function saveRun({ id, spec, view, workers, servers, change, decided, wanted }: Run): Buffer {
+function saveRun({
+  id,
+  spec,
+  view,
+  workers,
+  servers,
+  change,
+  decided,
+  wanted,
+  lastLeaving,
+  proposed,
+}: Run): Buffer {
   const gone = change?.leaving;
+  const last = change?.view && gone ? gone : lastLeaving;
   return runCodec.encode({
     ...{ run: id, spec: toWire(spec), view },
     workers: [
@@ -60,7 +72,8 @@ function saveRun({ id, spec, view, workers, servers, change, decided, wanted }: 
     ].sort((a, b) => a.rank - b.rank),
     servers: servers.map((server) => server.id),
     decided: change?.view ?? decided,
-    wanted,
+    ...{ wanted, proposed },
+    lastLeaving: last && { rank: last.rank, label: last.label, leaving: last.reason, putOut: last.putOut },
   });
 }
 
@@ -78,7 +91,17 @@ export function restore(state: State): Lasting {
 }
 
 function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
-  const { run, spec, view, workers, servers, decided, wanted } = runCodec.decode(bytes);
+  const {
+    run,
+    spec,
+    view,
+    workers,
+    servers,
+    decided,
+    wanted,
+    lastLeaving: last,
+    proposed,
+  } = runCodec.decode(bytes);
   return {
     id: run,
     spec: fromWire(spec),
@@ -93,6 +116,16 @@ function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
     servers: servers.flatMap((id) => entries.find((entry) => entry.id === id) ?? []),
     ...(view ? { view } : {}),
     ...(decided ? { decided } : {}),
-    ...{ wanted, prepared: new Set(), evaluation: new Map(), evaluationStep: -1, serverWaits: new Map() },
+    ...(last
+      ? { lastLeaving: { rank: last.rank, label: last.label, reason: last.leaving, putOut: last.putOut } }
+      : {}),
+    ...{
+      wanted,
+      proposed,
+      prepared: new Set(),
+      evaluation: new Map(),
+      evaluationStep: -1,
+      serverWaits: new Map(),
+    },
   };
 }

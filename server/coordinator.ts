@@ -213,7 +213,7 @@ export class Coordinator {
     worker.bytesRetried = bytes.bytesRetried ?? 0;
     const cancelled =
       run.change && !run.change.view && !run.change.leaving
-        ? cancel(run, run.change, `worker ${worker.rank} is done, so the run ends`)
+        ? cancel(this.#members, run, run.change, `worker ${worker.rank} is done, so the run ends`)
         : [];
     const told = run.workers.flatMap(({ connection, done }): Order[] =>
       done ? [] : [{ to: 'worker', connection, order: { done: { rank: worker.rank, steps } } }],
@@ -235,7 +235,7 @@ export class Coordinator {
 
   /** A worker goes no further than to the step that is next for it. Throws Refused. */
   workerHeld(connection: number, held: { number: number; step: number }): Order[] {
-    return workerHeld(this.#members.runOfWorker.get(connection), connection, held);
+    return workerHeld(this.#members, connection, held);
   }
 
   /** A server takes nothing more of the worker that has left. */

@@ -38,8 +38,6 @@ interface Kept {
   readonly replica: Replica;
   readonly shard: number;
   primary: number;
-  /** Whether the last view has it as a backup. */
-  isBackup: boolean;
 }
 
 interface Placed {
@@ -112,16 +110,10 @@ export class HostedShards implements ReplicaHolder {
         });
         run.placeCopies(copies);
       } else if (backups.includes(this.#serverId) || joining.includes(this.#serverId)) {
-        const isBackup = backups.includes(this.#serverId);
-        // One that was given up has missed something: it begins anew.
-        if (kept && (isBackup || !kept.isBackup)) Object.assign(kept, { primary, isBackup });
+        // One that was given up stays as it is: its primary says when it is a copy again.
+        if (kept) kept.primary = primary;
         else
-          placed.replicas.set(index, {
-            replica: this.#newReplica(spec, view, index),
-            shard: index,
-            primary,
-            isBackup,
-          });
+          placed.replicas.set(index, { replica: this.#newReplica(spec, view, index), shard: index, primary });
       } else placed.replicas.delete(index);
       if (primary !== this.#serverId && hosted.has(index)) {
         hosted.get(index)?.close();

@@ -4,6 +4,7 @@
 import { refuse } from '../../shared/rpc/refusal.js';
 import { rulesToWire, specUnder, specWithRules } from '../../shared/run-spec.js';
 import { type Fenced, type Leaving, ViewChange } from '../view-change.js';
+import { emptied } from './draining.js';
 import { end } from './ending.js';
 import { askedAgain } from './evaluations.js';
 import type { Members } from './members.js';
@@ -55,16 +56,17 @@ export function changeRequested(
 
 /** A worker goes no further than to the step that is next for it. Throws Refused. */
 export function workerHeld(
-  run: Run | undefined,
+  members: Members,
   connection: number,
   { number, step }: { number: number; step: number },
 ): Order[] {
+  const run = members.runOfWorker.get(connection);
   if (!run?.change?.held(connection, number, step)) return [];
   const { leaving, view } = run.change;
   if (leaving || !view) return toServers(run, { fence: { run: run.id, number, rank: leaving?.rank } });
   const steps = run.spec.epochs * run.spec.stepsPerEpoch;
   if (steps > 0 && Number(view.fromStep) >= steps)
-    return cancel(run, run.change, `the run has only ${steps} steps, which are all under way`);
+    return cancel(members, run, run.change, `the run has only ${steps} steps, which are all under way`);
   return toServers(run, { change: { run: run.id, view } });
 }
 
@@ -104,7 +106,7 @@ export function allTaken(members: Members, run: Run, change: ViewChange): Order[
   run.change = undefined;
   run.lastLeaving = change.leaving;
   const orders = recopied(members, run);
-  orders.push(...toWorkers(run, { view: run.view }));
+  orders.push(...toWorkers(run, { view: run.view }), ...emptied(members));
   if (!change.leaving) {
     const answer = { run: run.id, view: run.view };
     return [...orders, { to: 'caller', connection: change.call, order: answer }];
@@ -159,7 +161,7 @@ export function leftBefore(run: Run): Leaving | undefined {
  */
 export function afresh(run: Run, leaving: Leaving): Order[] {
   const view = run.view as NonNullable<Run['view']>;
-  const number = (run.change?.proposed.number ?? view.number) + 1;
+  const number = nextNumber(run);
   run.change = new ViewChange(
     { ...view, number, workers: run.workers.map(({ rank, label }) => ({ rank, label })) },
     0,
@@ -171,11 +173,12 @@ export function afresh(run: Run, leaving: Leaving): Order[] {
 }
 
 /** Lets go whoever is held; everything stays as it is. */
-export function cancel(run: Run, change: ViewChange, why: string): Order[] {
+export function cancel(members: Members, run: Run, change: ViewChange, why: string): Order[] {
   run.change = undefined;
   const refusal = refuse('NOT_NOW', `nothing was changed: ${why}`).toMessage();
   return [
     ...toWorkers(run, { view: run.view }),
     { to: 'caller', connection: change.call, order: { run: run.id, refusal } },
+    ...emptied(members),
   ];
 }

@@ -53,8 +53,9 @@ export function emptied(members: Members): Order[] {
     if (!members.drains.has(id)) return [];
     const orders: Order[] = [];
     for (const run of members.runs.values()) {
-      if (!run.view || !run.servers.includes(entry) || !members.drains.mayLeave(id, run.view.shards))
-        continue;
+      // A change of view on its way waits for the answers of those who held shards when it began.
+      if (!run.view || run.change || !run.servers.includes(entry)) continue;
+      if (!members.drains.mayLeave(id, run.view.shards)) continue;
       const { shards } = without(run.view.shards, id);
       run.servers = run.servers.filter((server) => server !== entry);
       run.view = { ...run.view, servers: run.view.servers?.filter((server) => server.id !== id) };

@@ -46,12 +46,19 @@ export function failOver(
   const orders = placed(members, run, shards);
   orders.push(...emptied(members));
   const { change } = run;
-  const left = change?.leaving ?? leftBefore(run);
+  const left = change?.leaving ?? (run.decided?.departed ? run.lastLeaving : leftBefore(run));
+  if (left && members.recovering) {
+    // As soon as all are back.
+    run.proposed = Math.max(run.proposed ?? 0, run.decided?.number ?? 0);
+    run.decided = undefined;
+    run.afresh = left;
+    return orders;
+  }
   if (left) return [...orders, ...afresh(run, left)];
   if (!change) return orders;
   // Whoever takes over is told of the change by its own server, which has it or gets it.
   if (!change.view && !change.leaving)
-    return [...orders, ...cancel(run, change, `server ${id} is gone; try again`)];
+    return [...orders, ...cancel(members, run, change, `server ${id} is gone; try again`)];
   return change.gone(connection) ? [...orders, ...allTaken(members, run, change)] : orders;
 }
 

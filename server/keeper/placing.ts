@@ -1,6 +1,6 @@
 // Which servers hold the shards of a run: each decision has a new term, all servers of the run are told of it, and
 // copies are made where there are too few. What moves where is computed in replication/placement.ts.
-import { replicasOf, toWire } from '../../shared/run-spec.js';
+import { replicasOf, replicationFault, toWire } from '../../shared/run-spec.js';
 import type { ShardCopies } from '../../shared/view.js';
 import { dropped, filled, holdersOf } from '../replication/placement.js';
 import type { Members } from './members.js';
@@ -32,7 +32,7 @@ export function placed(members: Members, run: Run, shards: readonly ShardCopies[
     freeBytes(members, entries.get(id) as ServerEntry) >= shardBytesOf(run, shard);
   view.shards = filled(shards, [...entries.keys()], wanted, fits, members.drains.servers);
   view.term++;
-  const told = run.state === 'running' ? toWorkers(run, { view }) : [];
+  const told = run.state === 'running' ? toWorkers(run, { placed: view }) : [];
   return [...run.servers.map(({ connection }) => placeOrder(run, connection)), ...told];
 }
 
@@ -52,14 +52,14 @@ export function fill(members: Members, run: Run): Order[] {
 /** Under other rules a run may have copies of its shards, or none: the change is decided here, before it holds. */
 export function recopied(members: Members, run: Run): Order[] {
   const shards = run.view?.shards ?? [];
-  const wanted = replicasWanted(members, run);
-  if (wanted === 1 && shards.some((copies) => holdersOf(copies).length > 1))
+  // Fewer may be wanted, or to be had, for other reasons: these copies stay.
+  if (replicationFault(run.spec) && shards.some((copies) => holdersOf(copies).length > 1))
     return placed(
       members,
       run,
       shards.map(({ primary }) => ({ primary, backups: [], joining: [] })),
     );
-  return wanted > 1 ? fill(members, run) : [];
+  return fill(members, run);
 }
 
 /** How many servers are to hold each shard of a run. */

@@ -3,7 +3,7 @@
 import type { View } from '../../shared/rpc/generated/gradloom/v1/View.js';
 import { refuse } from '../../shared/rpc/refusal.js';
 import { ViewChange } from '../view-change.js';
-import { depart } from './changes.js';
+import { afresh, depart } from './changes.js';
 import { emptied } from './draining.js';
 import { toldBefore } from './evaluations.js';
 import { failOver } from './failover.js';
@@ -99,8 +99,9 @@ export function resume(members: Members): Order[] {
     if (run.state === 'gathering') orders.push(...gathered(members, run));
     const { decided } = run;
     run.decided = undefined;
-    // Whoever is held for a view that will not come goes on.
-    if (run.state === 'running' && !decided) orders.push(...toWorkers(run, { view: run.view }));
+    // Whoever is held for a view that will not come goes on; where somebody leaves, all are held until it is decided.
+    const isLeft = run.afresh !== undefined || run.workers.some(({ leaving }) => leaving);
+    if (run.state === 'running' && !decided && !isLeft) orders.push(...toWorkers(run, { view: run.view }));
     if (decided) {
       const { rank = 0, reason = '', putOut = false } = decided.departed ?? {};
       run.change = new ViewChange(
@@ -113,6 +114,9 @@ export function resume(members: Members): Order[] {
       );
       orders.push(...toServers(run, { change: { run: run.id, view: decided } }));
     }
+    const left = run.afresh;
+    run.afresh = undefined;
+    if (left) orders.push(...afresh(run, left));
     for (const worker of run.workers.filter(({ leaving }) => leaving)) {
       members.runOfWorker.delete(worker.connection);
       orders.push(...depart(members, run, worker, worker.leaving?.reason ?? '', worker.leaving?.putOut));

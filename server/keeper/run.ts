@@ -85,6 +85,8 @@ export interface Run {
   evaluationStep: number;
   /** The last that was whole; after another keeper, as the workers were told it. */
   evaluated?: WholeEvaluation;
+  /** Whose leaving has to be decided once more when all are back after a change of keeper. */
+  afresh?: Leaving;
   /** A view that the keeper before had decided and not carried through. */
   decided?: View;
 }

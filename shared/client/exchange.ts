@@ -160,13 +160,17 @@ export class Exchange {
    * way, or was about to begin it, what was done of it is done again.
    */
   change(view: View__Output): void {
+    this.place(view);
+    if (this.#views.change(view, this.#step)) this.#receiver.takeBack();
+  }
+
+  /** Other servers may hold the shards now, in the middle of a step. */
+  place(view: View__Output): void {
     for (const { shard, from } of this.#links.place(view)) {
       const to = this.#links.nameOf(shard);
       this.#options.onTakeover?.({ shard, step: this.#step, from, to });
       this.#repair?.lost(shard, new RunError(`shard ${shard} has gone over from ${from} to ${to}`));
     }
-    if (this.#views.isPlacementAlone(view)) return;
-    if (this.#views.change(view, this.#step)) this.#receiver.takeBack();
   }
 
   /** Gives every block its first values, from the parameters' memory, exactly. The worker of rank 0 does this, once. */

@@ -49,6 +49,8 @@ export interface JoinOptions {
   onHold?(): Promise<number>;
   /** Decided: from its step on this view holds. The one that holds already: what was held goes on. */
   onView?(view: View__Output): void;
+  /** Other servers hold the shards now: see the view. */
+  onPlaced?(view: View__Output): void;
   /** Others have not given their shares of an evaluation: told every second from then on. */
   onWaiting?(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
   /** Another worker has taken its last step. */
@@ -191,6 +193,9 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
           (step) => void (over || stream.write({ held: { number, step } })),
           () => undefined,
         );
+      } else if (order.placed) {
+        term = Math.max(term, order.placed.term);
+        options.onPlaced?.(order.placed);
       } else if (order.view) {
         term = Math.max(term, order.view.term);
         options.onView?.(order.view);

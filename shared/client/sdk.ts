@@ -183,6 +183,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     onWelcome: () => undefined,
     onHold: async () => (await created).hold(),
     onView: (view) => void created.then((client) => client.change(view)),
+    onPlaced: (view) => void created.then((client) => client.place(view)),
     onDone: async (worker) => (await created).finished(worker),
     onLost: (error) => client?.lose(error),
   });
@@ -364,6 +365,11 @@ class MeshClient implements Client {
   /** See Exchange. */
   change(view: Membership['view']): void {
     this.#open.change(view);
+  }
+
+  /** See Exchange. */
+  place(view: Membership['view']): void {
+    this.#open.place(view);
   }
 
   /** Another worker has closed: a step that needs more of it never comes to an end. */

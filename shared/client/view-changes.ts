@@ -8,8 +8,6 @@ import type { ExchangeOptions } from './exchange-options.js';
 export class ViewChanges {
   readonly #options: ExchangeOptions;
   #number: number;
-  /** Of the last view that said who holds the shards. */
-  #term: number;
   #spec: RunSpec;
   /** The view that is decided and not yet in force. */
   #next: View__Output | undefined;
@@ -23,7 +21,6 @@ export class ViewChanges {
     const { view, spec } = options;
     this.#options = options;
     this.#number = view.number;
-    this.#term = view.term;
     this.#spec = specUnder(spec, view);
   }
 
@@ -55,13 +52,6 @@ export class ViewChanges {
   /** Nothing more comes: whoever waits for a view waits no longer. */
   release(): void {
     this.#held?.release();
-  }
-
-  /** Whether a view says no more than who holds the shards now, and decides nothing that is waited for. */
-  isPlacementAlone(view: View__Output): boolean {
-    const isNew = view.term > this.#term;
-    this.#term = Math.max(this.#term, view.term);
-    return isNew && view.number <= Math.max(this.#number, this.#next?.number ?? 0);
   }
 
   /**

@@ -386,7 +386,8 @@ export const OPTIONS = {
     whole(
       {
         flag: 'replicas',
-        help: 'servers that hold each part of the model, so that one of them can die; 2 where there are 2 and the run allows it',
+        help: 'servers that hold each part of the model, so that one of them can die',
+        fallback: '2 where there are 2 and the run allows it',
       },
       1,
       REPLICAS_MAX,

@@ -1,30 +1,35 @@
 // Simulated clusters, one a seed: the real coordinator, servers and clients over a simulated network and clock, with
-// processes stopped and killed and connections cut. `npm run simulate` runs more seeds.
+// processes stopped and killed, connections cut, and copies of shards that take over. `npm run simulate` runs more seeds.
 import test from 'ava';
 import { BUGS } from './cluster/bugs.js';
 import { simulate } from './cluster/simulate.js';
 
 const SEEDS = 500;
 const BUG_SEEDS_MAX = 1000;
+const KINDS = [
+  ...['cut', 'drain', 'fenced', 'kill-again', 'kill-server'],
+  ...['kill-worker', 'long-pause', 'part', 'pause'],
+];
 
 test(`nothing is lost, applied twice or left waiting in ${SEEDS} simulated clusters`, async (t) => {
   const injected = new Map<string, number>();
-  let done = 0;
-  let changes = 0;
+  const sums = { done: 0, changes: 0, takeovers: 0, healed: 0, compared: 0 };
   for (let seed = 1; seed <= SEEDS; seed++) {
     const simulated = await simulate(seed);
     t.deepEqual(simulated.violations, [], `seed ${seed}\n${simulated.trace.join('\n')}`);
     for (const [kind, count] of Object.entries(simulated.injected))
       injected.set(kind, (injected.get(kind) ?? 0) + count);
-    done += simulated.done;
-    changes += simulated.changes;
+    for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += simulated[key];
   }
   t.log(
-    `faults: ${[...injected].map(([kind, count]) => `${count} × ${kind}`).join(', ')}; ${changes} changes of view; ${done} workers done`,
+    `faults: ${[...injected].map(([kind, count]) => `${count} × ${kind}`).join(', ')}; ${JSON.stringify(sums)}`,
   );
-  t.deepEqual([...injected.keys()].sort(), ['cut', 'kill-server', 'kill-worker', 'long-pause', 'pause']);
-  t.true(done > SEEDS);
-  t.true(changes > 50);
+  t.deepEqual([...injected.keys()].sort(), KINDS);
+  t.true(sums.done > SEEDS);
+  t.true(sums.changes > 50);
+  t.true(sums.takeovers > 80);
+  t.true(sums.healed > 100);
+  t.true(sums.compared > 10_000);
 });
 
 test('a seed replays exactly', async (t) => {

@@ -69,7 +69,7 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
   const trace: string[] = [];
   const say = (what: string) => void trace.push(what);
   const elastic = chance(0.5);
-  const replicas = elastic ? 1 : 2;
+  const replicas = elastic && chance(0.5) ? 1 : 2;
   const spec = makeSpec({
     ...{ workers: 3, replicas, epochs: STEPS / EPOCH_STEPS, stepsPerEpoch: EPOCH_STEPS, codec: 'fp32' },
     ...(elastic ? { elastic } : {}),
@@ -173,7 +173,7 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
 
   const obeyAsWorker = (worker: Worker, order: WorkerOrder) => {
     say(`${worker.token} at step ${worker.step} is told ${brief(order)}`);
-    const { welcome, start, hold, view, evaluation, ended } = order;
+    const { welcome, start, hold, view, placed, evaluation, ended } = order;
     if (welcome && !worker.isStarted) worker.run = { id: String(welcome.run), rank: Number(welcome.rank) };
     if (start?.view && !worker.isStarted) {
       worker.isStarted = true;
@@ -184,12 +184,9 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
       const held = { number: Number(hold.number), step: worker.step };
       report(worker.connection, (coordinator, connection) => coordinator.workerHeld(connection, held));
     }
+    if (placed) worker.term = Math.max(worker.term, Number(placed.term));
     if (view) {
-      const isPlacement =
-        Number(view.term) > worker.term &&
-        Number(view.number) <= Math.max(worker.view, worker.next?.number ?? 0);
       worker.term = Math.max(worker.term, Number(view.term));
-      if (isPlacement) return;
       worker.isHeld = false;
       if (Number(view.number) <= worker.view) return;
       if (view.departed && Number(view.fromStep) <= worker.step) {
@@ -334,7 +331,7 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
 
   let changesLeft = 3;
   let keepersLeft = 4;
-  let deathsLeft = elastic || replicas > 1 ? 1 : 0;
+  let deathsLeft = elastic && replicas > 1 ? 2 : 1;
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     const alive = workers.filter(({ isDead }) => !isDead);
     if (alive.every(({ ended }) => ended) && servers.every(({ isDead, runs }) => isDead || runs.size === 0))
@@ -350,7 +347,11 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
       }
     } else if (what < 0.024 && deathsLeft > 0 && alive.every(({ isStarted }) => isStarted)) {
       deathsLeft--;
-      const mayDie = elastic ? workers.filter(({ isDone }) => !isDone) : servers;
+      // One of each at most: what is held twice does not outlive two.
+      const mayDie = [
+        ...(elastic && !workers.some(({ isDead }) => isDead) ? workers.filter(({ isDone }) => !isDone) : []),
+        ...(replicas > 1 && !servers.some(({ isDead }) => isDead) ? servers : []),
+      ];
       if (mayDie.length > 0) die(pick<Worker | Server>(mayDie));
     } else if (what < 0.1) {
       const lost = [...workers, ...servers].filter((each) => !each.isDead && each.connection === 0);

@@ -329,6 +329,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     onSnapshot: (order) => parts?.order(order, begunSteps),
     onHold: async () => (await created).hold(),
     onView: (view) => void created.then((exchange) => exchange.change(view)),
+    onPlaced: (view) => void created.then((exchange) => exchange.place(view)),
     onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
     onLost: fail,
   });

@@ -406,6 +406,7 @@ export class Cluster {
       onWelcome: () => undefined,
       onHold: async () => (await created).hold(),
       onView: (view) => void created.then((exchange) => exchange.change(view)),
+      onPlaced: (view) => void created.then((exchange) => exchange.place(view)),
       onLost,
     });
     const { rank, run, view } = membership;

@@ -24,6 +24,14 @@ export interface StoredRun {
    * Copies of each shard that are wanted.
    */
   'wanted'?: (number);
+  /**
+   * Whoever has left last: where a server dies before all have got over it, it is decided once more where to go on.
+   */
+  'lastLeaving'?: (_gradloom_v1_StoredWorker | null);
+  /**
+   * Number of the last view that was proposed: a server may have taken one that was decided anew.
+   */
+  'proposed'?: (number);
 }
 
 export interface StoredRun__Output {
@@ -46,4 +54,12 @@ export interface StoredRun__Output {
    * Copies of each shard that are wanted.
    */
   'wanted': (number);
+  /**
+   * Whoever has left last: where a server dies before all have got over it, it is decided once more where to go on.
+   */
+  'lastLeaving': (_gradloom_v1_StoredWorker__Output | null);
+  /**
+   * Number of the last view that was proposed: a server may have taken one that was decided anew.
+   */
+  'proposed': (number);
 }

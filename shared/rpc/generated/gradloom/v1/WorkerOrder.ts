@@ -25,7 +25,11 @@ export interface WorkerOrder {
   'snapshot'?: (_gradloom_v1_TakeSnapshot | null);
   'evaluationWait'?: (_gradloom_v1_EvaluationWait | null);
   'done'?: (_gradloom_v1_WorkerIsDone | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait"|"done";
+  /**
+   * Who holds the shards now; decides nothing that is waited for.
+   */
+  'placed'?: (_gradloom_v1_View | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"placed"|"snapshot"|"evaluationWait"|"done";
 }
 
 export interface WorkerOrder__Output {
@@ -42,5 +46,9 @@ export interface WorkerOrder__Output {
   'snapshot'?: (_gradloom_v1_TakeSnapshot__Output | null);
   'evaluationWait'?: (_gradloom_v1_EvaluationWait__Output | null);
   'done'?: (_gradloom_v1_WorkerIsDone__Output | null);
-  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"snapshot"|"evaluationWait"|"done";
+  /**
+   * Who holds the shards now; decides nothing that is waited for.
+   */
+  'placed'?: (_gradloom_v1_View__Output | null);
+  'order'?: "welcome"|"start"|"evaluation"|"ended"|"refusal"|"hold"|"view"|"placed"|"snapshot"|"evaluationWait"|"done";
 }
