@@ -1,6 +1,6 @@
 // A link that is lost is made again: to the same server, or to the one that has taken over its shard as soon as a view
 // says which. What the shard has done meanwhile comes first, then the rest of what was under way is sent again, the same
-// bytes. Only where it takes longer than the peer deadline the exchange fails.
+// bytes. Only where it takes longer than twice the peer deadline the exchange fails.
 import { performance } from 'node:perf_hooks';
 import { RunError } from '../errors.js';
 import { RECONNECT_MS, WAITING_NOTICE_MS } from '../limits.js';
@@ -14,6 +14,9 @@ const NOT_YET: readonly number[] = [
   RefusalCode.REFUSAL_CODE_UNKNOWN_RUN,
   RefusalCode.REFUSAL_CODE_STALE_VIEW,
 ];
+
+/** Peer deadlines: the one after which the keeper gives a server up, and one for who takes over. */
+const KEEPER_AND_OWN = 2;
 
 export interface LinkRepairOptions {
   readonly links: ServerLinks;
@@ -89,7 +92,8 @@ export class LinkRepair {
       if (repair.isMoved) [since, told] = [now(), 0];
       repair.isMoved = false;
       const waitedMs = now() - since;
-      if (waitedMs > peerDeadlineMs)
+      // The keeper gives a silent server up after one deadline, and then says who has taken over.
+      if (waitedMs > KEEPER_AND_OWN * peerDeadlineMs)
         return fail(
           new RunError(
             `${reason.message}; it was not to be reached again in ${Math.round(waitedMs / 1000)} s`,
