@@ -101,7 +101,13 @@ export async function up(options: UpOptions, given: Readonly<Record<string, unkn
       return event.event === 'ready' ? (event.address as string) : undefined;
     });
   };
+  /** Address of the first server. */
+  let mesh: string | undefined;
   const onWorkerEvent = (event: ChildEvent) => {
+    if (event.event === 'start' && mesh !== undefined) {
+      const text = `mesh    ${mesh}  (npx gradloom status --join ${mesh})`;
+      display?.show({ event: 'notice', text });
+    }
     if (event.event === 'done') results = event.folder as string;
     if (options.json) printEvent(event);
     else display?.show(event as unknown as TrainEvent);
@@ -136,7 +142,7 @@ export async function up(options: UpOptions, given: Readonly<Record<string, unkn
     const keeper = startOne(0);
     const address = await orEnd(keeper.child, keeper.address);
     if (address === undefined) return EXIT.interrupted;
-    display?.show({ event: 'notice', text: `mesh    ${address}  (npx gradloom status --join ${address})` });
+    mesh = address;
     const others = Array.from({ length: count - 1 }, (_, index) => startOne(index + 1, address));
     await Promise.all(others.map(({ child, address }) => orEnd(child, address)));
     if (interrupted) return EXIT.interrupted;
