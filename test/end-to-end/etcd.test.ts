@@ -90,25 +90,6 @@ etcdTest('the keeper loses its lease again and again; the run goes on to the sam
   t.is(servers.length, 2);
 });
 
-etcdTest('a keeper is killed that holds nothing of the run: nobody else ends, the same bits', async (t) => {
-  t.timeout(180_000);
-  const tiny = await tinyRun(t);
-  const flags = [...tiny.flags, `--epochs=${EPOCHS}`];
-  const weightsSha256 = await undisturbed(t, 1);
-  const mesh = await startMesh(t, 2);
-  const [worker] = await startWorkers(t, mesh, flags, 1);
-  await worker.event('step', ({ step }) => step === 3);
-  const third = await mesh.addServer();
-  for (let keeper = await mesh.etcd.keeper('default'); keeper !== third; ) {
-    await mesh.etcd.revokeLease('default');
-    keeper = await mesh.etcd.keeper('default', keeper);
-  }
-  mesh.servers.get(third)?.signal('SIGKILL');
-  await mesh.etcd.keeper('default', third);
-  await assertWell(t, [worker]);
-  t.like(await tiny.readSummary(), { weightsSha256, steps: 240 });
-});
-
 etcdTest(
   'the keeper is killed in mid-epoch with the shards that it holds: steps go on, the same bits',
   async (t) => {

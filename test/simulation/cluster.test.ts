@@ -6,6 +6,8 @@ import { simulate } from './cluster/simulate.js';
 
 const SEEDS = 500;
 const BUG_SEEDS_MAX = 1000;
+/** Seeds from which a rare one is looked for: `npm run simulate -- --bugs` begins at 1. */
+const FIRST_SEEDS: Readonly<Record<string, number>> = { 'a copy is reported before it is whole': 330 };
 const KINDS = [
   ...['cut', 'drain', 'fenced', 'kill-again', 'kill-server'],
   ...['kill-worker', 'long-pause', 'part', 'pause'],
@@ -38,7 +40,7 @@ test('a seed replays exactly', async (t) => {
 
 for (const [name, bug] of Object.entries(BUGS))
   test(`the checkers find it when ${name}`, async (t) => {
-    for (let seed = 1; seed <= BUG_SEEDS_MAX; seed++) {
+    for (let seed = FIRST_SEEDS[name] ?? 1; seed <= BUG_SEEDS_MAX; seed++) {
       const { violations } = await simulate(seed, bug);
       if (violations.length === 0) continue;
       t.log(`seed ${seed}: ${violations[0]}`);

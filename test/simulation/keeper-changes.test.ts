@@ -2,7 +2,7 @@
 import test from 'ava';
 import { BUGS, playKeepers } from './keeper-changes.js';
 
-const SEEDS = 300;
+const SEEDS = 150;
 const BUG_SEEDS_MAX = 1000;
 
 test(`all come to one end in ${SEEDS} meshes whose keepers change`, (t) => {
