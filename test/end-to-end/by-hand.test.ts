@@ -139,7 +139,7 @@ test.serial(
   'a model too large for --memory is refused with the number of servers that would do',
   async (t) => {
     const { flags } = await tinyRun(t, 'large');
-    const { address } = await startServer(t, '--memory=16');
+    const { address } = await startServer(t, '--memory=64');
     const args = [...flags, `--join=${address}`, '--workers=1', '--epochs=1', '--batch=16'];
     const refused = await run(t, 'gradloom-worker', args);
     t.is(refused.code, 2);
@@ -147,7 +147,7 @@ test.serial(
     const servers = Number(/start (\d+) servers/.exec(refused.stderr[0])?.[1]);
     t.true(servers > 1, refused.stderr[0]);
     await Promise.all(
-      Array.from({ length: servers - 1 }, () => startServer(t, '--memory=16', `--join=${address}`)),
+      Array.from({ length: servers - 1 }, () => startServer(t, '--memory=64', `--join=${address}`)),
     );
     const { code, stderr } = await run(t, 'gradloom-worker', args);
     t.is(code, 0, stderr.join('\n'));

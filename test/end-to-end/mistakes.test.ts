@@ -8,7 +8,7 @@ import { type Binary, helperPath, left, start } from '../helpers/processes.js';
 import { type TinyRun, tinyRun } from '../helpers/tiny-run.js';
 
 /** What a person is shown before a mistake in the data or the job is found. */
-const PROGRESS = /^(backend|preparing data|data|run) /;
+const PROGRESS = /^(backend|preparing data|data|mesh|run) /;
 
 interface Mistake {
   title: string;

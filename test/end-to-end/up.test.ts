@@ -55,8 +55,8 @@ test.serial(
     t.is(up.events.filter(({ event }) => event === 'epoch').length, 3);
     const started = up.events.find(({ event }) => event === 'start');
     t.deepEqual(Object.keys(started ?? {}).sort(), [
-      ...['accumulate', 'epochs', 'event', 'fromStep', 'globalBatch', 'parameters', 'rank', 'run', 'servers'],
-      ...['stepsPerEpoch', 'workers'],
+      ...['accumulate', 'epochs', 'event', 'fromStep', 'globalBatch', 'parameters', 'rank'],
+      ...['replicas', 'run', 'servers', 'stepsPerEpoch', 'workers'],
     ]);
 
     const summary = await readSummary();
