@@ -97,9 +97,6 @@ for (const { title, more, says } of [
     says: /tensor|model/i,
   },
   { title: 'another batch', more: ['--batch=32'], says: /batch/ },
-  { title: 'another seed', more: ['--seed=2'], says: /seed/ },
-  { title: 'another codec', more: ['--codec=fp32'], says: /codec/ },
-  { title: 'another learning rate', more: ['--learning-rate=0.5'], says: /learning/ },
 ])
   test.serial(
     `a second worker with ${title} is refused in one line; the first one still waits`,
