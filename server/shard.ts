@@ -257,11 +257,6 @@ export class Shard {
     return isFirst && this.initialized ? [...ack, { kind: 'initialized' }] : ack;
   }
 
-  /** A block has its initial values in place: so have its optimizer and its workers. */
-  begin(block: number): void {
-    this.#blocks.begin(block);
-  }
-
   /** Whether a block takes contributions. */
   isExchanged(block: number): boolean {
     return this.#blocks.state(block).block.kind !== 'frozen';

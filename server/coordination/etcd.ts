@@ -272,6 +272,7 @@ export class EtcdCoordination implements Coordination {
         return { term: new Term(this.#keepers, this.#options, lease, header.revision, left), left };
       }
     } catch (error) {
+      // What is not revoked runs out.
       void lease.revoke().catch(() => undefined);
       throw error;
     }

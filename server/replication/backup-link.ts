@@ -189,7 +189,6 @@ export class BackupLink {
     this.#write({
       copied: {
         step: shard.step,
-        initialized: shard.initialized,
         ...(outcome ? { outcome: outcomeToWire(outcome) } : {}),
       },
     });

@@ -12,10 +12,6 @@ export interface ReplicaCopied {
    */
   'step'?: (number | string | Long);
   /**
-   * Whether every block had its initial values.
-   */
-  'initialized'?: (boolean);
-  /**
    * The verdict on the last step that had one.
    */
   'outcome'?: (_gradloom_v1_StepOutcome | null);
@@ -29,10 +25,6 @@ export interface ReplicaCopied__Output {
    * Steps decided on all blocks.
    */
   'step': (number);
-  /**
-   * Whether every block had its initial values.
-   */
-  'initialized': (boolean);
   /**
    * The verdict on the last step that had one.
    */
