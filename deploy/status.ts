@@ -6,7 +6,14 @@ import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
 import type { RunStatus__Output } from '../shared/rpc/generated/gradloom/v1/RunStatus.js';
 import { consistencyOf } from '../shared/run-spec.js';
+import { shownMs, usually } from '../shared/usual.js';
 import { size } from '../worker/display/format.js';
+
+/** What a step usually takes, and so how long one may take before it is told who is waited for. */
+function paceOf({ usualStepSeconds, noticeSeconds }: RunStatus__Output): string {
+  if (noticeSeconds === 0) return '';
+  return `  ${usually('a step', { medianMs: 1000 * usualStepSeconds })}, who holds it up is named after ${shownMs(1000 * noticeSeconds)}`;
+}
 
 function rulesOf({ view, fromStep, consistency, staleness }: RunStatus__Output): string {
   const name = consistencyOf(consistency);
@@ -36,7 +43,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
   );
   for (const run of reply.runs) {
     lines.push(
-      `run ${run.run}  ${run.job}  ${run.state}  ${rulesOf(run)}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`,
+      `run ${run.run}  ${run.job}  ${run.state}  ${rulesOf(run)}  step ${run.step} of ${run.steps}${paceOf(run)}${run.waiting ? `  ${run.waiting}` : ''}`,
     );
     for (const line of copiesOf(run)) lines.push(`  ${line}`);
     if (run.snapshot) lines.push(`  newest snapshot of step ${run.snapshotStep}  ${run.snapshot}`);

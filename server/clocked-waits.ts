@@ -38,9 +38,19 @@ export class ClockedWaits {
     rank: number | undefined,
     fetch: { readonly step: number; readonly since: number } | undefined,
   ): Wait | undefined {
-    const since = fetch?.since ?? (rank === undefined ? undefined : this.#since.get(rank));
+    const since = this.#sinceOf(rank, fetch);
     if (since === undefined) return undefined;
     const workers = fetch ? this.shard.behind(fetch.step) : this.shard.waitingFor();
     return workers.length > 0 ? { workers, waitedMs: this.now() - since } : undefined;
+  }
+
+  /** How long (ms) a reader has waited, if for anybody. */
+  waitedMs(rank: number | undefined, fetch: { readonly since: number } | undefined): number {
+    const now = this.now();
+    return now - (this.#sinceOf(rank, fetch) ?? now);
+  }
+
+  #sinceOf(rank: number | undefined, fetch: { readonly since: number } | undefined): number | undefined {
+    return fetch?.since ?? (rank === undefined ? undefined : this.#since.get(rank));
   }
 }

@@ -7,7 +7,7 @@ import type { StoredRun, StoredRun__Output } from '../shared/rpc/generated/gradl
 import { messageCodec } from '../shared/rpc/proto.js';
 import { fromWire, type RunSpec, toWire } from '../shared/run-spec.js';
 import type { Lasting } from './keeper/members.js';
-import type { Run, ServerEntry, WorkerEntry } from './keeper/run.js';
+import { NOT_HEARD_OF, type Run, type ServerEntry, type WorkerEntry } from './keeper/run.js';
 
 /** Values by name: `mesh`, and `run/<id>` for each running run. */
 export type State = ReadonlyMap<string, Buffer>;
@@ -109,7 +109,7 @@ function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
     workers: workers.map(
       ({ leaving, putOut, ...worker }): WorkerEntry => ({
         ...worker,
-        ...{ connection: Number.NaN, step: 0, phase: 'join', secondsInPhase: 0 },
+        ...{ connection: Number.NaN, step: 0, phase: NOT_HEARD_OF, secondsInPhase: 0 },
         ...(leaving ? { leaving: { reason: leaving, putOut } } : {}),
       }),
     ),

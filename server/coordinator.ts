@@ -2,6 +2,7 @@
 // Events in, orders out; no I/O, no clock. gathering → preparing → running → ended. A participant is named
 // by the number of its connection; when its connection goes, it is gone, and whoever it leaves waiting is told.
 // This is the face: each event is handed to the room in keeper/ that knows what follows from it.
+import { NAME_CHARACTERS_MAX } from '../shared/limits.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import type { RunSpec } from '../shared/run-spec.js';
@@ -141,12 +142,19 @@ export class Coordinator {
     return depart(this.#members, run, worker, reason);
   }
 
+  /** A worker has said how far it is. Throws Refused. */
   workerProgress(
     connection: number,
-    { step, phase, secondsInPhase }: { step: number; phase: string; secondsInPhase: number },
+    progress: { step: number; phase: string; secondsInPhase: number; stepSeconds?: number },
   ): Run | undefined {
     const { run, worker } = this.#members.workerAt(connection);
-    if (worker) Object.assign(worker, { step, phase, secondsInPhase });
+    const { step, phase, secondsInPhase, stepSeconds = worker?.stepSeconds } = progress;
+    if (phase.length > NAME_CHARACTERS_MAX || !(secondsInPhase >= 0 && Number.isFinite(secondsInPhase)))
+      throw refuse(
+        'MALFORMED',
+        `expected a phase of at most ${NAME_CHARACTERS_MAX} characters and a time of at least 0 seconds in it, got others`,
+      );
+    if (worker) Object.assign(worker, { step, phase, secondsInPhase, stepSeconds });
     return run;
   }
 

@@ -13,6 +13,7 @@ import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { InMemory } from '../shared/rpc/in-process.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec, specUnder } from '../shared/run-spec.js';
+import { Usual, usually } from '../shared/usual.js';
 import { ClockedWaits } from './clocked-waits.js';
 import type { BlockNorms, Cut } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
@@ -34,6 +35,20 @@ export interface AgreeOut {
   close(): void;
 }
 
+/** A wait that has lasted longer than such waits usually do. */
+export interface LateStep {
+  readonly step: number;
+  /** Ranks. */
+  readonly workers: number[];
+  /** Indices into the view's servers, whose part in what all decide together is missing. */
+  readonly servers: number[];
+  /** Ids of servers whose copy of an update is missing. */
+  readonly copies: number[];
+  readonly waitedMs: number;
+  /** By which it is late. */
+  readonly usual: Usual;
+}
+
 /** Index in the view of the server that decides, with backup workers, whose contributions a step takes. */
 const LEADER = 0;
 
@@ -41,6 +56,8 @@ export class HostedRun {
   readonly shard: Shard;
   readonly #writers = new Writers();
   readonly #readers: Readers;
+  /** From the end of one step to that of the next: under ssp and asp, of the slowest worker's. */
+  readonly usualStep = new Usual();
   #waitingSince: number;
   #view: View__Output;
   /** Decided, and not yet in force. */
@@ -288,7 +305,7 @@ export class HostedRun {
       const { id, address } = this.view.servers[index];
       const error = refuse(
         'NOT_NOW',
-        `it waits for ${this.shard.awaitsCut ? 'the contributors' : 'the norms'} of step ${this.shard.step} from server ${id} (${address}), which is out of reach: ${reason}`,
+        `it waits for ${this.shard.awaitsCut ? 'the contributors' : 'the norms'} of step ${this.shard.step} from server ${id} (${address}), which is out of reach: ${reason}; the step has been open for ${((this.now() - this.#waitingSince) / 1000).toFixed(1)} s, ${usually('a step', this.usualStep)}`,
       );
       this.metrics.refused(error.label);
       this.#writers.end(error.toMessage());
@@ -314,8 +331,36 @@ export class HostedRun {
     return { step, workers, waitedMs: Math.max(0, ...waits.map(({ waitedMs }) => waitedMs)) };
   }
 
-  /** Tells every subscriber who waits for whom. */
-  announceWaiting(): void {
+  /** How long (ms) somebody has waited, if for anybody: to find out for whom takes longer. */
+  #longestWaitMs(): number {
+    const waits = this.#waits;
+    if (!waits) return this.now() - this.#waitingSince;
+    return Math.max(0, ...[...this.#readers].map(({ rank, fetches }) => waits.waitedMs(rank, fetches[0])));
+  }
+
+  /** Whom the open step has waited for longer than is usual; undefined: nobody. */
+  late(): LateStep | undefined {
+    const { usualStep, usualCopies = usualStep } = this;
+    const copies = this.replicating();
+    const copiesMs = copies.waitedMs >= usualCopies.deadlineMs ? copies.waitedMs : 0;
+    const step = this.#longestWaitMs() >= usualStep.deadlineMs ? this.waiting() : undefined;
+    const isStepLate = step !== undefined && step.waitedMs >= usualStep.deadlineMs;
+    const late = {
+      step: this.shard.step,
+      workers: isStepLate ? step.workers : [],
+      servers: isStepLate ? this.serversWaitedFor() : [],
+      copies: copiesMs > 0 ? copies.servers : [],
+    };
+    if (late.workers.length + late.servers.length > 0)
+      return { ...late, waitedMs: Math.max(step?.waitedMs ?? 0, copiesMs), usual: usualStep };
+    return late.copies.length > 0 ? { ...late, waitedMs: copiesMs, usual: usualCopies } : undefined;
+  }
+
+  /**
+   * Tells every subscriber who waits for whom.
+   * @param usual by which it is told, where somebody is late; who has not waited that long is told nothing
+   */
+  announceWaiting(usual?: Usual): void {
     const all = this.waiting();
     for (const reader of this.#readers) {
       if (!reader.subscribed || reader.unread > 0) continue;
@@ -324,8 +369,13 @@ export class HostedRun {
       const { workers, waitedMs } = wait;
       const servers = this.serversWaitedFor();
       const copies = this.replicating();
-      const seconds = Math.max(waitedMs, copies.waitedMs) / 1000;
-      const waiting = { step: all.step, workers, seconds, servers, copies: copies.servers };
+      const longestMs = Math.max(waitedMs, copies.waitedMs);
+      if (usual && longestMs < usual.deadlineMs) continue;
+      const waiting = {
+        ...{ step: all.step, workers, servers, copies: copies.servers },
+        seconds: longestMs / 1000,
+        usualSeconds: (usual?.medianMs ?? 0) / 1000,
+      };
       this.#readers.tell(reader, { waiting });
     }
   }
@@ -342,6 +392,11 @@ export class HostedRun {
   /** Nothing waits for the other copies any more. */
   committed(): void {
     this.#readers.stepped();
+  }
+
+  /** The longest that something of a step waited for the copies; undefined where there are none. */
+  get usualCopies(): Usual | undefined {
+    return this.#copies?.usual;
   }
 
   /** Servers whose copies of the shard are waited for, and for how long (ms). */
@@ -388,6 +443,9 @@ export class HostedRun {
         this.#readers.changed(effect.number);
         return this.metrics.viewEntered(this);
       case 'closed':
+        this.usualStep.observe(this.now() - this.#waitingSince);
+        this.#waitingSince = this.now();
+        return this.#readers.stepped();
       case 'initialized':
         this.#waitingSince = this.now();
         return this.#readers.stepped();

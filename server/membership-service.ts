@@ -16,8 +16,9 @@ import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrde
 import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { fromWire, type RunSpec, rulesToWire, toWire } from '../shared/run-spec.js';
+import type { Usual } from '../shared/usual.js';
 import type { Coordinator, Order } from './coordinator.js';
-import { SlownessWatch } from './slowness-watch.js';
+import { SlownessWatch, type Straggler, stepSecondsOf } from './slowness-watch.js';
 import type { SnapshotKeeper } from './snapshot/keeper.js';
 
 type ServeCall = grpc.ServerDuplexStream<ServerReport__Output, ServerOrder>;
@@ -38,6 +39,17 @@ function leavesNoTrace(order: Order): boolean {
   return Boolean(evaluationWait) || (evaluation?.records ?? 0) > 0;
 }
 
+/** For the status of a run: what its steps take in the median, and when it is told who is waited for. */
+function paceOf(usual: readonly Usual[]): { usualStepSeconds: number; noticeSeconds: number } {
+  const longest = (of: (each: Usual) => number) => Math.max(0, ...usual.map((each) => of(each) / 1000));
+  const measured = usual.filter(({ medianMs }) => medianMs !== undefined);
+  if (measured.length === 0) return { usualStepSeconds: 0, noticeSeconds: 0 };
+  return {
+    usualStepSeconds: longest(({ medianMs = 0 }) => medianMs),
+    noticeSeconds: longest(({ deadlineMs }) => deadlineMs),
+  };
+}
+
 export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
@@ -55,6 +67,8 @@ export class MembershipService {
     readonly keeperName: () => string,
     readonly log: (message: string) => void,
     readonly onRefused: (code: string) => void,
+    /** What steps take on each shard of a run that this server is the primary of. */
+    readonly usualSteps: (run: string) => Usual[] = () => [],
   ) {}
 
   /** Undefined on a server that is not the keeper. */
@@ -152,7 +166,10 @@ export class MembershipService {
               return coordinator.workerJoined(connection, hello, spec);
             }
             if (report.progress) {
-              const run = coordinator.workerProgress(connection, report.progress);
+              const run = coordinator.workerProgress(connection, {
+                ...report.progress,
+                stepSeconds: stepSecondsOf(report.progress.times),
+              });
               if (run) this.#slowness.heard(run, connection, report.progress.times, performance.now());
               return [];
             }
@@ -259,6 +276,7 @@ export class MembershipService {
           secondsSilent: this.#slowness.secondsSilent(worker, nowMs),
         })),
         straggler: this.#slowness.straggler(run, nowMs),
+        ...paceOf(this.usualSteps(run.id)),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),
@@ -271,6 +289,15 @@ export class MembershipService {
         snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',
       })),
     };
+  }
+
+  /** Who makes the steps of a run long, for each run in which somebody does; none where this is not the keeper. */
+  stragglers(): { run: string; straggler: Straggler }[] {
+    const nowMs = performance.now();
+    return [...(this.#coordinator?.runs.values() ?? [])].flatMap((run) => {
+      const straggler = this.#slowness.straggler(run, nowMs);
+      return straggler ? [{ run: run.id, straggler }] : [];
+    });
   }
 
   /** Carries out orders, once it is certain that nobody can forget why. */

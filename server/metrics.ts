@@ -7,7 +7,10 @@ import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js'
 import { learningRateAt } from '../shared/optimizer/schedule.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { type RunSpec, stalenessOf } from '../shared/run-spec.js';
+import type { Usual } from '../shared/usual.js';
+import type { HostedRun } from './hosted-run.js';
 import type { PhaseProbe } from './shard.js';
+import type { Straggler } from './slowness-watch.js';
 import type { SnapshotEvent } from './snapshot/keeper.js';
 import type { Outcome } from './step-headers.js';
 
@@ -36,8 +39,12 @@ export interface ServerMetrics {
   waitedFor(rank: number, seconds: number): void;
   /** ssp, asp: a worker read a block that lacked so many of some worker's updates; the most that any read lacked. */
   read(run: string, rank: number, staleness: number, stalest: number): void;
-  /** Ranks that are waited for now, of all ranks. */
+  /** Ranks that have been waited for longer than is usual, of all ranks. */
   waiting(workers: number, ranks: readonly number[]): void;
+  /** What waits take on the shards that are held, and when one is told of. */
+  usual(runs: Iterable<Pick<HostedRun, 'id' | 'usualStep' | 'usualCopies'>>): void;
+  /** The keeper: who makes the steps of its runs long now. */
+  stragglers(found: readonly { readonly run: string; readonly straggler: Straggler }[]): void;
   /** Shards of runs that this server is the primary of. */
   runs(runs: Iterable<RunFigures>): void;
   /** A run has another view, whose rules and bound hold from now on. */
@@ -62,6 +69,10 @@ export function reportTo(metrics: Instruments): ServerMetrics {
   let ended = 0;
   let known = new Set<string>();
   let knownTables = new Set<string>();
+  /** Ranks that are shown as waited for, or not. */
+  const waitingFor: boolean[] = [];
+  /** Series of those who are shown as slow. */
+  let slow: Parameters<Instruments['stragglerRatio']['set']>[1][] = [];
   const describe = ({ id, spec }: RunFigures) => {
     metrics.runInfo.set(1, {
       run: id,
@@ -119,8 +130,39 @@ export function reportTo(metrics: Instruments): ServerMetrics {
       metrics.readStalenessMax.set(stalest, { run });
     },
     waiting(workers, ranks) {
-      for (let rank = 0; rank < workers; rank++)
-        metrics.waitingForWorker.set(ranks.includes(rank) ? 1 : 0, { rank: String(rank) });
+      const waitedFor = new Set(ranks);
+      for (let rank = 0; rank < workers; rank++) {
+        if (waitingFor[rank] === waitedFor.has(rank)) continue;
+        waitingFor[rank] = waitedFor.has(rank);
+        metrics.waitingForWorker.set(waitingFor[rank] ? 1 : 0, { rank: String(rank) });
+      }
+    },
+    usual(runs) {
+      const longest = new Map<
+        string,
+        { run: string; wait: 'step' | 'copies'; medianMs: number; deadlineMs: number }
+      >();
+      const take = (run: string, wait: 'step' | 'copies', { medianMs, deadlineMs }: Usual) => {
+        const before = longest.get(`${wait} ${run}`);
+        if (medianMs === undefined || (before && before.deadlineMs >= deadlineMs)) return;
+        longest.set(`${wait} ${run}`, { run, wait, medianMs, deadlineMs });
+      };
+      for (const { id, usualStep, usualCopies } of runs) {
+        take(id, 'step', usualStep);
+        if (usualCopies) take(id, 'copies', usualCopies);
+      }
+      for (const { run, wait, medianMs, deadlineMs } of longest.values()) {
+        metrics.usualWaitSeconds.set(medianMs / 1000, { run, wait });
+        metrics.waitDeadlineSeconds.set(deadlineMs / 1000, { run, wait });
+      }
+    },
+    stragglers(found) {
+      for (const labels of slow) metrics.stragglerRatio.forget(labels);
+      slow = found.map(({ run, straggler: { role, number, phase, ratio } }) => {
+        const labels = { run, member: role, number: String(number), phase };
+        metrics.stragglerRatio.set(ratio, labels);
+        return labels;
+      });
     },
     departed: (putOut) => metrics.departures.add(1, { cause: putOut ? 'put_out' : 'left' }),
     tookOver: () => metrics.takeovers.add(1),
@@ -155,6 +197,8 @@ export function reportTo(metrics: Instruments): ServerMetrics {
         metrics.readStalenessMax.forget({ run: id });
         metrics.stalenessBound.forget({ run: id });
         metrics.snapshotStep.forget({ run: id });
+        metrics.usualWaitSeconds.forget({ run: id });
+        metrics.waitDeadlineSeconds.forget({ run: id });
       }
       for (const { id } of hosted) {
         if (known.has(id)) continue;

@@ -8,7 +8,7 @@ import { schemaHash } from '../shared/blocks/manifest.js';
 import type { Keepers } from '../shared/client/keepers.js';
 import { parsePlace } from '../shared/config/place.js';
 import type { RunError } from '../shared/errors.js';
-import { WAITING_NOTICE_MS } from '../shared/limits.js';
+import { NOTICE_MIN_MS, WAITING_NOTICE_MS } from '../shared/limits.js';
 import { normRounds } from '../shared/optimizer/norms.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
 import {
@@ -109,6 +109,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     () => (keepers?.follow ? keepers.name : (options.join ?? '')),
     log,
     metrics.refused,
+    (id) => [...(runs.get(id)?.values() ?? [])].map(({ usualStep }) => usualStep),
   );
   const role = keeperRole({
     ...{ membership, peerDeadlineMs: options.peerDeadlineMs, log },
@@ -254,22 +255,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (membership.coordinator && !keepers.follow) membership.coordinator.keeper = mesh.serverId;
   for (const name of services) health.setStatus(name, 'SERVING');
 
-  const waits = new ServerWaits((run, wait) => mesh.waits(run, wait));
-  const notices = setInterval(() => {
+  const waits = new ServerWaits({
+    tell: (run, wait) => mesh.waits(run, wait),
+    onWorkers: metrics.waiting,
+  });
+  const looks = setInterval(() => {
+    waits.look(shards.runs);
+    for (const hosted of rows.values()) hosted.announceWaiting();
+  }, NOTICE_MIN_MS);
+  const reports = setInterval(() => {
     // A run that is held goes from waiting to training without a word.
     report();
     const late = membership.coordinator?.evaluationWaits() ?? [];
     if (late.length > 0) membership.dispatch(late);
-    waits.look(shards.runs);
-    for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
-    for (const run of shards.all()) {
-      const { workers, waitedMs } = run.waiting();
-      metrics.waiting(run.spec.workers, waitedMs >= WAITING_NOTICE_MS ? workers : []);
-      const isHeld = run.replicating().waitedMs >= WAITING_NOTICE_MS;
-      const someone = workers.length > 0 || run.serversWaitedFor().length > 0;
-      if (isHeld || (waitedMs >= WAITING_NOTICE_MS && someone)) run.announceWaiting();
-    }
+    metrics.usual(shards.all());
+    metrics.stragglers(membership.stragglers());
   }, WAITING_NOTICE_MS);
 
   return {
@@ -287,7 +288,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
     takeSnapshots: () => membership.snapshots?.ask() ?? 0,
     async close(reason) {
-      clearInterval(notices);
+      clearInterval(looks);
+      clearInterval(reports);
       for (const name of services) health.setStatus(name, 'NOT_SERVING');
       const { coordinator } = membership;
       if (coordinator && keepers?.follow)

@@ -2,12 +2,28 @@
 // been slower than its peers. The clock is handed in.
 import { HEARTBEAT_MS, HEARTBEATS_MISSED, SERVERS_MAX } from '../shared/limits.js';
 import type { StepTimes__Output } from '../shared/rpc/generated/gradloom/v1/StepTimes.js';
-import type { Straggler } from '../shared/rpc/generated/gradloom/v1/Straggler.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import type { Run, WorkerEntry } from './keeper/run.js';
-import { judge, OWN_PHASES, type PhaseSeconds, type Slowness, type WorkerTimes } from './slowness.js';
+import {
+  judge,
+  OWN_PHASES,
+  type PhaseSeconds,
+  ratioOf,
+  type Slowness,
+  type WorkerTimes,
+} from './slowness.js';
 
 const SILENCE_MAX_SECONDS = (HEARTBEATS_MISSED * HEARTBEAT_MS) / 1000;
+
+/** As the status of a run has it. */
+export interface Straggler extends Slowness {
+  /** A worker's label, a server's address. */
+  readonly name: string;
+  /** Since when, and for how many steps. */
+  readonly fromStep: number;
+  readonly steps: number;
+  readonly ratio: number;
+}
 
 interface Since {
   slowness: Slowness;
@@ -23,6 +39,13 @@ function checkTimes(times: StepTimes__Output): void {
       'MALFORMED',
       `expected times of at least 0 seconds, of at most ${SERVERS_MAX} servers, got others`,
     );
+}
+
+/** What a step takes a worker; undefined before its first. Throws Refused. */
+export function stepSecondsOf(times: StepTimes__Output | null): number | undefined {
+  if (!times || times.steps === 0) return undefined;
+  checkTimes(times);
+  return [...OWN_PHASES, 'wait' as const].reduce((sum, phase) => sum + times[phase], 0);
 }
 
 export class SlownessWatch {
@@ -61,7 +84,7 @@ export class SlownessWatch {
     const worker = run.workers.find(({ rank }) => rank === number);
     const server = run.servers.find(({ id }) => id === number);
     return {
-      ...{ role, number, phase, seconds, peersSeconds, waitedShare },
+      ...{ role, number, phase, seconds, peersSeconds, waitedShare, ratio: ratioOf(since.slowness) },
       name: (role === 'worker' ? worker?.label : server?.address) ?? '',
       fromStep: since.fromStep,
       steps: leastStep(run) - since.fromStep,

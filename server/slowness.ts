@@ -1,9 +1,10 @@
 // Who makes the steps of a run long: the pure verdict behind `gradloom why-slow`. Under bsp everybody's steps take the
 // same time, and the one who waits least is the one that the others wait for. So the phases that are a worker's own are
 // compared with those of its peers, and servers by when their last block comes. A value stands out where it is further
-// from the median of the others than three scaled median absolute deviations (Leys et al., "Detecting outliers: do not
-// use standard deviation around the mean, use absolute deviation around the median", 2013), and matters where the step
+// from the median of the others than three scaled median absolute deviations (shared/outliers.ts), and matters where the step
 // would be much shorter without it.
+import { HEARTBEAT_MS } from '../shared/limits.js';
+import { median, toleranceOf } from '../shared/outliers.js';
 
 /** Phases that a worker spends on its own, as StepTimes names them. */
 export const OWN_PHASES = ['data', 'rows', 'compute', 'optimizer', 'encode', 'decode'] as const;
@@ -39,20 +40,18 @@ export interface Slowness {
 
 /** How many times as long as without it a step is at least, for somebody to be called slow. */
 export const SLOW_RATIO = 1.5;
-/** The published threshold, and what scales the median absolute deviation to a normal distribution's sigma. */
-const DEVIATIONS = 3;
-const SIGMA_OF_MAD = 1.4826;
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
-
 interface Outlier {
   index: number;
   /** Above the median of the others. */
   excess: number;
+}
+
+/** Less than that is not told apart: a phase that takes peers nothing, or a sign of life that has just come. */
+const RESOLUTION_SECONDS = 0.001;
+
+/** How many times as long as its peers somebody takes; of one who is silent, as the time between two signs of life. */
+export function ratioOf({ phase, seconds, peersSeconds }: Slowness): number {
+  return seconds / Math.max(peersSeconds, phase === 'silent' ? HEARTBEAT_MS / 1000 : RESOLUTION_SECONDS);
 }
 
 /** The largest of some values where it stands out from the others; undefined where it does not, or is alone. */
@@ -61,9 +60,8 @@ function outlier(values: readonly number[]): Outlier | undefined {
   const index = values.indexOf(Math.max(...values));
   const others = values.filter((_, other) => other !== index);
   const middle = median(others);
-  const deviation = median(others.map((value) => Math.abs(value - middle)));
   const excess = values[index] - middle;
-  return excess > DEVIATIONS * SIGMA_OF_MAD * deviation ? { index, excess } : undefined;
+  return excess > toleranceOf(others, middle) ? { index, excess } : undefined;
 }
 
 /** What a phase takes, or has taken already where it is under way for longer than it takes. */

@@ -35,8 +35,12 @@ export const REPLICAS_DEFAULT = 2;
 export const REPLICAS_MAX = 2;
 /** Time between two tries to reach a server whose stream broke. */
 export const RECONNECT_MS = 50;
-/** A step that stays incomplete for this long is announced to those who wait, with who is missing. */
+/** A wait is told of after a deadline that is measured (usual.ts): before anything is, after so long; and again so often. */
 export const WAITING_NOTICE_MS = 1_000;
+/** No wait is told of before, however short waits usually are: nobody wants to hear of it. How often waits are looked at. */
+export const NOTICE_MIN_MS = 250;
+/** Waits by which it is measured what is usual: the last of them. */
+export const USUAL_WAITS = 64;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */
 export const DRAIN_MS = 3_000;
 /** Steps that an evaluator asks ahead of the current one, at most, so that no server is past them when it is asked. */
@@ -99,6 +103,7 @@ assert(
   'a manifest must fit into one message',
 );
 assert(MESSAGE_MAX_BYTES <= FLOW_CONTROL_WINDOW_BYTES, 'a message must fit into one window');
+assert(WAITING_NOTICE_MS % NOTICE_MIN_MS === 0, 'what is told again must fall on a look');
 assert(DRAIN_MS < CHILD_STOP_MS, 'a child must be allowed to drain');
 assert(
   PUSH_CREDIT_BYTES >= 2 * MESSAGE_MAX_BYTES,

@@ -20,7 +20,7 @@ import {
   toWorkers,
   type WorkerEntry,
 } from './run.js';
-import { waiting } from './waiting.js';
+import { waiting, whereabouts } from './waiting.js';
 
 /** Begins a change of a run's consistency; the call is answered when it is decided from which step. Throws Refused. */
 export function changeRequested(
@@ -123,7 +123,7 @@ export function depart(
   putOut = false,
 ): Order[] {
   const { rank, label } = worker;
-  const gone = `worker ${rank} (${label}) is gone at step ${stepOf(run)}: ${reason}`;
+  const gone = `worker ${rank} (${label}) is gone at step ${stepOf(run)}: ${reason}${run.state === 'running' ? whereabouts([worker]) : ''}`;
   const { number } = run.view as { number: number };
   const others = run.workers.filter((entry) => entry !== worker);
   if (!run.spec.elastic || others.length === 0 || run.state !== 'running')

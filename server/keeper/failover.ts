@@ -9,6 +9,7 @@ import { gathered, start } from './joining.js';
 import type { Members } from './members.js';
 import { placed } from './placing.js';
 import { type Order, type Run, type ServerEntry, stepOf } from './run.js';
+import { whereabouts } from './waiting.js';
 
 /** A server is gone for good: who waits for it to be emptied is told, and each run goes on without it or ends. */
 export function serverGone(members: Members, connection: number, reason: string): Order[] {
@@ -39,7 +40,7 @@ export function failOver(
       members,
       run,
       true,
-      `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${run.state === 'preparing' ? 'the run had not begun' : `shard ${lost.join(', ')} had no other copy`}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
+      `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${run.state === 'preparing' ? 'the run had not begun' : `shard ${lost.join(', ')} had no other copy${whereabouts(run.workers)}`}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
     );
   run.servers = run.servers.filter((server) => server.connection !== connection);
   run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };

@@ -18,7 +18,7 @@ import { end } from './ending.js';
 import type { Members } from './members.js';
 import { checkMemory, memoryFault } from './memory.js';
 import { fill, placed, replicasWanted } from './placing.js';
-import { infoOf, type Order, type Run, type ServerEntry } from './run.js';
+import { infoOf, NOT_HEARD_OF, type Order, type Run, type ServerEntry } from './run.js';
 
 /** What no name has that goes into logs and metrics. */
 const CONTROL_CHARACTER = /\p{Cc}/u;
@@ -101,7 +101,7 @@ export function workerJoined(
     rank: run.workers.length,
     label: hello.label,
     step: 0,
-    phase: 'join',
+    phase: NOT_HEARD_OF,
     secondsInPhase: 0,
     done: false,
     bytesPushed: 0,

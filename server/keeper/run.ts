@@ -21,6 +21,9 @@ export interface ServerEntry {
   readonly peer: boolean;
 }
 
+/** Phase of a worker that has joined, and told nothing since. */
+export const NOT_HEARD_OF = 'join';
+
 export interface WorkerEntry {
   readonly connection: number;
   readonly rank: number;
@@ -28,6 +31,8 @@ export interface WorkerEntry {
   step: number;
   phase: string;
   secondsInPhase: number;
+  /** Mean of its last steps; left out before it has told of one. */
+  stepSeconds?: number;
   done: boolean;
   bytesPushed: number;
   bytesPulled: number;

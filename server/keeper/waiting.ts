@@ -1,8 +1,13 @@
 // Whom a run waits for, in one sentence: what `status` and the workers show. Pure: reads, changes nothing. What comes
 // first holds up what comes after it.
+import { median } from '../../shared/outliers.js';
 import { stalenessOf } from '../../shared/run-spec.js';
+import { shownMs, usually } from '../../shared/usual.js';
 import type { ServerWait } from '../server-waits.js';
-import { isAbsent, type Run } from './run.js';
+import { isAbsent, NOT_HEARD_OF, type Run, type WorkerEntry } from './run.js';
+
+/** Workers whose whereabouts an error tells; of more it tells how many. */
+const NAMED_MAX = 3;
 
 /**
  * Who holds the run up, in one sentence; empty where nobody does.
@@ -78,5 +83,22 @@ function waitingForServers({ servers, serverWaits }: Run): string {
     ...(parts ? [`the part of ${parts} in what all servers decide together`] : []),
     ...(copies ? [`the copy of ${copies}`] : []),
   ];
-  return `waits at step ${longest.step} for ${whom.join(' and ')}, for ${longest.seconds.toFixed(1)} s`;
+  const usual = longest.usualSeconds > 0 ? `, usually ${shownMs(1000 * longest.usualSeconds)}` : '';
+  return `waits at step ${longest.step} for ${whom.join(' and ')}, for ${longest.seconds.toFixed(1)} s${usual}`;
+}
+
+/** Where workers were when they were last heard of, compared with what a step takes them: for the error of a run that ends. */
+export function whereabouts(workers: readonly WorkerEntry[]): string {
+  const told = workers.filter(({ phase, done }) => phase !== NOT_HEARD_OF && !done);
+  if (told.length === 0) return '';
+  const named = told
+    .slice(0, NAMED_MAX)
+    .map(
+      ({ rank, phase, secondsInPhase }) =>
+        `worker ${rank} was in ${phase} for ${secondsInPhase.toFixed(1)} s`,
+    );
+  const more = told.length > NAMED_MAX ? [`${told.length - NAMED_MAX} more`] : [];
+  const steps = told.flatMap(({ stepSeconds }) => stepSeconds ?? []);
+  const medianMs = steps.length > 0 ? 1000 * median(steps) : undefined;
+  return `; ${[...named, ...more].join(', ')}; ${usually('a step', { medianMs })}`;
 }

@@ -4,6 +4,7 @@
 // over, can tell nobody anything. Going on without a backup is for the view to say.
 import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/ReplicaHello.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
+import { Usual } from '../../shared/usual.js';
 import type { Effect, Shard } from '../shard.js';
 import type { Outcome } from '../step-headers.js';
 import { BackupLink, type LogRecord } from './backup-link.js';
@@ -49,6 +50,14 @@ interface Held {
   isReported: boolean;
 }
 
+/** What leaves when the backups have everything up to its record. */
+interface Queued {
+  readonly effect: Effect;
+  readonly record: number;
+  readonly since: number;
+  readonly ofStep: number;
+}
+
 export class Copies {
   readonly #options: CopiesOptions;
   readonly #held = new Map<number, Held>();
@@ -56,7 +65,10 @@ export class Copies {
   #records = 0;
   /** The verdict on the last step that had one. */
   #verdict: Outcome | undefined;
-  readonly #queue: { effect: Effect; record: number; since: number; ofStep: number }[] = [];
+  /** The longest that anything of a step waited for the copies. */
+  readonly usual = new Usual();
+  #longestMs = 0;
+  readonly #queue: Queued[] = [];
 
   /** @param verdict on the last step before, where another server was the primary */
   constructor(options: CopiesOptions, verdict?: Outcome) {
@@ -184,8 +196,16 @@ export class Copies {
     const voters = [...this.#held.values()].filter(({ votes }) => votes);
     const committed = Math.min(...voters.map(({ link }) => link.applied));
     const waited = this.#queue.length > 0;
-    while (this.#queue.length > 0 && this.#queue[0].record <= committed)
-      this.#options.carryOut((this.#queue.shift() as { effect: Effect }).effect);
+    const now = waited ? this.#options.now() : 0;
+    while (this.#queue.length > 0 && this.#queue[0].record <= committed) {
+      const { effect, since } = this.#queue.shift() as Queued;
+      this.#longestMs = Math.max(this.#longestMs, now - since);
+      if (effect.kind === 'closed') {
+        this.usual.observe(this.#longestMs);
+        this.#longestMs = 0;
+      }
+      this.#options.carryOut(effect);
+    }
     if (waited && this.isDrained) this.#options.onDrained();
   }
 }

@@ -9,7 +9,6 @@ import {
   ROWS_REQUESTS_MAX,
   STREAM_UNSENT_MAX,
   UNREAD_MAX,
-  WAITING_NOTICE_MS,
 } from '../../shared/limits.js';
 import { checksumOf } from '../../shared/rpc/checksum.js';
 import type { RowsPullMessage__Output } from '../../shared/rpc/generated/gradloom/v1/RowsPullMessage.js';
@@ -21,6 +20,7 @@ import type { RowsScan__Output } from '../../shared/rpc/generated/gradloom/v1/Ro
 import { recycle } from '../../shared/rpc/receive.js';
 import { Refused, refuse } from '../../shared/rpc/refusal.js';
 import type { RunSpec } from '../../shared/run-spec.js';
+import { Notice, Usual } from '../../shared/usual.js';
 import type { ServerMetrics } from '../metrics.js';
 import { RowsCore, type RowsEffect } from './rows-core.js';
 
@@ -49,6 +49,9 @@ export class HostedRows {
   readonly #writers = new Map<number, Writer>();
   readonly #readers = new Set<RowReader>();
   #closedAt: number;
+  /** From the end of one step to that of the next. */
+  readonly #usual = new Usual();
+  readonly #notice = new Notice();
 
   /** @param partitions those of this server, ascending */
   constructor(
@@ -90,6 +93,7 @@ export class HostedRows {
       if (effect.kind === 'release') this.#tell(effect.worker, { release: { bytes: effect.bytes } });
       else if (effect.kind === 'closed') {
         const { step, skipped } = effect;
+        this.#usual.observe(this.now() - this.#closedAt);
         this.#closedAt = this.now();
         for (const worker of [...this.#writers.keys()]) this.#tell(worker, { closed: { step, skipped } });
         for (const reader of this.#readers) this.#answer(reader);
@@ -126,13 +130,14 @@ export class HostedRows {
     this.#answer(reader);
   }
 
-  /** Tells who waits for a step to close, and for whom. */
+  /** Tells who has waited for a step to close for longer than is usual, and for whom, when it is time to. */
   announceWaiting(): void {
-    const workers = this.core.waitingFor();
     const waitedMs = this.now() - this.#closedAt;
-    if (waitedMs < WAITING_NOTICE_MS) return;
+    if (!this.#notice.isDue(waitedMs, this.#usual.deadlineMs)) return;
+    const workers = this.core.waitingFor();
     const { step } = this.core;
-    const waiting = { step, workers, seconds: waitedMs / 1000 };
+    const usualSeconds = (this.#usual.medianMs ?? 0) / 1000;
+    const waiting = { step, workers, seconds: waitedMs / 1000, usualSeconds };
     for (const rank of [...this.#writers.keys()]) if (!workers.includes(rank)) this.#tell(rank, { waiting });
     for (const reader of this.#readers)
       if (reader.unsent === 0 && reader.requests.length > 0) reader.call.write({ waiting });

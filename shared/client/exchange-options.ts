@@ -16,6 +16,18 @@ export interface ExchangeMemory {
   readonly residuals?: number;
 }
 
+/** Somebody is waited for, for longer than is usual. */
+export type WaitTold = {
+  step: number;
+  /** Workers and servers, each in words. */
+  workers: string[];
+  seconds: number;
+  /** What such waits take in the median; left out where none has ended yet. */
+  usualSeconds?: number;
+  /** HOST:PORT of who says so. */
+  server: string;
+};
+
 export interface ExchangeOptions {
   run: string;
   /** Rank in the view; undefined: an observer, who only fetches. */
@@ -33,8 +45,8 @@ export interface ExchangeOptions {
   onTakeover?(takeover: { shard: number; step: number; from: string; to: string }): void;
   /** Milliseconds; by default those of the process. */
   clock?: { readonly now: () => number; readonly sleep: (ms: number) => Promise<void> };
-  /** Somebody has been waited for: told by a server every second. */
-  onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+  /** Told by a server while this client waits: once it has lasted longer than is usual, and then every second. */
+  onWaiting(waiting: WaitTold): void;
 }
 
 export interface StepHeaderFields {

@@ -12,6 +12,7 @@ import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutco
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
 import { isClocked, type RunSpec } from '../run-spec.js';
+import { Usual, usually } from '../usual.js';
 import { shardsOf } from '../view.js';
 import { type CaughtUp, catchUp } from './catch-up.js';
 import { Contributions } from './contributions.js';
@@ -43,6 +44,10 @@ export class Exchange {
   /** There with backup workers. */
   readonly #decided: DecidedSteps | undefined;
   #step: number;
+  /** What steps take from their beginning here to their last block. */
+  readonly #usual = new Usual();
+  /** Since when a step is under way (ms, monotonic); undefined while none is. */
+  #since: number | undefined;
 
   private constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -77,6 +82,8 @@ export class Exchange {
             server: this.#links.addressOf(shard),
             workers: [`${this.#links.nameOf(shard)}, whose stream broke`],
           }),
+        deadlineMs: () => this.#usual.deadlineMs,
+        doing: () => this.#doing(),
         fail: (error) => this.#fail(error),
         ...options.clock,
       });
@@ -208,6 +215,17 @@ export class Exchange {
    */
   async pushPull(header: StepHeaderFields): Promise<StepResult> {
     this.#links.check();
+    const since = this.#now();
+    this.#since = since;
+    try {
+      return await this.#takeStep(header);
+    } finally {
+      this.#since = undefined;
+      this.#usual.observe(this.#now() - since);
+    }
+  }
+
+  async #takeStep(header: StepHeaderFields): Promise<StepResult> {
     // Differences are added to what the server takes this worker to hold: the initial values.
     if (this.#fetcher.lacksBases) await this.#fetcher.fetchBases(this.#training, this.#step);
     const started = performance.now();
@@ -336,7 +354,31 @@ export class Exchange {
       void this.#sender.resume(link, underWay?.missing ?? [], underWay?.undecided.has(link.index) ?? false);
   }
 
-  #waiting(server: number, { step, seconds, workers, servers, copies }: Waiting__Output): void {
+  #now(): number {
+    return this.#options.clock?.now() ?? performance.now();
+  }
+
+  /** What this client is in the midst of, compared with what is usual. */
+  #doing(): string {
+    const since = this.#since;
+    const step = `step ${this.#step + 1}`;
+    if (since === undefined) return `this client was before ${step}`;
+    const seconds = ((this.#now() - since) / 1000).toFixed(1);
+    return `this client was in the exchange of ${step}, for ${seconds} s; ${usually('an exchange', this.#usual)}`;
+  }
+
+  /** A server tells for whom its step waits: said on where this client waits too, and for longer than it usually does. */
+  #waiting(server: number, { step, workers, servers, copies, ...told }: Waiting__Output): void {
+    if (!this.#receiver.underWay) return;
+    const since = this.#since;
+    let { seconds, usualSeconds } = told;
+    if (since !== undefined) {
+      // Servers have waited from the step before on; this client, from its own contributions on.
+      const waitedMs = this.#now() - since;
+      if (waitedMs < this.#usual.deadlineMs) return;
+      seconds = Math.min(seconds, waitedMs / 1000);
+      usualSeconds = (this.#usual.medianMs ?? 0) / 1000;
+    }
     const { view } = this.#options;
     const worker = (rank: number) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`;
     const other = (at: number) => `${this.#links.nameOf(at)}, whose part in the step is missing`;
@@ -344,6 +386,7 @@ export class Exchange {
     this.#options.onWaiting({
       step,
       seconds,
+      ...(usualSeconds > 0 && { usualSeconds }),
       server: this.#links.addressOf(server),
       workers: [...workers.map(worker), ...servers.map(other), ...copies.map(copy)],
     });

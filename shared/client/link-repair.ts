@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { RunError } from '../errors.js';
 import { RECONNECT_MS, WAITING_NOTICE_MS } from '../limits.js';
 import { RefusalCode, Refused } from '../rpc/refusal.js';
+import { Notice } from '../usual.js';
 import type { LinkHandlers, ServerLink } from './server-link.js';
 import type { ServerLinks } from './server-links.js';
 
@@ -30,6 +31,10 @@ export interface LinkRepairOptions {
   /** The link is in its place: what was under way over the old one goes on. */
   resume(link: ServerLink): void;
   onWaiting(shard: number, seconds: number): void;
+  /** How long (ms) what goes over the links may take before it is told who is waited for. */
+  deadlineMs(): number;
+  /** What the client is in the midst of, and since when: for the error of one that gives up. */
+  doing(): string;
   fail(error: RunError): void;
   /** Milliseconds; both by default those of the process. */
   now?: () => number;
@@ -81,28 +86,27 @@ export class LinkRepair {
   }
 
   async #repair(shard: number, repair: Repair, lost: RunError): Promise<void> {
-    const { links, peerDeadlineMs, fail, onWaiting } = this.#options;
+    const { links, peerDeadlineMs, fail, onWaiting, deadlineMs } = this.#options;
     const now = this.#options.now ?? (() => performance.now());
     const sleep = this.#options.sleep ?? ((ms) => new Promise<void>((resolve) => setTimeout(resolve, ms)));
     let since = now();
-    let told = 0;
+    let notice = new Notice();
     let reason = lost;
     links.all[shard]?.close();
     while (!links.hasFailed) {
-      if (repair.isMoved) [since, told] = [now(), 0];
+      if (repair.isMoved) [since, notice] = [now(), new Notice()];
       repair.isMoved = false;
       const waitedMs = now() - since;
       // The keeper gives a silent server up after one deadline, and then says who has taken over.
       if (waitedMs > KEEPER_AND_OWN * peerDeadlineMs)
         return fail(
           new RunError(
-            `${reason.message}; it was not to be reached again in ${Math.round(waitedMs / 1000)} s`,
+            `${reason.message}; it was not to be reached again in ${Math.round(waitedMs / 1000)} s; ${this.#options.doing()}`,
           ),
         );
-      if (waitedMs >= told + WAITING_NOTICE_MS) {
-        told = waitedMs;
+      // A stream that broke is not usual, however long an exchange takes.
+      if (notice.isDue(waitedMs, Math.min(WAITING_NOTICE_MS, deadlineMs())))
         onWaiting(shard, waitedMs / 1000);
-      }
       try {
         await this.#replace(shard, repair);
         return;

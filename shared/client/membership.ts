@@ -5,7 +5,6 @@ import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { isInEtcd } from '../config/place.js';
 import { RunError } from '../errors.js';
-import { WAITING_NOTICE_MS } from '../limits.js';
 import type { ChangeReply__Output } from '../rpc/generated/gradloom/v1/ChangeReply.js';
 import type { DescribeReply__Output } from '../rpc/generated/gradloom/v1/DescribeReply.js';
 import type { DrainReply__Output } from '../rpc/generated/gradloom/v1/DrainReply.js';
@@ -24,6 +23,8 @@ import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
 import { type Rules, type RunSpec, rulesToWire, toWire } from '../run-spec.js';
+import { Usual, usually } from '../usual.js';
+import type { WaitTold } from './exchange-options.js';
 import { KeeperStream } from './keeper-stream.js';
 import { keeperOf, oneKeeper, openKeepers } from './keepers.js';
 
@@ -51,8 +52,10 @@ export interface JoinOptions {
   onView?(view: View__Output): void;
   /** Other servers hold the shards now: see the view. */
   onPlaced?(view: View__Output): void;
-  /** Others have not given their shares of an evaluation: told every second from then on. */
-  onWaiting?(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+  /** Others have not given their shares of an evaluation for longer than is usual: told every second from then on. */
+  onWaiting?(waiting: WaitTold): void;
+  /** What this worker is in the midst of, in words that follow its name: said where the keeper is lost meanwhile. */
+  doing?(): string;
   /** Another worker has taken its last step. */
   onDone?(worker: { name: string; steps: number }): void;
   /** The run has failed, or the keeper is gone: after the start, once. */
@@ -105,6 +108,8 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
   let reason = new RunError(`the run with ${keepers.name} was left`);
   /** Since when this worker's share of an evaluation is given (ms, monotonic). */
   let sharedSince = 0;
+  /** From there to the whole. */
+  const usualShare = new Usual();
   let evaluated:
     | { part: EvaluationPart; resolve(evaluation: Evaluation__Output): void; reject(error: Error): void }
     | undefined;
@@ -136,13 +141,24 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
     const awaitShares = ({ step, workers }: EvaluationWait__Output) => {
       const waitedMs = performance.now() - sharedSince;
       // What was told before the whole came, or of a share that has only been given.
-      if (!evaluated || waitedMs < WAITING_NOTICE_MS) return;
+      if (!evaluated || waitedMs < usualShare.deadlineMs) return;
+      const { medianMs } = usualShare;
       options.onWaiting?.({
         step,
         seconds: waitedMs / 1000,
+        ...(medianMs !== undefined && { usualSeconds: medianMs / 1000 }),
         server: options.address,
         workers: workers.map((rank) => `${nameOf(rank)}, whose share of the evaluation is missing`),
       });
+    };
+    /** Where this worker stood when the keeper was lost. */
+    const standing = () => {
+      if (!started) return '';
+      if (ended)
+        return `; this worker was done after ${ended.done.steps} steps, and waited for the others to be`;
+      if (!evaluated) return options.doing ? `; this worker ${options.doing()}` : '';
+      const waited = ((performance.now() - sharedSince) / 1000).toFixed(1);
+      return `; this worker had waited for the others' shares of the evaluation at step ${evaluated.part.step} for ${waited} s, ${usually('that', usualShare)}`;
     };
     const membership = (view: View__Output, { run, rank }: WorkerWelcome__Output): Membership => ({
       run,
@@ -201,6 +217,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
         options.onView?.(order.view);
       } else if (order.evaluation) {
         if (order.evaluation.records > 0) told = order.evaluation;
+        if (evaluated) usualShare.observe(performance.now() - sharedSince);
         evaluated?.resolve(order.evaluation);
         evaluated = undefined;
       } else if (order.done) {
@@ -242,7 +259,7 @@ export async function joinRun(options: JoinOptions): Promise<Membership> {
       onGone: (reason) =>
         finish(
           welcome
-            ? new RunError(`${keepers.name} was lost: ${reason}`)
+            ? new RunError(`${keepers.name} was lost: ${reason}${standing()}`)
             : new RunError(
                 `cannot reach ${keepers.name}: ${reason}; start a server there, or check --${follow ? 'etcd' : 'join'}`,
               ),

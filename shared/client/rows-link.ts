@@ -26,7 +26,7 @@ export interface RowsLinkOptions {
   /** The server is lost, or has refused something; nothing can be asked any more. */
   lost(error: RunError): void;
   /** It waits for others before it answers. */
-  waiting(waiting: { step: number; workers: readonly number[]; seconds: number }): void;
+  waiting(waiting: { step: number; workers: readonly number[]; seconds: number; usualSeconds: number }): void;
 }
 
 interface Deferred<T> {

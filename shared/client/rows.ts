@@ -14,7 +14,7 @@ import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { recycle } from '../rpc/receive.js';
 import type { RunSpec } from '../run-spec.js';
-import type { StepHeaderFields } from './exchange.js';
+import type { StepHeaderFields, WaitTold } from './exchange-options.js';
 import { RowsLink } from './rows-link.js';
 
 export interface RowsClientOptions {
@@ -24,7 +24,7 @@ export interface RowsClientOptions {
   spec: RunSpec;
   view: View__Output;
   peerDeadlineMs: number;
-  onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+  onWaiting(waiting: WaitTold): void;
   onMoved?(moved: MovedRows): void;
 }
 
@@ -99,8 +99,11 @@ export class RowsClient {
         hello: { ...hello, shard },
         peerDeadlineMs,
         lost: (error) => client.close(error),
-        waiting: ({ step, workers, seconds }) =>
-          options.onWaiting({ step, workers: workers.map(labelOf), seconds, server: address }),
+        waiting: ({ step, workers, seconds, usualSeconds }) =>
+          options.onWaiting({
+            ...{ step, workers: workers.map(labelOf), seconds, server: address },
+            ...(usualSeconds > 0 && { usualSeconds }),
+          }),
       }),
     );
     const opened = await Promise.allSettled(opening);

@@ -142,6 +142,34 @@ export const METRICS = {
     roles: ['server'],
     labels: { rank: RANKS },
   },
+  usualWaitSeconds: {
+    name: 'gradloom_usual_wait_seconds',
+    help: 'Median of what the last steps of a run took on this server, and of what its updates waited for the copies on others.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { run: RUNS, wait: ['step', 'copies'] },
+  },
+  waitDeadlineSeconds: {
+    name: 'gradloom_wait_deadline_seconds',
+    help: 'What such a wait may last before it is told who is waited for: follows what is measured.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: { run: RUNS, wait: ['step', 'copies'] },
+  },
+  stragglerRatio: {
+    name: 'gradloom_straggler_ratio',
+    help: 'At the keeper, while a worker (by rank) or a server (by id) makes the steps of a run long: how many times as long as its peers it takes, and in which phase.',
+    type: 'gauge',
+    roles: ['server'],
+    labels: {
+      run: RUNS,
+      member: BOTH,
+      number: RANKS,
+      phase: [
+        ...(['data', 'rows', 'compute', 'optimizer', 'encode', 'decode', 'exchange', 'silent'] as const),
+      ],
+    },
+  },
   readStaleness: {
     name: 'gradloom_read_staleness_steps',
     help: "Under ssp and asp, for each block that a worker read: steps that the block lacked of the slowest worker's updates, counted from the clock that the reader enters.",

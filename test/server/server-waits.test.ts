@@ -1,67 +1,100 @@
-// What a server tells the keeper of its waits for other servers: while they last, once when they are over, and nothing
-// of those that have only begun.
+// What a server says of its waits: whom they are for, to those who wait and to the keeper; while they last, once when
+// they are over, and nothing of those that last no longer than usual.
 import test from 'ava';
-import type { HostedRun } from '../../server/hosted-run.js';
+import type { HostedRun, LateStep } from '../../server/hosted-run.js';
 import { type ServerWait, ServerWaits } from '../../server/server-waits.js';
 import { WAITING_NOTICE_MS } from '../../shared/limits.js';
+import { Usual } from '../../shared/usual.js';
 
-interface Waits {
-  step?: number;
-  waitedMs?: number;
-  /** Indices of shards. */
-  servers?: number[];
-  copies?: number[];
-  copiesMs?: number;
-}
+const usual = new Usual();
+usual.observe(200);
+const { deadlineMs } = usual;
 
 /** A shard of a run on the servers 10, 11 and 12. */
-const shard = ({ step = 4, waitedMs = 0, servers = [], copies = [], copiesMs = 0 }: Waits) =>
-  ({
+function shard() {
+  let late: LateStep | undefined;
+  let announced = 0;
+  const run = {
+    spec: { workers: 3 },
     view: { servers: [10, 11, 12].map((id) => ({ id, address: `host-${id}:1` })) },
-    waiting: () => ({ step, workers: [], waitedMs }),
-    serversWaitedFor: () => servers,
-    replicating: () => ({ servers: copies, waitedMs: copiesMs }),
-  }) as unknown as HostedRun;
-
-const held = (...shards: Waits[]) => new Map([['r', new Map(shards.map((of, index) => [index, shard(of)]))]]);
-
-function watched() {
-  const told: [string, ServerWait][] = [];
-  return { told, waits: new ServerWaits((run, wait) => told.push([run, wait])) };
+    late: () => late,
+    announceWaiting: () => void announced++,
+  } as unknown as HostedRun;
+  return {
+    run,
+    announced: () => announced,
+    waits(of?: Partial<LateStep>) {
+      late = of && { step: 4, workers: [], servers: [], copies: [], waitedMs: deadlineMs, usual, ...of };
+    },
+  };
 }
 
-test('a wait is told at every notice while it lasts, once when it is over, and not before it has lasted', (t) => {
-  const { told, waits } = watched();
-  waits.look(held({ waitedMs: WAITING_NOTICE_MS - 1, servers: [1] }));
-  waits.look(held({ copies: [12], copiesMs: WAITING_NOTICE_MS - 1 }));
+function watched(count = 1) {
+  const told: [string, ServerWait][] = [];
+  const ranks: (readonly number[])[] = [];
+  const waits = new ServerWaits({
+    tell: (run, wait) => told.push([run, wait]),
+    onWorkers: (workers, late) => ranks.push([workers, ...late]),
+  });
+  const shards = Array.from({ length: count }, shard);
+  const runs = new Map([['r', new Map(shards.map(({ run }, index) => [index, run]))]]);
+  return { told, ranks, waits, shards, look: () => waits.look(runs) };
+}
+
+const NOBODY = { step: 0, servers: [], copies: [], seconds: 0, usualSeconds: 0 };
+
+test('a wait is told once it is late, every second while it lasts, and once when it is over', (t) => {
+  const { told, shards, look } = watched();
+  const [{ waits, announced }] = shards;
+  look();
   t.deepEqual(told, []);
-  waits.look(held({ waitedMs: WAITING_NOTICE_MS, servers: [1] }));
-  waits.look(held({ waitedMs: 2 * WAITING_NOTICE_MS, servers: [1] }));
-  const seconds = WAITING_NOTICE_MS / 1000;
+  for (const waitedMs of [deadlineMs, deadlineMs + 999, deadlineMs + WAITING_NOTICE_MS]) {
+    waits({ servers: [1], waitedMs });
+    look();
+  }
+  const wait = { step: 4, servers: [11], copies: [], usualSeconds: 0.2 };
   t.deepEqual(told.splice(0), [
-    ['r', { step: 4, servers: [11], copies: [], seconds }],
-    ['r', { step: 4, servers: [11], copies: [], seconds: 2 * seconds }],
+    ['r', { ...wait, seconds: deadlineMs / 1000 }],
+    ['r', { ...wait, seconds: (deadlineMs + WAITING_NOTICE_MS) / 1000 }],
   ]);
-  waits.look(held({}));
-  waits.look(held({}));
-  t.deepEqual(told, [['r', { step: 0, servers: [], copies: [], seconds: 0 }]]);
+  t.is(announced(), 2);
+  waits();
+  look();
+  look();
+  t.deepEqual(told, [['r', NOBODY]]);
+  waits({ servers: [1] });
+  look();
+  t.is(announced(), 3, 'the next wait is told of anew');
 });
 
 test('the shards of a run are told together, each server once; of a run that has ended nothing is told', (t) => {
-  const { told, waits } = watched();
-  waits.look(
-    held(
-      { step: 5, waitedMs: WAITING_NOTICE_MS, servers: [1, 2] },
-      { step: 4, waitedMs: 0, copies: [12], copiesMs: 3 * WAITING_NOTICE_MS },
-      { step: 6, waitedMs: 2 * WAITING_NOTICE_MS, servers: [1] },
-      // Nobody is waited for, however long nothing was applied.
-      { step: 1, waitedMs: 9 * WAITING_NOTICE_MS },
-    ),
-  );
+  const { told, waits, shards, look } = watched(3);
+  shards[0].waits({ step: 5, servers: [1, 2] });
+  shards[1].waits({ step: 4, copies: [12], waitedMs: 3 * WAITING_NOTICE_MS });
+  shards[2].waits({ step: 6, servers: [1], waitedMs: 2 * WAITING_NOTICE_MS });
+  look();
   t.deepEqual(told.splice(0), [
-    ['r', { step: 4, servers: [11, 12], copies: [12], seconds: (3 * WAITING_NOTICE_MS) / 1000 }],
+    [
+      'r',
+      {
+        ...{ step: 4, servers: [11, 12], copies: [12], usualSeconds: 0.2 },
+        seconds: (3 * WAITING_NOTICE_MS) / 1000,
+      },
+    ],
   ]);
   waits.look(new Map());
-  waits.look(held({}));
+  for (const each of shards) each.waits();
+  look();
   t.deepEqual(told, []);
+});
+
+test('the keeper is told nothing of waits for workers, the metrics are', (t) => {
+  const { told, ranks, shards, look } = watched(2);
+  shards[0].waits({ workers: [1] });
+  shards[1].waits({ workers: [1, 2] });
+  look();
+  for (const each of shards) each.waits();
+  look();
+  t.deepEqual(told, []);
+  t.deepEqual(ranks, [[3, 1, 2], [3]]);
 });

@@ -95,7 +95,7 @@ export class Display {
         );
       case 'waiting':
         if (event.seconds < WAITING_SHOWN_SECONDS) return;
-        this.#waiting = `waits at step ${event.step} for ${event.workers.join(', ')} for ${event.seconds.toFixed(0)} s`;
+        this.#waiting = `waits at step ${event.step} for ${event.workers.join(', ')} for ${event.seconds.toFixed(1)} s${event.usualSeconds === undefined ? '' : `, usually ${event.usualSeconds.toFixed(2)} s`}`;
         return this.#progress(this.#waiting, false);
       case 'local-step':
         if (event.skipped)

@@ -1,8 +1,10 @@
 // The training thread's side of the exchange: starts the exchange thread, shares memory with it, and asks it for
 // one thing at a time.
+
 import { Worker } from 'node:worker_threads';
 import { type BlockLayout, layoutBlocks } from '../../shared/blocks/blocks.js';
 import { elementsOf } from '../../shared/blocks/manifest.js';
+import type { WaitTold } from '../../shared/client/exchange-options.js';
 import type { Bytes } from '../../shared/client/membership.js';
 import { residualBytes } from '../../shared/client/residuals.js';
 import { RunError, UserError } from '../../shared/errors.js';
@@ -55,7 +57,7 @@ export interface ExchangeClientOptions {
   onView?(view: ViewFigures): void;
   /** A shard has gone over to another server. */
   onTakeover?(takeover: { shard: number; step: number; from: string; to: string }): void;
-  onWaiting(waiting: { step: number; workers: string[]; seconds: number; server: string }): void;
+  onWaiting(waiting: WaitTold): void;
 }
 
 export interface Peer {

@@ -11,12 +11,13 @@ import { type MovedRows, type RowGradients, RowsClient } from '../../shared/clie
 import { rowsFinite } from '../../shared/client/sdk-tables.js';
 import { EXIT, isExpected, RunError, sentence } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
-import { HEARTBEAT_MS, WAITING_NOTICE_MS } from '../../shared/limits.js';
+import { HEARTBEAT_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
 import { readManifest } from '../../shared/snapshot/manifest.js';
+import { Usual, usually } from '../../shared/usual.js';
 import { shardsOf } from '../../shared/view.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
@@ -77,8 +78,8 @@ let begunSteps = 0;
 let stepsDone = 0;
 /** What the last steps took, for the heartbeat. */
 const times = new StepTimes();
-/** Since when this worker takes part in an exchange (ms, monotonic); undefined while it does not. */
-let exchangingSince: number | undefined;
+/** What its steps usually take. */
+const usualStep = new Usual();
 
 function fail(error: unknown): void {
   if (failed) return;
@@ -117,6 +118,7 @@ async function step(message: Extract<ToThread, { kind: 'step' }>): Promise<Stepp
     metrics.stepPhaseSeconds.observe(value, { phase: phase as keyof typeof seconds });
   const total = Object.values(seconds).reduce((sum, value) => sum + value, 0);
   metrics.stepPhaseSeconds.observe(total, { phase: 'step' });
+  usualStep.observe(1000 * total);
   return { ...(local && { local: { skipped: !applied, optimizerSeconds } }), exchanged };
 }
 
@@ -127,7 +129,7 @@ async function exchangeRound(
 ): Promise<Exchanged> {
   const current = exchange as Exchange;
   const finite = current.measure() && rowsFinite(spec.tables ?? [], gradients);
-  exchangingSince = performance.now();
+  const exchangingSince = performance.now();
   begunSteps = current.step + 1;
   parts?.stepBegins(current.step, () => current.residuals);
   const header = {
@@ -143,7 +145,6 @@ async function exchangeRound(
     rows?.push(header, gradients),
   ]);
   const exchangeSeconds = (performance.now() - exchangingSince) / 1000;
-  exchangingSince = undefined;
   const moved = { ...rowsMoved };
   Object.assign(rowsMoved, { sent: 0, received: 0, elementsSent: 0 });
   const { outcome, taken, passed } = result;
@@ -309,6 +310,18 @@ async function handle(message: ToThread): Promise<Extract<FromThread, { kind: 'a
   }
 }
 
+/** Step, phase, and since when, as the compute thread last told them. */
+function progress() {
+  const [step, phase, since] = clock;
+  return { step, phase: PHASES[phase], secondsInPhase: Math.max(0, (Date.now() - since) / 1000) };
+}
+
+/** What the worker is in the midst of, compared with what is usual. */
+function doing(): string {
+  const { step, phase, secondsInPhase } = progress();
+  return `was at step ${step}, in ${phase} for ${secondsInPhase.toFixed(1)} s; ${usually('a step', usualStep)}`;
+}
+
 async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>): Promise<void> {
   // With its work done, a worker needs no keeper any more.
   own = await serve?.((error) => void (finished || fail(error)));
@@ -331,6 +344,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     onView: (view) => void created.then((exchange) => exchange.change(view)),
     onPlaced: (view) => void created.then((exchange) => exchange.place(view)),
     onWaiting: (waiting) => say({ kind: 'waiting', ...waiting }),
+    doing,
     onLost: fail,
   });
   const { run, rank, view } = membership;
@@ -371,12 +385,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       });
     },
     onWaiting(waiting) {
-      if (!local) return say({ kind: 'waiting', ...waiting });
-      // Servers wait while the workers take their own steps; this one waits from its exchange on.
-      const waitedMs = exchangingSince === undefined ? 0 : performance.now() - exchangingSince;
-      if (waitedMs < WAITING_NOTICE_MS) return;
-      const seconds = Math.min(waiting.seconds, waitedMs / 1000);
-      say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step), seconds });
+      say({ kind: 'waiting', ...waiting, step: rounds.firstStep(waiting.step) });
     },
   });
   isCreated(exchange);
@@ -403,11 +412,8 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
   metrics.viewMembers.set(view.servers.length, { member: 'server' });
   metrics.viewMembers.set(view.workers.length, { member: 'worker' });
   setInterval(() => {
-    const [atStep, phase, since] = clock;
     membership?.progress({
-      step: atStep,
-      phase: PHASES[phase],
-      secondsInPhase: Math.max(0, (Date.now() - since) / 1000),
+      ...progress(),
       times: { ...times.means(), servers: exchange?.serverSeconds() },
     });
   }, HEARTBEAT_MS).unref();

@@ -1,6 +1,7 @@
 // What the training thread and the exchange thread say to each other. Tensors do not travel here: they lie in
 // memory that both see.
 
+import type { WaitTold } from '../../shared/client/exchange-options.js';
 import type { Bytes } from '../../shared/client/membership.js';
 import type { RowGradients } from '../../shared/client/rows.js';
 import type { WasmMemory } from '../../shared/kernels/webassembly.js';
@@ -149,7 +150,7 @@ export type FromThread =
   | { kind: 'ready'; metrics: string }
   | { kind: 'welcome'; welcome: WorkerWelcome__Output }
   | { kind: 'started'; run: string; rank: number; servers: number; workers: number; replicas: number }
-  | { kind: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  | ({ kind: 'waiting' } & WaitTold)
   /** A node with both roles that keeps the mesh: of a snapshot of a run. */
   | { kind: 'snapshot'; snapshot: Extract<TrainEvent, { event: 'snapshot' }> }
   | ({ kind: 'view' } & ViewFigures)

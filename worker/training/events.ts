@@ -1,4 +1,5 @@
 // What a worker says while it trains: the JSON lines of --json, and what the display and the curve are made of.
+import type { WaitTold } from '../../shared/client/exchange-options.js';
 
 export type TrainEvent =
   /** A node with both roles: others reach its server here. */
@@ -74,7 +75,7 @@ export type TrainEvent =
     }
   /** In the middle of this step a shard has gone over to the server that had its copy. */
   | { event: 'takeover'; shard: number; step: number; from: string; to: string }
-  | { event: 'waiting'; step: number; workers: string[]; seconds: number; server: string }
+  | ({ event: 'waiting' } & WaitTold)
   /** Under `local`: a step of this worker on its own parameters; the round's end says `step` for all workers. */
   | {
       event: 'local-step';

@@ -8,6 +8,8 @@ import { RunError } from '../../../shared/errors.js';
 import { RefusalCode, Refused } from '../../../shared/rpc/refusal.js';
 
 const DEADLINE_MS = 10_000;
+/** What exchanges may take before it is told who is waited for. */
+const EXCHANGE_DEADLINE_MS = 300;
 
 interface Attempt {
   succeed(): Promise<void>;
@@ -57,6 +59,8 @@ function repairing() {
     subscribe: () => Promise.resolve(),
     resume: () => void seen.push('resumed'),
     onWaiting: (_, seconds) => void seen.push(`waits ${seconds}`),
+    deadlineMs: () => EXCHANGE_DEADLINE_MS,
+    doing: () => 'this client was in the exchange of step 3',
     fail: (error) => void failures.push(error),
     now: () => nowMs,
     sleep: (ms) => {
@@ -110,8 +114,20 @@ test('after the deadline the exchange fails with who was not to be reached', asy
   t.is(attempts.length, 1);
   t.regex(
     failures[0].message,
-    /^server 1 \(host:7\) was lost again; it was not to be reached again in 20 s$/,
+    /^server 1 \(host:7\) was lost again; it was not to be reached again in 20 s; this client was in the exchange of step 3$/,
   );
+});
+
+test('it is told for whom the client waits after what exchanges may take, and then every second', async (t) => {
+  const { repair, attempts, seen, pass } = repairing();
+  repair.lost(0, new RunError('it broke'));
+  // Each time RECONNECT_MS passes, too.
+  for (const ms of [200, 100, 800, 100]) {
+    pass(ms);
+    await attempts.at(-1)?.fail(new RunError('nobody there'));
+  }
+  t.deepEqual(seen, ['waits 0.4', 'waits 1.4']);
+  await attempts.at(-1)?.succeed();
 });
 
 test('what a server refuses for good is not asked again', async (t) => {

@@ -42,6 +42,12 @@ export interface RunStatus {
    * Who makes steps long; not there where nobody stands out from its peers.
    */
   'straggler'?: (_gradloom_v1_Straggler | null);
+  /**
+   * As the keeper's own shards have measured it: the median of the last steps, and how long one may last before it is
+   * told who is waited for. 0: the keeper holds no shard of the run, or no step has ended.
+   */
+  'usualStepSeconds'?: (number | string);
+  'noticeSeconds'?: (number | string);
 }
 
 export interface RunStatus__Output {
@@ -80,4 +86,10 @@ export interface RunStatus__Output {
    * Who makes steps long; not there where nobody stands out from its peers.
    */
   'straggler': (_gradloom_v1_Straggler__Output | null);
+  /**
+   * As the keeper's own shards have measured it: the median of the last steps, and how long one may last before it is
+   * told who is waited for. 0: the keeper holds no shard of the run, or no step has ended.
+   */
+  'usualStepSeconds': (number);
+  'noticeSeconds': (number);
 }

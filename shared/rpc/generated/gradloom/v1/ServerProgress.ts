@@ -3,8 +3,8 @@
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * The open step waits for other servers. Told every second while it does, and once, without servers, when it does no
- * more.
+ * The open step has waited for other servers for longer than is usual. Told every second while it does, and once,
+ * without servers, when it does no more.
  */
 export interface ServerProgress {
   'step'?: (number | string | Long);
@@ -17,11 +17,15 @@ export interface ServerProgress {
    * Ids of those whose copy of an update is missing.
    */
   'copies'?: (number)[];
+  /**
+   * The median of the last waits of this kind; 0: none has ended yet.
+   */
+  'usualSeconds'?: (number | string);
 }
 
 /**
- * The open step waits for other servers. Told every second while it does, and once, without servers, when it does no
- * more.
+ * The open step has waited for other servers for longer than is usual. Told every second while it does, and once,
+ * without servers, when it does no more.
  */
 export interface ServerProgress__Output {
   'step': (number);
@@ -34,4 +38,8 @@ export interface ServerProgress__Output {
    * Ids of those whose copy of an update is missing.
    */
   'copies': (number)[];
+  /**
+   * The median of the last waits of this kind; 0: none has ended yet.
+   */
+  'usualSeconds': (number);
 }

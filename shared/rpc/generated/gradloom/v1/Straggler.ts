@@ -36,6 +36,10 @@ export interface Straggler {
    * Part of a step that the other workers spend waiting, in the median.
    */
   'waitedShare'?: (number | string);
+  /**
+   * How many times as long as its peers it takes.
+   */
+  'ratio'?: (number | string);
 }
 
 /**
@@ -72,4 +76,8 @@ export interface Straggler__Output {
    * Part of a step that the other workers spend waiting, in the median.
    */
   'waitedShare': (number);
+  /**
+   * How many times as long as its peers it takes.
+   */
+  'ratio': (number);
 }

@@ -3,7 +3,7 @@
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * Who is waited for, sent every second or so while a step stays incomplete.
+ * Who is waited for, sent once a step has stayed incomplete for longer than is usual, and then every second.
  */
 export interface Waiting {
   'step'?: (number | string | Long);
@@ -17,10 +17,14 @@ export interface Waiting {
    * Servers whose copy of this shard is waited for, by ServerInfo.id: nothing leaves before they have the update.
    */
   'copies'?: (number)[];
+  /**
+   * The median of the last waits of this kind; 0: none has ended yet.
+   */
+  'usualSeconds'?: (number | string);
 }
 
 /**
- * Who is waited for, sent every second or so while a step stays incomplete.
+ * Who is waited for, sent once a step has stayed incomplete for longer than is usual, and then every second.
  */
 export interface Waiting__Output {
   'step': (number);
@@ -34,4 +38,8 @@ export interface Waiting__Output {
    * Servers whose copy of this shard is waited for, by ServerInfo.id: nothing leaves before they have the update.
    */
   'copies': (number)[];
+  /**
+   * The median of the last waits of this kind; 0: none has ended yet.
+   */
+  'usualSeconds': (number);
 }
