@@ -155,6 +155,11 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
   server.learningRate.set(1e-3, { run });
   server.readStalenessMax.set(1, { run });
   server.stalenessBound.set(3, { run });
+  for (const wait of ['step', 'copies'] as const) {
+    server.usualWaitSeconds.set(0.03, { run, wait });
+    server.waitDeadlineSeconds.set(0.25, { run, wait });
+  }
+  server.stragglerRatio.set(5, { run, member: 'worker', number: '1', phase: 'compute' });
   server.residentRows.set(5000, { table: 'words' });
   server.residentRowBytes.set(2 ** 20, { table: 'words' });
   server.inFlightBytes.set(1000);
@@ -215,6 +220,8 @@ prometheusTest('a real Prometheus returns data for every query, and the figures 
   const [resident] = await rows('Resident rows');
   t.is(resident.metric.table, 'words');
   t.is(resident.values[0][1], 5000);
+  const [slow] = await rows('Straggler');
+  t.deepEqual([slow.metric, slow.values[0][1]], [{ member: 'worker', number: '1', phase: 'compute' }, 5]);
   const refused = queries.find(({ panel }) => panel === 'Refusals')?.expression ?? '';
   const [{ metric }] = await prometheus.query(substitute(refused, '10s'));
   t.deepEqual(metric, { code: 'STALE_VIEW' });
