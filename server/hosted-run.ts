@@ -305,13 +305,19 @@ export class HostedRun {
       const { id, address } = this.view.servers[index];
       const error = refuse(
         'NOT_NOW',
-        `it waits for ${this.shard.awaitsCut ? 'the contributors' : 'the norms'} of step ${this.shard.step} from server ${id} (${address}), which is out of reach: ${reason}; the step has been open for ${((this.now() - this.#waitingSince) / 1000).toFixed(1)} s, ${usually('a step', this.usualStep)}`,
+        `it waits for ${this.shard.awaitsCut ? 'the contributors' : 'the norms'} of step ${this.shard.step} from server ${id} (${address}), which is out of reach: ${reason}; ${this.pace()}`,
       );
       this.metrics.refused(error.label);
       this.#writers.end(error.toMessage());
       this.#readers.end(error.toMessage());
       return;
     }
+  }
+
+  /** For how long the open step has been open, compared with what is usual: for the error of a run that ends. */
+  pace(): string {
+    const seconds = ((this.now() - this.#waitingSince) / 1000).toFixed(1);
+    return `step ${this.shard.step} has been open for ${seconds} s, ${usually('a step', this.usualStep)}`;
   }
 
   #received({ block, codec, payload, checksum }: Parameters<Shard['contribution']>[1]): void {

@@ -7,7 +7,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { schemaHash } from '../shared/blocks/manifest.js';
 import type { Keepers } from '../shared/client/keepers.js';
 import { parsePlace } from '../shared/config/place.js';
-import type { RunError } from '../shared/errors.js';
+import { RunError } from '../shared/errors.js';
 import { NOTICE_MIN_MS, WAITING_NOTICE_MS } from '../shared/limits.js';
 import { normRounds } from '../shared/optimizer/norms.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
@@ -195,8 +195,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   let draining: ((refusal: string | undefined) => void) | undefined;
   const lost = (error: RunError) => {
     if (draining) return draining(error.message);
+    const [run, ...more] = shards.all();
+    const open = run
+      ? `; run ${run.id}: ${run.pace()}${more.length > 0 ? `, and ${more.length} shards more` : ''}`
+      : '';
     for (const id of [...runs.keys()]) closeRun(id, error.message);
-    options.onLost(error);
+    options.onLost(open ? new RunError(`${error.message}${open}`) : error);
   };
   let mesh: Mesh;
   let coordination: Coordination | undefined;

@@ -83,7 +83,7 @@ export class Exchange {
             workers: [`${this.#links.nameOf(shard)}, whose stream broke`],
           }),
         deadlineMs: () => this.#usual.deadlineMs,
-        doing: () => this.#doing(),
+        doing: () => this.doing(),
         fail: (error) => this.#fail(error),
         ...options.clock,
       });
@@ -142,6 +142,14 @@ export class Exchange {
   /** Payload bytes sent and not released by the servers. */
   get inFlightBytes(): number {
     return this.#links.inFlightBytes;
+  }
+
+  /** What this client is in the midst of, compared with what is usual; in words that follow its name. */
+  doing(): string {
+    const step = `step ${this.#step + 1}`;
+    if (this.#since === undefined) return `was before the exchange of ${step}`;
+    const seconds = ((this.#now() - this.#since) / 1000).toFixed(1);
+    return `was in the exchange of ${step}, for ${seconds} s; ${usually('an exchange', this.#usual)}`;
   }
 
   /** By server's id: seconds from the beginning of an exchange to its last block, in the mean of the last steps. */
@@ -356,15 +364,6 @@ export class Exchange {
 
   #now(): number {
     return this.#options.clock?.now() ?? performance.now();
-  }
-
-  /** What this client is in the midst of, compared with what is usual. */
-  #doing(): string {
-    const since = this.#since;
-    const step = `step ${this.#step + 1}`;
-    if (since === undefined) return `this client was before ${step}`;
-    const seconds = ((this.#now() - since) / 1000).toFixed(1);
-    return `this client was in the exchange of ${step}, for ${seconds} s; ${usually('an exchange', this.#usual)}`;
   }
 
   /** A server tells for whom its step waits: said on where this client waits too, and for longer than it usually does. */

@@ -33,7 +33,7 @@ export interface LinkRepairOptions {
   onWaiting(shard: number, seconds: number): void;
   /** How long (ms) what goes over the links may take before it is told who is waited for. */
   deadlineMs(): number;
-  /** What the client is in the midst of, and since when: for the error of one that gives up. */
+  /** What the client is in the midst of, and since when, in words that follow its name: for the error of one that gives up. */
   doing(): string;
   fail(error: RunError): void;
   /** Milliseconds; both by default those of the process. */
@@ -101,7 +101,7 @@ export class LinkRepair {
       if (waitedMs > KEEPER_AND_OWN * peerDeadlineMs)
         return fail(
           new RunError(
-            `${reason.message}; it was not to be reached again in ${Math.round(waitedMs / 1000)} s; ${this.#options.doing()}`,
+            `${reason.message}; it was not to be reached again in ${Math.round(waitedMs / 1000)} s; this client ${this.#options.doing()}`,
           ),
         );
       // A stream that broke is not usual, however long an exchange takes.

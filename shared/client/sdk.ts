@@ -185,6 +185,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     onView: (view) => void created.then((client) => client.change(view)),
     onPlaced: (view) => void created.then((client) => client.place(view)),
     onDone: async (worker) => (await created).finished(worker),
+    doing: () => client?.doing() ?? 'was connecting',
     onLost: (error) => client?.lose(error),
   });
   let client: MeshClient | undefined;
@@ -337,6 +338,11 @@ class MeshClient implements Client {
       this.#open.close();
       throw error;
     }
+  }
+
+  /** What it is in the midst of, compared with what is usual; in words that follow its name. */
+  doing(): string {
+    return this.#open.doing();
   }
 
   get rank(): number | undefined {

@@ -67,6 +67,8 @@ export class Primary {
   /** Copies of which the keeper was told that they are whole. */
   readonly reported: number[] = [];
 
+  nowMs = 0;
+
   constructor(readonly spec: RunSpec) {
     this.shard = newShard(spec);
     this.copies = new Copies({
@@ -78,7 +80,7 @@ export class Primary {
         return { Replicate: () => wire, close: () => undefined } as unknown as ReplicationStreams;
       },
       after: (_ms, work) => work(),
-      now: () => 0,
+      now: () => this.nowMs,
       carryOut: (effect) => {
         this.left.push(effect);
         // As for subscribers: what they hold moves with each update.

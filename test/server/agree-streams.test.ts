@@ -115,7 +115,7 @@ test('a server that is out of reach ends all streams with its name, and one that
   for (const { sentence } of refusals)
     t.is(
       sentence,
-      'it waits for the norms of step 0 from server 8 (127.0.0.1:8), which is out of reach: the connection was reset; the step has been open for 0.0 s, how long a step usually takes is not known yet',
+      'it waits for the norms of step 0 from server 8 (127.0.0.1:8), which is out of reach: the connection was reset; step 0 has been open for 0.0 s, how long a step usually takes is not known yet',
     );
 });
 

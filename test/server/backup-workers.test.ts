@@ -197,6 +197,6 @@ test('a server that does not decide names the one that does, and counts what cam
   run.serverLost();
   t.is(
     readers[0].written.at(-1)?.refusal?.sentence,
-    'it waits for the contributors of step 1 from server 7 (127.0.0.1:7), which is out of reach: the connection was reset; the step has been open for 0.0 s, a step usually takes 0.0 ms',
+    'it waits for the contributors of step 1 from server 7 (127.0.0.1:7), which is out of reach: the connection was reset; step 1 has been open for 0.0 s, a step usually takes 0.0 ms',
   );
 });

@@ -349,6 +349,25 @@ for (const state of ['preparing', 'running'] as const) {
   });
 }
 
+test('the last copy of a shard gone: who waited, in which phase, since when, compared with what is usual', (t) => {
+  const keeper = keeperIn('running');
+  keeper.workerProgress(0, { step: 7, phase: 'exchange', secondsInPhase: 3.14, stepSeconds: 0.2 });
+  keeper.workerProgress(1, { step: 7, phase: 'compute', secondsInPhase: 0.5, stepSeconds: 0.4 });
+  t.regex(
+    reasons(keeper.serverLeft(101, 'its connection broke'))[0],
+    /its connection broke; shard 1 had no other copy; worker 0 was in exchange for 3\.1 s, worker 1 was in compute for 0\.5 s; a step usually takes 300 ms, so the run cannot go on$/,
+  );
+});
+
+test('a phase that is too long, and a time in it that cannot be, are refused', (t) => {
+  const keeper = keeperIn('running');
+  const told = { step: 7, phase: 'compute', secondsInPhase: 1 };
+  for (const wrong of [{ phase: 'x'.repeat(257) }, { secondsInPhase: Number.NaN }, { secondsInPhase: -1 }])
+    refused(t, 'malformed', /expected a phase of at most 256 characters/, () =>
+      keeper.workerProgress(0, { ...told, ...wrong }),
+    );
+});
+
 test('a server that dies while workers gather is left out of the run, and they are told', (t) => {
   const keeper = keeperIn('gathering');
   const orders = keeper.serverLeft(100, 'its connection broke');
@@ -475,12 +494,20 @@ test('a server that others wait for within a step is named, as long as they do',
     keeper.waiting(run),
     'waits at step 6 for the part of server 1 (10.0.0.1:7000) in what all servers decide together, for 3.3 s',
   );
+  keeper.serverProgress(100, run.id, {
+    step: 6,
+    servers: [1],
+    copies: [],
+    seconds: 3.25,
+    usualSeconds: 0.04,
+  });
+  t.regex(keeper.waiting(run), /, for 3\.3 s, usually 40 ms$/);
   keeper.serverProgress(101, run.id, { step: 6, servers: [0, 77], copies: [], seconds: 4, usualSeconds: 0 });
   t.regex(keeper.waiting(run), /of server 0 \(10.0.0.0:7000\), server 1 \(10.0.0.1:7000\) in .+ 4.0 s$/);
   keeper.serverProgress(101, run.id, { step: 6, servers: [], copies: [0], seconds: 2, usualSeconds: 0 });
   t.is(
     keeper.waiting(run),
-    'waits at step 6 for the part of server 1 (10.0.0.1:7000) in what all servers decide together and the copy of server 0 (10.0.0.0:7000), for 3.3 s',
+    'waits at step 6 for the part of server 1 (10.0.0.1:7000) in what all servers decide together and the copy of server 0 (10.0.0.0:7000), for 3.3 s, usually 40 ms',
   );
   keeper.serverProgress(100, run.id, { step: 7, servers: [], copies: [], seconds: 0, usualSeconds: 0 });
   keeper.serverProgress(101, run.id, { step: 7, servers: [], copies: [], seconds: 0, usualSeconds: 0 });

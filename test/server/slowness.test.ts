@@ -1,7 +1,15 @@
 // Who makes steps long: a slow worker is named with its phase whatever its rank, the noise of equal ones names nobody.
 import test from 'ava';
 import fc from 'fast-check';
-import { judge, OWN_PHASES, type OwnPhase, SLOW_RATIO, type WorkerTimes } from '../../server/slowness.js';
+import {
+  judge,
+  OWN_PHASES,
+  type OwnPhase,
+  ratioOf,
+  SLOW_RATIO,
+  type Slowness,
+  type WorkerTimes,
+} from '../../server/slowness.js';
 
 const SILENCE_MAX_SECONDS = 2;
 const RUNS = { seed: 7, numRuns: 500 };
@@ -157,4 +165,14 @@ test('the verdict does not depend on the order of workers, nor on the unit of ti
     }),
     RUNS,
   );
+});
+
+test('by how much somebody stands out is a number, also where its peers take no time at all', (t) => {
+  const slow = (phase: Slowness['phase'], seconds: number, peersSeconds: number) =>
+    ratioOf({ role: 'worker', number: 1, phase, seconds, peersSeconds, waitedShare: 0 });
+  t.is(slow('compute', 0.5, 0.1), 5);
+  t.is(slow('rows', 0.5, 0), 500);
+  // Signs of life come every half a second.
+  t.is(slow('silent', 4, 0), 8);
+  t.is(slow('silent', 4, 0.1), 8);
 });

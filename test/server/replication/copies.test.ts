@@ -104,3 +104,15 @@ test('a backup that is given up and chosen again is not waited for until it is w
   while (primary.wire(1).deliver(replica));
   t.deepEqual(primary.reported, [1]);
 });
+
+test('what a step waited for its copies is measured once a step: the longest that anything of it waited', (t) => {
+  const { primary, deliverAll } = begun([1]);
+  const measured: number[] = [];
+  primary.copies.usual.observe = (ms) => void measured.push(ms);
+  for (let step = 0; step < 3; step++) {
+    for (const _ of primary.step(step)) void _;
+    primary.nowMs += 100 * (step + 1);
+    deliverAll();
+  }
+  t.deepEqual(measured, [100, 200, 300]);
+});

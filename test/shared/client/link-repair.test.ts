@@ -60,7 +60,7 @@ function repairing() {
     resume: () => void seen.push('resumed'),
     onWaiting: (_, seconds) => void seen.push(`waits ${seconds}`),
     deadlineMs: () => EXCHANGE_DEADLINE_MS,
-    doing: () => 'this client was in the exchange of step 3',
+    doing: () => 'was in the exchange of step 3',
     fail: (error) => void failures.push(error),
     now: () => nowMs,
     sleep: (ms) => {
