@@ -12,7 +12,7 @@ export class Usual {
   /** The last waits in ms, in no order: the oldest is overwritten. */
   readonly #last: number[] = [];
   #next = 0;
-  #known: { medianMs: number; deadlineMs: number } | undefined;
+  #known: { medianMs: number; unusualMs: number } | undefined;
 
   /** A wait has ended that lasted so long. */
   observe(ms: number): void {
@@ -26,9 +26,14 @@ export class Usual {
     return this.#measured?.medianMs;
   }
 
-  /** A wait that lasts as long as this is told of. */
+  /** A wait that lasts as long as this is not usual, */
+  get unusualMs(): number {
+    return this.#measured?.unusualMs ?? WAITING_NOTICE_MS;
+  }
+
+  /** and as long as this is told of. */
   get deadlineMs(): number {
-    return this.#measured?.deadlineMs ?? WAITING_NOTICE_MS;
+    return Math.max(NOTICE_MIN_MS, this.unusualMs);
   }
 
   /** Computed when it is asked for, not at every wait. */
@@ -37,7 +42,7 @@ export class Usual {
     if (!this.#known) {
       const medianMs = median(this.#last);
       const outlierMs = medianMs + toleranceOf(this.#last, medianMs);
-      this.#known = { medianMs, deadlineMs: Math.max(NOTICE_MIN_MS, NOTICE_RATIO * medianMs, outlierMs) };
+      this.#known = { medianMs, unusualMs: Math.max(NOTICE_RATIO * medianMs, outlierMs) };
     }
     return this.#known;
   }

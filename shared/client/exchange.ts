@@ -374,7 +374,7 @@ export class Exchange {
     if (since !== undefined) {
       // Servers have waited from the step before on; this client, from its own contributions on.
       const waitedMs = this.#now() - since;
-      if (waitedMs < this.#usual.deadlineMs) return;
+      if (waitedMs < this.#usual.unusualMs) return;
       seconds = Math.min(seconds, waitedMs / 1000);
       usualSeconds = (this.#usual.medianMs ?? 0) / 1000;
     }

@@ -48,6 +48,13 @@ test.serial('who is waited for as long as always is not named, who stops is', as
   for (const { seconds, usualSeconds } of waits)
     t.true(Number(seconds) >= NOTICE_RATIO * Number(usualSeconds), `${seconds} s, usually ${usualSeconds} s`);
 
+  // In its first steps the server waits for it alone: it knows that it waits for nobody.
+  t.false(
+    slow.events.some(
+      ({ event, workers }) => event === 'waiting' && String(workers).includes(`:${slow.pid})`),
+    ),
+  );
+
   server.signal('SIGKILL');
   const { code, stderr } = await fast.ended;
   t.is(code, 1);

@@ -22,6 +22,7 @@ test('before anything was measured the constant holds', (t) => {
 test('steps of 8 s may last 16 s, steps of 20 ms as long as anybody cares', (t) => {
   t.is(measured(Array(8).fill(8000)).deadlineMs, 16_000);
   t.is(measured(Array(8).fill(20)).deadlineMs, NOTICE_MIN_MS);
+  t.is(measured(Array(8).fill(20)).unusualMs, 40);
 });
 
 test('where waits differ much, one is told of when it stands out from them', (t) => {
