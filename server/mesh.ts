@@ -5,6 +5,7 @@ import type * as grpc from '@grpc/grpc-js';
 import { KeeperStream } from '../shared/client/keeper-stream.js';
 import type { Keepers } from '../shared/client/keepers.js';
 import { isExpected, RunError, sentence } from '../shared/errors.js';
+import type { CopyDiverged } from '../shared/rpc/generated/gradloom/v1/CopyDiverged.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
 import type { SnapshotPart } from '../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
@@ -57,6 +58,8 @@ export interface Mesh {
   replicated(run: string, shard: number, server: number): void;
   /** Tells the keeper that a backup of such a shard is out of reach. */
   backupLost(run: string, shard: number, server: number, reason: string): void;
+  /** Tells the keeper that a copy of such a shard was not equal to it. */
+  diverged(run: string, copy: CopyDiverged): void;
   /** Asks the keeper to empty this server; answered by `drained`. */
   drain(): void;
   /** Tells the keeper of a part of a snapshot. */
@@ -118,6 +121,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           waits: (run, progress) => tell({ run, progress }),
           replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
           backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
+          diverged: (run, diverged) => tell({ run, diverged }),
           drain() {
             draining = true;
             tell({ leaving: {} });

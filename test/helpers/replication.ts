@@ -2,6 +2,7 @@
 // it travels, until the test delivers it.
 import { EventEmitter } from 'node:events';
 import type { MethodDefinition } from '@grpc/grpc-js';
+import type { Diverged } from '../../server/replication/backup-link.js';
 import { Copies, type Copy } from '../../server/replication/copies.js';
 import { Replica } from '../../server/replication/replica.js';
 import { type Effect, Shard } from '../../server/shard.js';
@@ -50,6 +51,8 @@ class Wire extends EventEmitter {
     else if (update) replica.update(update);
     else if (array) replica.array(array);
     else if (message.outcome) replica.verdict(message.outcome);
+    else if (message.withdrawn) replica.withdrawn(message.withdrawn.step);
+    else if (message.compare) this.emit('data', { compared: replica.shard.sumsOf(message.compare.block) });
     else if (message.copied) replica.copied(message.copied.step, message.copied.outcome ?? undefined);
     this.#applied++;
     if (this.#applied > 0) this.emit('data', { applied: { messages: this.#applied } });
@@ -66,6 +69,8 @@ export class Primary {
   readonly wires = new Map<string, Wire>();
   /** Copies of which the keeper was told that they are whole. */
   readonly reported: number[] = [];
+  /** Blocks of copies that were found to be others than its own. */
+  readonly diverged: Diverged[] = [];
 
   constructor(readonly spec: RunSpec) {
     this.shard = newShard(spec);
@@ -88,6 +93,7 @@ export class Primary {
       onDrained: () => undefined,
       onReplicated: (server) => void this.reported.push(server),
       onBroken: () => undefined,
+      onDiverged: (_server, diverged) => void this.diverged.push(diverged),
     });
   }
 

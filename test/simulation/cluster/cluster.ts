@@ -127,6 +127,7 @@ const noMetrics: ServerMetrics = {
   viewEntered: () => undefined,
   departed: () => undefined,
   tookOver: () => undefined,
+  diverged: () => undefined,
   replicated: () => undefined,
   copies: () => undefined,
   snapshot: () => undefined,
@@ -303,6 +304,7 @@ export class Cluster {
       equip: (run) => bug?.hosted?.(run, run.index),
       onReplicated: (run, shard, server) => tell?.replicated(run, shard, server),
       onBackupLost: (run, shard, server, reason) => tell?.backupLost(run, shard, server, reason),
+      onDiverged: (event) => log(event.text),
       log,
     });
     const { runs } = shards;
