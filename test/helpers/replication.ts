@@ -168,3 +168,21 @@ export function bitsOf(shard: Shard): string[] {
     );
   });
 }
+
+/** One bit of what a shard holds, as a fault of the memory would change it. */
+export interface FlippedBit {
+  readonly block: number;
+  /** Of the block, in the order of `stateOf`. */
+  readonly array: number;
+  readonly element: number;
+  readonly bit: number;
+}
+
+/** Returns the name of the array. Numbers that are too large are taken modulo what there is. */
+export function flipBit(shard: Shard, { block, array, element, bit }: FlippedBit): string {
+  const arrays = [...shard.stateOf(block).arrays];
+  const [name, values] = arrays[array % arrays.length];
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  words[element % words.length] ^= 1 << (bit % 32);
+  return name;
+}
