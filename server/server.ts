@@ -36,7 +36,7 @@ import { type HostedRuns, parametersHandlers } from './parameters-service.js';
 import { replicationHandlers } from './replication/replication-service.js';
 import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
-import { ServerWaits } from './server-waits.js';
+import { copyTimesOf, ServerWaits } from './server-waits.js';
 import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
 import { restoreShard } from './snapshot/restore.js';
 import { RunSnapshots } from './snapshot/run-snapshots.js';
@@ -268,6 +268,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const late = membership.coordinator?.evaluationWaits() ?? [];
     if (late.length > 0) membership.dispatch(late);
     waits.look(shards.runs);
+    for (const [id, hosted] of runs) {
+      const backups = copyTimesOf(hosted.values());
+      if (backups.length > 0) mesh.copyTimes(id, { backups });
+    }
     for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
     for (const run of shards.all()) {

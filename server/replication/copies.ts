@@ -3,6 +3,8 @@
 // anything that its backup does not know, and one that is cut off from its backups, or stands still while another takes
 // over, can tell nobody anything. Going on without a backup is for the view to say. With each verdict a few blocks are
 // compared with the copies: nothing of the step has been applied then.
+import { Arrivals } from '../../shared/client/arrivals.js';
+import { TIMED_STEPS } from '../../shared/limits.js';
 import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/ReplicaHello.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
 import type { Effect, Shard } from '../shard.js';
@@ -57,6 +59,10 @@ export class Copies {
   readonly #options: CopiesOptions;
   readonly #held = new Map<number, Held>();
   readonly #rounds: Rounds;
+  /** When backups have all of a step, from when all of it is on its way to them. */
+  readonly #answers = new Arrivals(TIMED_STEPS);
+  /** The record that was the last of it, and backups that do not have it; undefined: nothing is on its way. */
+  #closing: { readonly record: number; readonly late: Set<number> } | undefined;
   /** Records so far. */
   #records = 0;
   /** The verdict on the last step that had one. */
@@ -90,6 +96,18 @@ export class Copies {
     if (!oldest) return { servers: [], waitedMs: 0 };
     const late = [...this.#held.values()].filter(({ votes, link }) => votes && link.applied < oldest.record);
     return { servers: late.map(({ link }) => link.server), waitedMs: this.#options.now() - oldest.since };
+  }
+
+  /**
+   * Seconds for which a step that is here waits for each backup: means over the last steps, or for how long by now where the
+   * oldest answer that is missing is older.
+   */
+  answerSeconds(): Map<number, number> {
+    const seconds = this.#answers.seconds(this.#options.now(), () => false);
+    const { servers, waitedMs } = this.waiting();
+    for (const server of servers) seconds.set(server, Math.max(seconds.get(server) ?? 0, waitedMs / 1000));
+    for (const server of seconds.keys()) if (!this.#held.get(server)?.votes) seconds.delete(server);
+    return seconds;
   }
 
   /** Who holds, or is to hold, the shard beside this server. */
@@ -155,7 +173,24 @@ export class Copies {
       this.#queue.push({ effect, record: this.#records, since: now(), ofStep });
     }
     if (effects.some(({ kind }) => kind === 'outcome')) this.#compare();
+    if (effects.some(({ kind }) => kind === 'closed')) {
+      const voters = [...this.#held.values()].filter(({ votes }) => votes);
+      this.#closing = { record: this.#records, late: new Set(voters.map(({ link }) => link.server)) };
+      this.#answers.begin(now());
+    }
     this.#flush();
+  }
+
+  /** Notes which backups have all of the step that is on its way to them. */
+  #time(backups: readonly BackupLink[]): void {
+    const closing = this.#closing;
+    if (!closing) return;
+    for (const { server, applied } of backups)
+      if (applied >= closing.record && closing.late.delete(server))
+        this.#answers.arrived(server, this.#options.now());
+    if (closing.late.size > 0) return;
+    this.#answers.end();
+    this.#closing = undefined;
   }
 
   /** Whether the copies are what they should be: of the next few blocks. */
@@ -198,6 +233,7 @@ export class Copies {
     }
     const voters = [...this.#held.values()].filter(({ votes }) => votes);
     const committed = Math.min(...voters.map(({ link }) => link.applied));
+    this.#time(voters.map(({ link }) => link));
     const waited = this.#queue.length > 0;
     while (this.#queue.length > 0 && this.#queue[0].record <= committed)
       this.#options.carryOut((this.#queue.shift() as { effect: Effect }).effect);

@@ -63,6 +63,8 @@ class Wire extends EventEmitter {
 export class Primary {
   readonly shard: Shard;
   readonly copies: Copies;
+  /** What its clock shows. */
+  nowMs = 0;
   /** What has left it, in order. */
   readonly left: Effect[] = [];
   /** The newest stream to each copy, by its address. */
@@ -83,7 +85,7 @@ export class Primary {
         return { Replicate: () => wire, close: () => undefined } as unknown as ReplicationStreams;
       },
       after: (_ms, work) => work(),
-      now: () => 0,
+      now: () => this.nowMs,
       carryOut: (effect) => {
         this.left.push(effect);
         // As for subscribers: what they hold moves with each update.

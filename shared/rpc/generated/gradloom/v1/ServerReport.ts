@@ -12,6 +12,7 @@ import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__
 import type { BackupLost as _gradloom_v1_BackupLost, BackupLost__Output as _gradloom_v1_BackupLost__Output } from '../../gradloom/v1/BackupLost.js';
 import type { ServerLeaving as _gradloom_v1_ServerLeaving, ServerLeaving__Output as _gradloom_v1_ServerLeaving__Output } from '../../gradloom/v1/ServerLeaving.js';
 import type { CopyDiverged as _gradloom_v1_CopyDiverged, CopyDiverged__Output as _gradloom_v1_CopyDiverged__Output } from '../../gradloom/v1/CopyDiverged.js';
+import type { CopyTimes as _gradloom_v1_CopyTimes, CopyTimes__Output as _gradloom_v1_CopyTimes__Output } from '../../gradloom/v1/CopyTimes.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -33,7 +34,8 @@ export interface ServerReport {
    */
   'leaving'?: (_gradloom_v1_ServerLeaving | null);
   'diverged'?: (_gradloom_v1_CopyDiverged | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"snapshot";
+  'copyTimes'?: (_gradloom_v1_CopyTimes | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"copyTimes"|"snapshot";
 }
 
 export interface ServerReport__Output {
@@ -56,5 +58,6 @@ export interface ServerReport__Output {
    */
   'leaving'?: (_gradloom_v1_ServerLeaving__Output | null);
   'diverged'?: (_gradloom_v1_CopyDiverged__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"snapshot";
+  'copyTimes'?: (_gradloom_v1_CopyTimes__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"copyTimes"|"snapshot";
 }
