@@ -26,11 +26,12 @@ function copiesOf({ shards }: RunStatus__Output): string[] {
   });
 }
 
-/** Whether copies were not what they should have been. */
-function divergencesOf({ divergences, lastDivergence: last }: RunStatus__Output): string[] {
+/** What to say of copies that were not what they should have been: a line, or none. */
+export function divergencesOf({ divergences, lastDivergence: last }: RunStatus__Output): string[] {
   if (!last) return [];
+  const what = divergences === 1 ? 'block of a copy differed and was' : 'blocks of copies differed and were';
   return [
-    `${divergences} ${divergences === 1 ? 'block of a copy differed' : 'blocks of copies differed'} and ${divergences === 1 ? 'was' : 'were'} sent again; the last: block ${last.block} of shard ${last.shard} on server ${last.server}, after ${last.version} updates`,
+    `${divergences} ${what} sent again; the last: block ${last.block} of shard ${last.shard} on server ${last.server}, after ${last.version} updates`,
   ];
 }
 
