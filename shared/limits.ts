@@ -33,6 +33,8 @@ export const UNREAD_MAX = 4096;
 export const REPLICAS_DEFAULT = 2;
 /** Most of them. */
 export const REPLICAS_MAX = 2;
+/** State of a shard that is compared with its copies in each step: whole blocks, until it is as much. */
+export const COMPARED_STEP_BYTES = 4 * MiB;
 /** Time between two tries to reach a server whose stream broke. */
 export const RECONNECT_MS = 50;
 /** A wait is told of after a deadline that is measured (usual.ts): before anything is, after so long; and again so often. */
@@ -41,6 +43,8 @@ export const WAITING_NOTICE_MS = 1_000;
 export const NOTICE_MIN_MS = 250;
 /** Waits by which it is measured what is usual: the last of them. */
 export const USUAL_WAITS = 64;
+/** Time that whoever holds a connection to a server that ends has to close it. */
+export const SHUTDOWN_GRACE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */
 export const DRAIN_MS = 3_000;
 /** Steps that an evaluator asks ahead of the current one, at most, so that no server is past them when it is asked. */

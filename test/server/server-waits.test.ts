@@ -2,7 +2,7 @@
 // they are over, and nothing of those that last no longer than usual.
 import test from 'ava';
 import type { HostedRun, LateStep } from '../../server/hosted-run.js';
-import { type ServerWait, ServerWaits } from '../../server/server-waits.js';
+import { copyTimesOf, type ServerWait, ServerWaits } from '../../server/server-waits.js';
 import { WAITING_NOTICE_MS } from '../../shared/limits.js';
 import { Usual } from '../../shared/usual.js';
 
@@ -97,4 +97,13 @@ test('the keeper is told nothing of waits for workers, the metrics are', (t) => 
   look();
   t.deepEqual(told, []);
   t.deepEqual(ranks, [[3, 1, 2], [3]]);
+});
+
+test('for how long steps wait for a backup is told of the shard that waits longest', (t) => {
+  const of = (...seconds: [number, number][]) => ({ copySeconds: () => new Map(seconds) });
+  t.deepEqual(copyTimesOf([of([11, 0.1], [12, 0.5]), of(), of([11, 0.2], [12, 0.4])]), [
+    { server: 11, seconds: 0.2 },
+    { server: 12, seconds: 0.5 },
+  ]);
+  t.deepEqual(copyTimesOf([of()]), []);
 });
