@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { snapshotFolders } from '../../shared/snapshot/find.js';
+import { FolderStore } from '../../shared/snapshot/folder-store.js';
 import { MANIFEST_FILE } from '../../shared/snapshot/manifest.js';
 import type { MeshRun } from './mesh-run.js';
 import type { Fault } from './scenario.js';
@@ -84,8 +85,8 @@ export async function inject(
 
 /** Folders of snapshots that are begun and not whole; empty as long as none is whole. */
 async function unfinished(folder: string): Promise<string[]> {
-  const runs = (await readdir(folder)).map((name) => snapshotFolders(join(folder, name)));
-  const steps = (await Promise.all(runs)).flat();
+  const runs = (await readdir(folder)).map((name) => snapshotFolders(new FolderStore(join(folder, name))));
+  const steps = (await Promise.all(runs)).flat().map(({ path }) => path);
   const torn = steps.filter((step) => !existsSync(join(step, MANIFEST_FILE)));
   return torn.length < steps.length ? torn : [];
 }
