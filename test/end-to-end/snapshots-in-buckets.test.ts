@@ -100,7 +100,7 @@ test.serial(
     const path = await killed(t, to);
     const { objects } = to.s3;
     const key = path.slice('s3://snapshots/'.length);
-    const [manifest, part] = [`${key}/manifest.json`, `${key}/server-0.safetensors`];
+    const [manifest, part] = [`${key}/manifest.json`, `${key}/shard-0.safetensors`];
     const [wholeManifest, wholePart] = [manifest, part].map((each) => objects.get(each) as Buffer);
     const refused = async (words: RegExp) => {
       const { code, stderr } = await up(t, to, `--resume=${path}`).ended;
@@ -115,14 +115,14 @@ test.serial(
     };
     objects.set(part, spoiled(wholePart.length - 1));
     await refused(
-      /s3:\/\/snapshots\/.*server-0\.safetensors .*the array '.*' is not the one that was written/,
+      /s3:\/\/snapshots\/.*shard-0\.safetensors .*the array '.*' is not the one that was written/,
     );
     objects.set(part, spoiled(100));
-    await refused(/s3:\/\/snapshots\/.*server-0\.safetensors /);
+    await refused(/s3:\/\/snapshots\/.*shard-0\.safetensors /);
     objects.set(part, wholePart.subarray(0, 1000));
-    await refused(/server-0\.safetensors .*expected \d+ bytes, as its manifest says, got 1000/);
+    await refused(/shard-0\.safetensors .*expected \d+ bytes, as its manifest says, got 1000/);
     objects.delete(part);
-    await refused(/Cannot read s3:.*server-0\.safetensors: it or its folder does not exist/);
+    await refused(/Cannot read s3:.*shard-0\.safetensors: it or its folder does not exist/);
     objects.set(part, wholePart);
     objects.set(manifest, Buffer.from(wholeManifest.toString().replace('"epoch":', '"epoch":1')));
     await refused(/manifest\.json .*its SHA-256 differs/);
@@ -133,9 +133,9 @@ test.serial(
     const folder = dirname(key);
     for (const each of objects.keys()) if (!each.startsWith(`${key}/`)) objects.delete(each);
     objects.set(manifest, wholeManifest);
-    objects.set(`${folder}/step-100000/server-0.safetensors`, wholePart);
+    objects.set(`${folder}/step-100000/shard-0.safetensors`, wholePart);
     objects.set(`${folder}/step-100001/manifest.json`, wholeManifest);
-    objects.set(`${folder}/step-100001/server-0.safetensors`, spoiled(100));
+    objects.set(`${folder}/step-100001/shard-0.safetensors`, spoiled(100));
     const program = up(t, to, EPOCHS, `--resume=${dirname(path)}`);
     const { text } = await program.event('notice');
     t.regex(String(text), /passed over: .*step-100001/);

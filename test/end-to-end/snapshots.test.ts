@@ -86,7 +86,7 @@ test.serial(
     const tiny = await tinyRun(t);
     const { path } = await killed(t, tiny);
     const manifest = join(path, 'manifest.json');
-    const part = join(path, 'server-0.safetensors');
+    const part = join(path, 'shard-0.safetensors');
     const refused = async (resume: string, ...more: string[]) => {
       const { code, stderr } = await run(t, 'gradloom', [
         'up',
@@ -104,7 +104,7 @@ test.serial(
     const mend = () => cp(whole, path, { recursive: true });
 
     await spoil(part, -1);
-    t.regex(await refused(path), /server-0\.safetensors .*the array '.*' is not the one that was written/);
+    t.regex(await refused(path), /shard-0\.safetensors .*the array '.*' is not the one that was written/);
     await mend();
     await spoil(part, 100);
     t.true((await refused(path)).includes(part));
@@ -112,10 +112,10 @@ test.serial(
     await truncate(part, 1000);
     t.regex(
       await refused(path),
-      /server-0\.safetensors .*expected \d+ bytes, as its manifest says, got 1000/,
+      /shard-0\.safetensors .*expected \d+ bytes, as its manifest says, got 1000/,
     );
     await rm(part);
-    t.regex(await refused(path), /server-0\.safetensors: it or its folder does not exist/);
+    t.regex(await refused(path), /shard-0\.safetensors: it or its folder does not exist/);
     await mend();
     const edited = (await readFile(manifest, 'utf8')).replace('"epoch":', '"epoch":1');
     await writeFile(manifest, edited);
@@ -134,7 +134,7 @@ test.serial(
     await cp(path, torn, { recursive: true });
     await rm(join(torn, 'manifest.json'));
     await cp(path, spoiled, { recursive: true });
-    await copyFile(part, join(spoiled, 'server-1.safetensors'));
+    await copyFile(part, join(spoiled, 'shard-1.safetensors'));
     for (const name of await readdir(folder)) {
       const each = join(folder, name);
       if (![path, torn, spoiled].includes(each)) await rm(each, { recursive: true });
