@@ -210,13 +210,6 @@ export class SnapshotKeeper {
     const { run, store } = kept;
     const { spec, view } = run;
     const own = store.folder(stepFolder(step));
-    for (const [holder, { file, bytes }] of parts) {
-      const found = await own.bytesOf(file);
-      if (found !== bytes)
-        throw new RunError(
-          `the part of ${holder} is not in ${own.path}: expected ${file} of ${bytes} bytes, got ${found ?? 'none'}; give all nodes the same --snapshots`,
-        );
-    }
     const described = Object.entries(describeSpec(spec)).filter(
       (entry): entry is [string, string | number] => entry[1] !== undefined,
     );
@@ -225,6 +218,19 @@ export class SnapshotKeeper {
       worker: rank,
       part: parts.get(`worker ${connection}`),
     }));
+    const servers = primariesOf(run).map((primary, id) => ({
+      id,
+      address: run.servers.find((server) => server.id === primary)?.address ?? '',
+    }));
+    const labels = run.workers.map(({ label }) => label);
+    // Whoever comes or goes while the store is asked changes nothing of the cut.
+    for (const [holder, { file, bytes }] of parts) {
+      const found = await own.bytesOf(file);
+      if (found !== bytes)
+        throw new RunError(
+          `the part of ${holder} is not in ${own.path}: expected ${file} of ${bytes} bytes, got ${found ?? 'none'}; give all nodes the same --snapshots`,
+        );
+    }
     const snapshot = await writeManifest(own, {
       format: SNAPSHOT_FORMAT,
       gradloom: version(),
@@ -236,11 +242,8 @@ export class SnapshotKeeper {
       tensors: spec.tensors.map(({ name, shape, kind }) => ({ name, shape: [...shape], kind })),
       spec: Object.fromEntries(described),
       view: view?.number ?? 0,
-      servers: primariesOf(run).map((primary, id) => ({
-        id,
-        address: run.servers.find((server) => server.id === primary)?.address ?? '',
-      })),
-      workers: run.workers.map(({ label }) => label),
+      servers,
+      workers: labels,
       placement: [...(view?.placement ?? [])],
       parts: [...shards, ...workers].flatMap(({ part, ...whose }) => (part ? [{ ...part, ...whose }] : [])),
     });

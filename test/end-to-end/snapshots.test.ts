@@ -110,10 +110,7 @@ test.serial(
     t.true((await refused(path)).includes(part));
     await mend();
     await truncate(part, 1000);
-    t.regex(
-      await refused(path),
-      /shard-0\.safetensors .*expected \d+ bytes, as its manifest says, got 1000/,
-    );
+    t.regex(await refused(path), /shard-0\.safetensors .*expected \d+ bytes, as its manifest says, got 1000/);
     await rm(part);
     t.regex(await refused(path), /shard-0\.safetensors: it or its folder does not exist/);
     await mend();

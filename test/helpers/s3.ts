@@ -69,6 +69,9 @@ export class S3Store {
   readonly uploads = new Map<string, Upload>();
   /** Calls that were answered, e.g. `PUT a/b`. */
   readonly calls: string[] = [];
+  /** Most calls that were under way at once. */
+  mostAtOnce = 0;
+  #underWay = 0;
   /** What every call that writes is refused with. */
   refusal: Refusal | undefined;
   readonly #options: S3Options;
@@ -116,6 +119,8 @@ export class S3Store {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '/' } = request;
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#underWay);
+    response.on('close', () => this.#underWay--);
     try {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);

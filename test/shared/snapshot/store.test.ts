@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { RunError, UserError } from '../../../shared/errors.js';
-import { BUCKET_CHUNK_BYTES } from '../../../shared/limits.js';
+import { BUCKET_CHUNK_BYTES, BUCKET_UPLOADS_MAX } from '../../../shared/limits.js';
 import { keyedRandom } from '../../../shared/random.js';
 import { readBytes } from '../../../shared/safetensors.js';
 import { type Store, storeAt, storeFault } from '../../../shared/snapshot/store.js';
@@ -129,9 +129,10 @@ test.serial(
   async (t) => {
     const { s3, store } = await bucket(t);
     const part = await store.create('part', 8);
-    for (let i = 0; i < 4; i++) await part.append(new Uint8Array(BUCKET_CHUNK_BYTES));
+    for (let i = 0; i < 6; i++) await part.append(new Uint8Array(BUCKET_CHUNK_BYTES));
     const [upload] = s3.uploads.values();
     t.false(upload.parts.has(1));
+    t.true(s3.mostAtOnce <= BUCKET_UPLOADS_MAX, `${s3.mostAtOnce} calls at once`);
     await part.finish(new Uint8Array(8).fill(7));
     const object = s3.objects.get('runs/of mine/part');
     t.deepEqual([...(object?.subarray(0, 10) ?? [])], [7, 7, 7, 7, 7, 7, 7, 7, 0, 0]);
@@ -153,6 +154,23 @@ test.serial(
       await t.throwsAsync(readBytes('part', file, target, BUCKET_CHUNK_BYTES), { message: /ends after/ });
   },
 );
+
+test.serial('bucket: its endpoint is taken from where the client of S3 has it', async (t) => {
+  const { s3 } = await bucket(t);
+  const endpoint = s3.env.AWS_ENDPOINT_URL_S3;
+  const profile = join(await temporaryFolder(t), 'config');
+  await writeFile(profile, `[default]\nendpoint_url = ${endpoint}\n`);
+  t.teardown(() => delete process.env.AWS_ENDPOINT_URL);
+  const found: Record<string, string>[] = [{ AWS_ENDPOINT_URL: endpoint }, { AWS_CONFIG_FILE: profile }];
+  for (const [index, env] of found.entries()) {
+    delete process.env.AWS_ENDPOINT_URL_S3;
+    delete process.env.AWS_ENDPOINT_URL;
+    Object.assign(process.env, env);
+    const store = await storeAt(`s3://${s3.bucket}`);
+    await store.write(`from-${index}`, 'here');
+    t.is(s3.objects.get(`from-${index}`)?.toString(), 'here');
+  }
+});
 
 const REFUSED: [string, (s3: S3Store) => void, RegExp][] = [
   [
