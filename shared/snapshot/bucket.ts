@@ -43,6 +43,8 @@ export class Bucket {
   private constructor(
     readonly name: string,
     readonly client: S3,
+    /** Whose bucket it is, as people know it. */
+    readonly host: string,
   ) {}
 
   /** No call is made yet. */
@@ -53,8 +55,9 @@ export class Bucket {
       requestHandler: { connectionTimeout: BUCKET_CONNECT_MS, socketTimeout: BUCKET_SILENCE_MS },
     });
     // Other stores than Amazon's seldom have a host name for every bucket.
-    client.config.forcePathStyle = (await client.config.serviceConfiguredEndpoint?.()) !== undefined;
-    return new Bucket(name, client);
+    const endpoint = await client.config.serviceConfiguredEndpoint?.();
+    client.config.forcePathStyle = endpoint !== undefined;
+    return new Bucket(name, client, endpoint ?? 'Amazon S3');
   }
 
   /** Makes a call and takes in its answer. Throws BucketError. */
@@ -62,20 +65,20 @@ export class Bucket {
     try {
       return await work(this.client, { Bucket: this.name });
     } catch (error) {
-      throw failure(error);
+      throw failure(error, this.host);
     }
   }
 }
 
 /** All that is thrown by the client is what the store, the network or the configuration has done. */
-function failure(error: unknown): BucketError {
+function failure(error: unknown, host: string): BucketError {
   if (!(error instanceof Error)) return new BucketError('unknown', error, String(error));
   const { name, message, $metadata, code } = error as Error & {
     $metadata?: { httpStatusCode?: number };
     code?: string;
   };
   if (isSystemError(error) || name === 'AggregateError' || name === 'TimeoutError')
-    return new BucketError(code ?? name, error, `the store does not answer (${code ?? message})`);
+    return new BucketError(code ?? name, error, `${host} does not answer (${code ?? message})`);
   if (message === 'Region is missing')
     return new BucketError(
       name,

@@ -159,7 +159,10 @@ test.serial(
       program.event('snapshot', ({ failure, step }) => (step as number) > after && failure === undefined);
     const first = await whole(0);
     await s3.stop();
-    const away = await failed(/^[^\n]*Cannot write s3:[^\n]*the store does not answer \(ECONNREFUSED\)$/, 0);
+    const away = await failed(
+      /^[^\n]*Cannot write s3:[^\n]*http:\/\/localhost:\d+ does not answer \(ECONNREFUSED\)$/,
+      0,
+    );
     await program.event('step', ({ step }) => (step as number) > (away.step as number) + 2);
     await s3.start();
     const second = await whole(away.step as number);
@@ -189,7 +192,7 @@ test.serial('a bucket that cannot be used is refused at the start, in one line',
     [
       [`--snapshots=${RUNS}`],
       { AWS_ENDPOINT_URL_S3: 'http://localhost:1' },
-      /the store does not answer \(ECONNREFUSED\)/,
+      /http:\/\/localhost:1 does not answer \(ECONNREFUSED\)/,
     ],
     [['--snapshots=gs://bucket/x'], {}, /--snapshots: expected a folder or s3:\/\/BUCKET\/PREFIX, got /],
     [['--resume=s3://none/x'], {}, /Cannot read s3:\/\/none\/x: there is no such bucket/],
