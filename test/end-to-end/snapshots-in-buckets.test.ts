@@ -38,7 +38,15 @@ async function weights(t: ExecutionContext, to: Setting, ...more: string[]) {
 
 /** Starts a run with a snapshot every four steps and kills all of it when one is whole in the second epoch. */
 async function killed(t: ExecutionContext, to: Setting, ...more: string[]): Promise<string> {
-  const program = up(t, to, ENDLESS, `--snapshots=${RUNS}`, '--snapshot-steps=4', '--snapshot-keep=1000', ...more);
+  const program = up(
+    t,
+    to,
+    ENDLESS,
+    `--snapshots=${RUNS}`,
+    '--snapshot-steps=4',
+    '--snapshot-keep=1000',
+    ...more,
+  );
   const { path } = await program.event('snapshot', ({ step }) => (step as number) > 8);
   program.signalAll('SIGKILL');
   await program.ended;
