@@ -46,6 +46,8 @@ export interface ServerMetrics {
   departed(putOut: boolean): void;
   /** A shard of another server, which is gone, is held as the primary now. */
   tookOver(): void;
+  /** A block of a copy was another than that of this primary, and was sent again. */
+  diverged(): void;
   /** Payload between the copies of a shard. */
   replicated(direction: 'sent' | 'received', bytes: number): void;
   /** Shards that are held now. */
@@ -124,6 +126,7 @@ export function reportTo(metrics: Instruments): ServerMetrics {
     },
     departed: (putOut) => metrics.departures.add(1, { cause: putOut ? 'put_out' : 'left' }),
     tookOver: () => metrics.takeovers.add(1),
+    diverged: () => metrics.divergences.add(1),
     replicated: (direction, bytes) => metrics.replicationBytes.add(bytes, { direction }),
     copies(primary, backup) {
       metrics.shardCopies.set(primary, { copy: 'primary' });

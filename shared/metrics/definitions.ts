@@ -123,7 +123,7 @@ export const METRICS = {
   },
   applySeconds: {
     name: 'gradloom_apply_seconds_total',
-    help: 'Time spent on contributions and new parameters, by phase; replicate: on the updates of shards that others lead.',
+    help: 'Time spent on contributions and new parameters, by phase; replicate: on the updates of shards that others lead, and on comparing copies.',
     type: 'counter',
     roles: ['server'],
     labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode', 'replicate'] },
@@ -198,6 +198,13 @@ export const METRICS = {
     type: 'gauge',
     roles: ['server'],
     labels: { copy: ['primary', 'backup'] },
+  },
+  divergences: {
+    name: 'gradloom_copy_divergences_total',
+    help: 'Blocks of a backup that were found to be others than those of this server, their primary, and were sent again.',
+    type: 'counter',
+    roles: ['server'],
+    labels: {},
   },
   replicationBytes: {
     name: 'gradloom_replication_bytes_total',

@@ -2,7 +2,8 @@
 // on, to the same bits; etcd itself is away for a while; and what is refused.
 import test, { type ExecutionContext } from 'ava';
 import { changeRules, status } from '../../shared/client/membership.js';
-import { type Etcd, etcdTest, startEtcd } from '../helpers/etcd.js';
+import { etcdTest, startEtcd } from '../helpers/etcd.js';
+import type { Etcd } from '../helpers/etcd-process.js';
 import { type Program, run, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
 

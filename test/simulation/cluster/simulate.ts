@@ -25,6 +25,9 @@ export interface Simulated {
   readonly takeovers: number;
   readonly healed: number;
   readonly compared: number;
+  /** Blocks of copies that were told to differ, and whether one took over before it was known to be mended. */
+  readonly told: number;
+  readonly spoilt: number;
 }
 
 const STEPS_MOST = 14;
@@ -140,8 +143,10 @@ async function simulateCopied(seed: number, random: KeyedRandom, bug?: Bug): Pro
   const faults = new ServerFaults(cluster, random);
   if (random.below(4) === 0) change(cluster, random);
   await runToEnd(cluster);
-  const isHit = Object.keys(faults.injected).some((kind) => kind !== 'pause');
-  const mayEnd = faults.excuses.length > 0 || (cluster.hadClocks && isHit);
+  const isHit = Object.keys(faults.injected).some((kind) => kind !== 'pause' && kind !== 'flip');
+  // Numbers that are not finite any more end a run.
+  const { isSpoilt } = cluster.copies;
+  const mayEnd = faults.excuses.length > 0 || isSpoilt || (cluster.hadClocks && isHit);
   return simulated(cluster, faults.injected, [
     ...faultsOf(cluster, mayEnd, await referenceOf(options)),
     ...namesShards(cluster, faults.isShardLost && faults.excuses.length === 1 && !cluster.hadClocks),
@@ -169,6 +174,8 @@ function simulated(
     takeovers: cluster.takeovers,
     healed: cluster.healedLinks + cluster.copies.healed,
     compared: cluster.copies.compared,
+    told: cluster.copies.told,
+    spoilt: cluster.copies.isSpoilt ? 1 : 0,
   };
 }
 
