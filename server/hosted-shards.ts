@@ -261,7 +261,7 @@ export class HostedShards implements ReplicaHolder {
             schemaHash: schemaHash(spec.tensors),
           }),
           carryOut: (effect) => run.carryOut(effect),
-          onSent: (bytes) => metrics.replicated('sent', bytes),
+          onSent: (what, bytes) => metrics.replicated('sent', what, bytes),
           onDrained: () => run.committed(),
           onReplicated: (server) => onReplicated(id, index, server),
           onBroken: (server, brokenMs, reason) => {

@@ -24,6 +24,9 @@ export type LogRecord =
   | { readonly kind: 'verdict'; readonly outcome: Outcome }
   | { readonly kind: 'withdrawn'; readonly step: number };
 
+/** What goes to a backup: updates of blocks that it has, and whole blocks. */
+export type Replicated = 'updates' | 'blocks';
+
 export interface BackupLinkOptions {
   readonly server: number;
   readonly address: string;
@@ -37,7 +40,7 @@ export interface BackupLinkOptions {
   after(ms: number, work: () => void): void;
   now(): number;
   /** Payload has been sent. */
-  onSent(bytes: number): void;
+  onSent(what: Replicated, bytes: number): void;
   /** Everything up to a record of the log has been applied there. */
   onApplied(): void;
   /** A stream broke, or could not be opened. */
@@ -129,7 +132,7 @@ export class BackupLink {
         scalars: [gradientScale, learningRate, ...adam],
       };
       this.#write(frameBulk(FIELD.update, all, payload, this.#frames));
-      this.#options.onSent(payload.byteLength);
+      this.#options.onSent('updates', payload.byteLength);
     }
   }
 
@@ -237,7 +240,7 @@ export class BackupLink {
     };
     const payload = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     this.#write(frameBulk(FIELD.array, fields, payload, this.#frames), written);
-    this.#options.onSent(payload.byteLength);
+    this.#options.onSent('blocks', payload.byteLength);
   }
 
   /** Sends a block again that is another there. What has happened to it since was sent before; what will, follows. */

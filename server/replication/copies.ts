@@ -9,7 +9,7 @@ import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/Replic
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
 import type { Effect, Shard } from '../shard.js';
 import type { Outcome } from '../step-headers.js';
-import { BackupLink, type Diverged, type LogRecord } from './backup-link.js';
+import { BackupLink, type Diverged, type LogRecord, type Replicated } from './backup-link.js';
 import { Rounds } from './rounds.js';
 
 /** What of a step does not leave any more when it is taken back. Acknowledgements may: they say no more than `here`. */
@@ -26,7 +26,7 @@ export interface CopiesOptions {
   now(): number;
   carryOut(effect: Effect): void;
   /** Payload has been sent to a backup. */
-  onSent(bytes: number): void;
+  onSent(what: Replicated, bytes: number): void;
   /** Nothing waits any more. */
   onDrained(): void;
   /** A server that joins has everything, and is waited for from now on. */

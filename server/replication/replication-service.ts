@@ -80,7 +80,7 @@ export function replicationHandlers(
             'MALFORMED',
             'expected an update, an array, a verdict, a block to compare or the end of a copy, got an empty message',
           );
-        if (bulk) metrics.replicated('received', bulk.payload.byteLength);
+        if (bulk) metrics.replicated('received', update ? 'updates' : 'blocks', bulk.payload.byteLength);
         if (update) recycle(update.payload);
         messages++;
         if (scheduled) return;

@@ -211,7 +211,7 @@ export const METRICS = {
     help: 'Payload between the copies of shards: updates, and arrays of blocks that were copied.',
     type: 'counter',
     roles: ['server'],
-    labels: { direction: ['sent', 'received'] },
+    labels: { direction: ['sent', 'received'], what: ['updates', 'blocks'] },
   },
   snapshots: {
     name: 'gradloom_snapshots_total',

@@ -171,7 +171,8 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
   server.takeovers.add(0);
   server.divergences.add(0);
   for (const copy of ['primary', 'backup'] as const) server.shardCopies.set(1, { copy });
-  for (const direction of ['sent', 'received'] as const) server.replicationBytes.add(4000, { direction });
+  for (const direction of ['sent', 'received'] as const)
+    for (const what of ['updates', 'blocks'] as const) server.replicationBytes.add(4000, { direction, what });
   server.parameters.set(1e6);
   server.runs.set(1, { state: 'training' });
   server.viewNumber.set(1);

@@ -83,11 +83,11 @@ export async function inject(
     case 'drain': {
       const injected = begun(`server ${fault.index}`);
       const [before, leastBytes] = [
-        await mesh.copiedBytes(),
+        await mesh.copiedBytes(fault.index),
         heldBytes(await mesh.description(), fault.index),
       ];
       await mesh.drain(fault.index);
-      return { ...injected, leastBytes, movedBytes: (await mesh.copiedBytes()) - before };
+      return { ...injected, leastBytes, movedBytes: (await mesh.copiedBytes(fault.index)) - before };
     }
     case 'kill-all': {
       const folder = snapshots as string;

@@ -169,9 +169,9 @@ export class MeshRun {
     await this.#servers[index].exited;
   }
 
-  /** Bytes of all blocks that servers have copied from each other so far. */
-  async copiedBytes(): Promise<number> {
-    const living = this.#metrics.filter((_, index) => this.#servers[index].running);
+  /** Bytes of all blocks that servers, but for one, have copied from each other so far. */
+  async copiedBytes(without: number): Promise<number> {
+    const living = this.#metrics.filter((_, index) => index !== without && this.#servers[index].running);
     const samples = (await Promise.all(living.map(scrape))).flat();
     return samples
       .filter(
