@@ -41,8 +41,10 @@ export const WAITING_NOTICE_MS = 1_000;
 export const DRAIN_MS = 3_000;
 /** Steps that an evaluator asks ahead of the current one, at most, so that no server is past them when it is asked. */
 export const EVALUATION_AHEAD_MAX = 64;
-/** How often an evaluator asks whether its run has begun, and whoever only reads who holds a shard that it has lost. */
+/** How often an evaluator asks whether its run has begun. */
 export const RUN_POLL_MS = 500;
+/** How often whoever only reads asks who holds a shard that it has lost. */
+export const VIEW_POLL_MS = 100;
 /** Most steps from one evaluation of an evaluator to the next. */
 export const EVERY_STEPS_MAX = 1_000_000_000;
 /** How often a worker tells the keeper of its progress. */

@@ -3,7 +3,7 @@
 // bytes; what was read is read again. Only where it takes longer than twice the peer deadline the exchange fails.
 import { performance } from 'node:perf_hooks';
 import { RunError } from '../errors.js';
-import { RECONNECT_MS, RUN_POLL_MS, WAITING_NOTICE_MS } from '../limits.js';
+import { RECONNECT_MS, VIEW_POLL_MS, WAITING_NOTICE_MS } from '../limits.js';
 import { RefusalCode, Refused } from '../rpc/refusal.js';
 import type { LinkHandlers, ServerLink } from './server-link.js';
 import type { ServerLinks } from './server-links.js';
@@ -97,7 +97,7 @@ export class LinkRepair {
         if (this.#broken.size > 0 && !links.hasFailed)
           fail(new RunError(`${lost.message}; ${error.message}`, { cause: error }));
       }
-      await this.#sleep(RUN_POLL_MS);
+      await this.#sleep(VIEW_POLL_MS);
     }
     this.#isLooking = false;
   }

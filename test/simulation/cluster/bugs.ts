@@ -19,6 +19,8 @@ export interface Bug {
   holder?(holder: ReplicaHolder): ReplicaHolder;
   /** A server has been told who holds the shards of a run. */
   placed?(view: View__Output, tell: Pick<Mesh, 'serverId' | 'replicated'>, run: string): void;
+  /** What the keeper says of a run to those who only read; undefined: as it is. */
+  described?(reply: object): object | undefined;
   /** A worker's streams that are opened in place of others; undefined: as they are. */
   again?(streams: ParametersStreams, worker: WorkerHistory): ParametersStreams | undefined;
 }
@@ -166,6 +168,19 @@ export const BUGS: Readonly<Record<string, Bug>> = {
         return serverLeft.call(coordinator, connection, reason);
       };
     },
+  },
+  'whoever only reads is told who held the shards at the beginning': {
+    described: (() => {
+      const first = new WeakMap<object, object>();
+      return (reply) => {
+        const { view } = reply as { view?: Pick<View__Output, 'placement'> };
+        if (!view) return undefined;
+        // The views of a run share one array.
+        const kept = first.get(view.placement) ?? { ...view };
+        first.set(view.placement, kept);
+        return { ...reply, view: kept };
+      };
+    })(),
   },
   'a worker that goes on over a new link is not told the outcome that it has missed': {
     hosted(run) {
