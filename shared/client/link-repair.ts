@@ -39,6 +39,8 @@ export interface LinkRepairOptions {
 }
 
 interface Repair {
+  /** How the link was lost. */
+  readonly lost: RunError;
   /** Ends the attempt under way. */
   giveUp(error: RunError): void;
   /** Another server is the one to be reached now. */
@@ -78,14 +80,19 @@ export class LinkRepair {
     }
     // What it refused, it refuses again.
     if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
-    const repair: Repair = { giveUp: () => undefined, isMoved: false, done: Promise.resolve() };
+    const repair: Repair = {
+      lost: error,
+      giveUp: () => undefined,
+      isMoved: false,
+      done: Promise.resolve(),
+    };
     this.#broken.set(shard, repair);
     repair.done = this.#repair(shard, repair, error);
-    if (!this.#isLooking) void this.#look(error);
+    if (!this.#isLooking) void this.#look();
   }
 
   /** As long as a link is missing. */
-  async #look(lost: RunError): Promise<void> {
+  async #look(): Promise<void> {
     const { links, look, fail } = this.#options;
     if (!look) return;
     this.#isLooking = true;
@@ -94,8 +101,10 @@ export class LinkRepair {
         await look();
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
-        if (this.#broken.size > 0 && !links.hasFailed)
-          fail(new RunError(`${lost.message}; ${error.message}`, { cause: error }));
+        const [missing] = this.#broken.values();
+        if (missing && !links.hasFailed)
+          fail(new RunError(`${missing.lost.message}; ${error.message}`, { cause: error }));
+        break;
       }
       await this.#sleep(VIEW_POLL_MS);
     }
