@@ -42,7 +42,7 @@ import { Scheduler } from './scheduler.js';
 
 export const LEARNING_RATE = 2 ** -6;
 type Tensors = RunSpec['tensors'];
-const TENSORS: Tensors = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, shape: [3], kind: 'trainable' }));
+const TENSORS: Tensors = Array.from('abcdefgh', (name) => ({ name, shape: [3], kind: 'trainable' }));
 /** Some large enough for a lossy codec, and every kind. */
 export const MIXED_TENSORS: Tensors = [
   { name: 'a', shape: [1100], kind: 'trainable' },
@@ -155,6 +155,8 @@ export class Cluster {
   readonly departures = new Map<number, number>();
   /** Shards that a backup has taken over, and workers' links that were made again. */
   takeovers = 0;
+  /** Times that a run was prepared again, since a server had gone before it began. */
+  placedAnew = 0;
   healedLinks = 0;
   readonly copies = new CopiesWatch();
   /** The run, once there is one; also when it is over. */
@@ -275,7 +277,7 @@ export class Cluster {
         this.#describe?.({ request: { run } }, (_error, reply) => {
           // As it is now, in the form in which it travels.
           const method = membershipService.Describe as unknown as MethodDefinition<object, object>;
-          const bytes = method.responseSerialize(this.options.bug?.described?.(reply) ?? reply);
+          const bytes = method.responseSerialize(reply);
           scheduler.after(mostMs, from, () =>
             resolve(method.responseDeserialize(bytes) as DescribeReply__Output),
           );
@@ -383,6 +385,7 @@ export class Cluster {
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       prepare: (id, spec, view, serverId) => {
         this.copies.told(name, view);
+        if (view.term > 1 && isKeeper) this.placedAnew++;
         shards.prepare(id, spec, view, serverId);
         return undefined;
       },

@@ -55,8 +55,7 @@ export interface ReaderHistory {
 /** Reads until the run is over. */
 export async function readRun(cluster: Surroundings, history: ReaderHistory): Promise<void> {
   const { name } = history;
-  const end = (reason: string) => {
-    const runGoesOn = cluster.coordinator.runs.size > 0 && cluster.isKept;
+  const end = (reason: string, runGoesOn: boolean) => {
     history.end = { reason, runGoesOn };
     cluster.note(`${name} ended: ${reason}`);
     cluster.network.crash(name);
@@ -64,12 +63,12 @@ export async function readRun(cluster: Surroundings, history: ReaderHistory): Pr
   let exchange: Exchange | undefined;
   try {
     const found = await whenRunning(cluster, name);
-    if (!found?.view) return end('there was nothing to read');
+    if (!found?.view) return end('there was nothing to read', false);
     exchange = await pullAll(cluster, history, found.run, found.view);
   } catch (error) {
     if (!isExpected(error)) throw error;
     exchange?.close();
-    end(sentence(error));
+    end(sentence(error), cluster.coordinator.runs.size > 0 && cluster.isKept);
   }
 }
 

@@ -64,7 +64,7 @@ export class ServerFaults {
     // The plan is nobody's: it goes on whatever happens to the nodes.
     const at = (ms: number, work: () => void) => scheduler.after(ms, 'plan', work);
     // Most fall into the run, some into its preparation.
-    const isEarly = random.below(4) === 0;
+    const isEarly = random.below(6) === 0;
     const atMs = isEarly ? 195 + random.below(slow ? 600 : 30) : 150 + random.below(slow ? 3000 : 700);
     at(atMs, () => {
       if (cluster.isOver) return;

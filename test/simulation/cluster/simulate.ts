@@ -28,6 +28,8 @@ export interface Simulated {
   /** Pulls of those who only read, and shards that they followed to another server. */
   readonly reads: number;
   readonly followed: number;
+  /** Times that the run was prepared again. */
+  readonly placedAnew: number;
 }
 
 const STEPS_MOST = 14;
@@ -174,6 +176,7 @@ function simulated(
     takeovers: cluster.takeovers,
     healed: cluster.healedLinks + cluster.copies.healed,
     compared: cluster.copies.compared,
+    placedAnew: cluster.placedAnew,
     reads: cluster.readers.reduce((sum, { reads }) => sum + reads.length, 0),
     followed: cluster.readers.reduce((sum, { followed }) => sum + followed, 0),
   };
