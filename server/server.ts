@@ -8,7 +8,7 @@ import { schemaHash } from '../shared/blocks/manifest.js';
 import type { Keepers } from '../shared/client/keepers.js';
 import { parsePlace } from '../shared/config/place.js';
 import type { RunError } from '../shared/errors.js';
-import { WAITING_NOTICE_MS } from '../shared/limits.js';
+import { SHUTDOWN_GRACE_MS, WAITING_NOTICE_MS } from '../shared/limits.js';
 import { normRounds } from '../shared/optimizer/norms.js';
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
 import {
@@ -20,7 +20,7 @@ import {
   rowsService,
 } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { bind, connectReplication, createServer } from '../shared/rpc/transport.js';
+import { bind, connectReplication, createServer, shutDown } from '../shared/rpc/transport.js';
 import { snapshotsFault } from '../shared/run-spec.js';
 import { primaryOf, shardsOf } from '../shared/view.js';
 import { AgreeStreams } from './agree-streams.js';
@@ -298,14 +298,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       membership.snapshots?.close();
       membership.close();
       for (const id of [...runs.keys()]) closeRun(id, reason);
-      await new Promise<void>((resolve) => {
-        // Streams were ended above; whoever does not answer is cut off.
-        const force = setTimeout(() => grpcServer.forceShutdown(), 1_000);
-        grpcServer.tryShutdown(() => {
-          clearTimeout(force);
-          resolve();
-        });
-      });
+      await shutDown(grpcServer, SHUTDOWN_GRACE_MS);
     },
   };
 }

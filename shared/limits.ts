@@ -37,6 +37,8 @@ export const REPLICAS_MAX = 2;
 export const RECONNECT_MS = 50;
 /** A step that stays incomplete for this long is announced to those who wait, with who is missing. */
 export const WAITING_NOTICE_MS = 1_000;
+/** Time that whoever holds a connection to a server that ends has to close it. */
+export const SHUTDOWN_GRACE_MS = 1_000;
 /** Time for the step under way to end after an interruption, before the worker leaves all the same. */
 export const DRAIN_MS = 3_000;
 /** Steps that an evaluator asks ahead of the current one, at most, so that no server is past them when it is asked. */

@@ -1,7 +1,8 @@
-// The doors that grpc-js lacks, in one place: open receive windows on a server, messages sent in the frame that they
-// were made in, messages received into memory that is used again. Each looks first whether grpc-js still is what it
+// The doors that grpc-js lacks, in one place: open receive windows on a server, an end to its connections, messages sent
+// in the frame that they were made in, messages received into memory that is used again. Each looks first whether grpc-js still is what it
 // was written for, and throws when a newer version is not, so that speed is never lost in silence.
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import type * as grpc from '@grpc/grpc-js';
 import { CompressionFilter } from '@grpc/grpc-js/build/src/compression-filter.js';
 import { StreamDecoder } from '@grpc/grpc-js/build/src/stream-decoder.js';
@@ -40,6 +41,29 @@ export function openConnectionWindows(server: grpc.Server, windowBytes: number):
   expectInternals(http2Servers instanceof Map, 'its listeners lie elsewhere');
   for (const http2Server of http2Servers.keys())
     http2Server.on('session', (session: ServerHttp2Session) => session.setLocalWindowSize(windowBytes));
+}
+
+const connections = new WeakMap<grpc.Server, Set<Socket>>();
+
+/** Keeps the connections of a server, for `cutConnections`; to be called when the server is bound. */
+export function keepConnections(server: grpc.Server): void {
+  const { http2Servers } = server as unknown as ServerInternals;
+  expectInternals(http2Servers instanceof Map, 'its listeners lie elsewhere');
+  const sockets = new Set<Socket>();
+  connections.set(server, sockets);
+  for (const http2Server of http2Servers.keys())
+    http2Server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+    });
+}
+
+/**
+ * Cuts all connections of a server. grpc-js's `forceShutdown` leaves those open whose session was asked to close before:
+ * Node's HTTP/2 then waits for the other end, which may stand still for ever.
+ */
+export function cutConnections(server: grpc.Server): void {
+  for (const socket of connections.get(server) ?? []) socket.destroy();
 }
 
 /** On a server: sends bulk messages in their frame, where grpc-js would copy each into a new one. */

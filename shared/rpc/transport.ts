@@ -7,7 +7,13 @@ import { CONTROL_MESSAGE_MAX_BYTES, FLOW_CONTROL_WINDOW_BYTES } from '../limits.
 import type { MembershipClient } from './generated/gradloom/v1/Membership.js';
 import type { ReplicationClient } from './generated/gradloom/v1/Replication.js';
 import type { RowsClient } from './generated/gradloom/v1/Rows.js';
-import { openConnectionWindows, openStreamWindows, passFrames } from './grpc-internals.js';
+import {
+  cutConnections,
+  keepConnections,
+  openConnectionWindows,
+  openStreamWindows,
+  passFrames,
+} from './grpc-internals.js';
 import type { ParametersStreams } from './in-process.js';
 import { MembershipStub, ParametersStub, ReplicationStub, RowsStub } from './proto.js';
 
@@ -111,5 +117,20 @@ export async function bind(server: grpc.Server, address: string): Promise<number
     throw new UserError(`cannot listen on ${address}: ${why}`);
   }
   openConnectionWindows(server, FLOW_CONTROL_WINDOW_BYTES);
+  keepConnections(server);
   return port;
+}
+
+/** Ends a server whose streams were ended: after a while whoever has not answered is cut off. */
+export async function shutDown(server: grpc.Server, graceMs: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const force = setTimeout(() => {
+      server.forceShutdown();
+      cutConnections(server);
+    }, graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
 }

@@ -9,6 +9,8 @@ import { tinyRun } from '../helpers/tiny-run.js';
 const DEADLINE = '--peer-deadline=5';
 /** Longer than any of these tests. */
 const ENDLESS = '--epochs=100000';
+/** With one copy of each shard nobody can take a server's place. */
+const ONE_COPY = '--replicas=1';
 
 /** A run of two servers and two workers in the midst of its steps, with the ids of its processes. */
 async function training(t: ExecutionContext, ...more: string[]) {
@@ -74,7 +76,7 @@ test.serial('up drains when nobody reads its output any more', async (t) => {
 
 for (const index of [0, 1])
   test.serial(`kill -9 of server ${index} ends the run with one line that names it`, async (t) => {
-    const { up, servers } = await training(t);
+    const { up, servers } = await training(t, ONE_COPY);
     signal(servers[index], 'SIGKILL');
     const { code, stderr } = await ending(t, up);
     t.is(code, 1);
@@ -113,7 +115,7 @@ test.serial('kill -9 of up while a server is stopped: the others end by themselv
 
 for (const index of [0, 1])
   test.serial(`a server ${index} that stands still is named within --peer-deadline`, async (t) => {
-    const { up, servers, addresses } = await training(t, DEADLINE);
+    const { up, servers, addresses } = await training(t, DEADLINE, ONE_COPY);
     signal(servers[index], 'SIGSTOP');
     const { code, stderr } = await ending(t, up);
     t.is(code, 1);

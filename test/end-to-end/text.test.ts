@@ -92,7 +92,7 @@ test.serial('two servers and two workers learn; one server and three give the sa
 test.serial('an evaluator reads rows, tells its skew, and changes no bit', async (t) => {
   t.timeout(180_000);
   const { flags, readSummary } = await texts(t);
-  const epochs = '--epochs=40';
+  const epochs = '--epochs=15';
   const alone = await start(t, 'gradloom', ['up', ...flags, epochs]).ended;
   t.is(alone.code, 0, alone.stderr.join('\n'));
   const { weightsSha256 } = await readSummary();
