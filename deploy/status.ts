@@ -26,6 +26,15 @@ function copiesOf({ shards }: RunStatus__Output): string[] {
   });
 }
 
+/** What to say of copies that were not what they should have been: a line, or none. */
+export function divergencesOf({ divergences, lastDivergence: last }: RunStatus__Output): string[] {
+  if (!last) return [];
+  const what = divergences === 1 ? 'block of a copy differed and was' : 'blocks of copies differed and were';
+  return [
+    `${divergences} ${what} sent again; the last: block ${last.block} of shard ${last.shard} on server ${last.server}, after ${last.version} updates`,
+  ];
+}
+
 /** Prints the state of the mesh. Throws RunError where its keeper cannot be reached. */
 export async function showStatus(options: StatusOptions): Promise<void> {
   const reply = await status(placeOf(options) as string, STATUS_DEADLINE_MS);
@@ -38,7 +47,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
     lines.push(
       `run ${run.run}  ${run.job}  ${run.state}  ${rulesOf(run)}  step ${run.step} of ${run.steps}${run.waiting ? `  ${run.waiting}` : ''}`,
     );
-    for (const line of copiesOf(run)) lines.push(`  ${line}`);
+    for (const line of [...copiesOf(run), ...divergencesOf(run)]) lines.push(`  ${line}`);
     if (run.snapshot) lines.push(`  newest snapshot of step ${run.snapshotStep}  ${run.snapshot}`);
     for (const { info, step, phase, secondsInPhase } of run.workers)
       lines.push(

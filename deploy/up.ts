@@ -97,7 +97,8 @@ export async function up(options: UpOptions, given: Readonly<Record<string, unkn
     ];
     return startServing(`server ${index}`, 'server/gradloom-server.js', flags, keeper, (event) => {
       if (options.json) printEvent(event);
-      else if (event.event === 'snapshot') display?.show(event as unknown as TrainEvent);
+      else if (event.event === 'snapshot' || event.event === 'diverged')
+        display?.show(event as unknown as TrainEvent);
       return event.event === 'ready' ? (event.address as string) : undefined;
     });
   };

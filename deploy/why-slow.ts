@@ -23,6 +23,8 @@ function ofStraggler(
   if (phase === 'silent')
     return `${who} is silent: nothing has been heard of it for ${times.seconds.toFixed(1)} s, ${at}; its peers were heard of ${times.peersSeconds.toFixed(1)} s ago`;
   const takes = `takes ${milliseconds(times.seconds)} a step, its peers' median is ${milliseconds(times.peersSeconds)}`;
+  if (phase === 'replicate')
+    return `${who} is slow: others wait for its copies of their blocks, which ${takes.replace('takes', 'take')}, ${since}; workers wait ${share(waitedShare)} of a step`;
   if (role === 'server')
     return `${who} is slow: until its last block is there it ${takes}, ${since}; workers wait ${share(waitedShare)} of a step`;
   return `${who} is slow: ${phase} ${takes}, ${since}; the others wait for it ${share(waitedShare)} of a step`;

@@ -2,6 +2,8 @@
 // Events in, orders out; no I/O, no clock. gathering → preparing → running → ended. A participant is named
 // by the number of its connection; when its connection goes, it is gone, and whoever it leaves waiting is told.
 // This is the face: each event is handed to the room in keeper/ that knows what follows from it.
+
+import type { CopyDiverged } from '../shared/rpc/generated/gradloom/v1/CopyDiverged.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import type { RunSpec } from '../shared/run-spec.js';
@@ -97,6 +99,13 @@ export class Coordinator {
   /** The primary of a shard cannot reach a backup. */
   backupLost(connection: number, runId: string, copy: { shard: number; server: number }): Order[] {
     return backupLost(this.#members, connection, runId, copy);
+  }
+
+  /** The primary of a shard has mended a block of a copy that was not equal to its own. */
+  copyDiverged(connection: number, runId: string, last: CopyDiverged): void {
+    const run = this.runs.get(runId);
+    if (!run?.servers.some((server) => server.connection === connection)) return;
+    run.divergences = { count: (run.divergences?.count ?? 0) + 1, last };
   }
 
   /** A server is to hold nothing any more. Throws Refused. */

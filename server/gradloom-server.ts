@@ -46,6 +46,10 @@ async function main(): Promise<void> {
     snapshots: options.snapshots,
     resume: options.resume,
     onSnapshot: (event) => options.json && printEvent({ ...event }),
+    onDiverged(event) {
+      log.warn(event.text);
+      if (options.json) printEvent({ ...event });
+    },
     peerDeadlineMs: options.peerDeadlineMs,
     metrics: reportTo(instruments),
     log: (message) => log.info(message),

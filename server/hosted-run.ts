@@ -349,6 +349,11 @@ export class HostedRun {
     return this.#copies?.waiting() ?? { servers: [], waitedMs: 0 };
   }
 
+  /** Seconds for which a step waits for each of these, by server. */
+  copySeconds(): ReadonlyMap<number, number> {
+    return this.#copies?.answerSeconds() ?? new Map();
+  }
+
   #emit(effects: readonly Effect[]): void {
     if (this.#copies) this.#copies.emit(effects);
     else for (const effect of effects) this.carryOut(effect);

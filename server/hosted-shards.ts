@@ -31,7 +31,24 @@ export interface HostedShardsOptions {
   onReplicated(run: string, shard: number, server: number): void;
   /** A backup is out of reach. */
   onBackupLost(run: string, shard: number, server: number, reason: string): void;
+  /** A block of a copy was another than that of this primary, and has been sent again. */
+  onDiverged(event: DivergedEvent): void;
   log(message: string): void;
+}
+
+/** A copy that was not equal to its primary, for people and programs. */
+export interface DivergedEvent {
+  readonly event: 'diverged';
+  readonly run: string;
+  readonly shard: number;
+  readonly block: number;
+  /** Updates of the block. */
+  readonly version: number;
+  /** Ids of the servers. */
+  readonly primary: number;
+  readonly backup: number;
+  /** All of it, in one sentence. */
+  readonly text: string;
 }
 
 interface Kept {
@@ -231,7 +248,7 @@ export class HostedShards implements ReplicaHolder {
   }
 
   #host(id: string, spec: RunSpec, view: View__Output, index: number, from?: Replica): HostedRun {
-    const { metrics, now, after, open, peerDeadlineMs, equip, onReplicated, onBackupLost, log } =
+    const { metrics, now, after, open, peerDeadlineMs, equip, onReplicated, onBackupLost, onDiverged, log } =
       this.#options;
     const taken = from && { shard: from.shard, outcome: from.outcome };
     /** For how many deadlines each backup has been told of as out of reach. */
@@ -252,7 +269,7 @@ export class HostedShards implements ReplicaHolder {
             schemaHash: schemaHash(spec.tensors),
           }),
           carryOut: (effect) => run.carryOut(effect),
-          onSent: (bytes) => metrics.replicated('sent', bytes),
+          onSent: (what, bytes) => metrics.replicated('sent', what, bytes),
           onDrained: () => run.committed(),
           onReplicated: (server) => onReplicated(id, index, server),
           onBroken: (server, brokenMs, reason) => {
@@ -261,6 +278,15 @@ export class HostedShards implements ReplicaHolder {
               log(`run ${id}: the copy of shard ${index} on server ${server} is cut off: ${reason}`);
             else if (deadlines > (told.get(server) ?? 0)) onBackupLost(id, index, server, reason);
             told.set(server, deadlines);
+          },
+          onDiverged: (backup, { block, version, arrays }) => {
+            const primary = this.#serverId;
+            const what = arrays.length > 0 ? arrays.join(', ') : 'updates';
+            const text =
+              `run ${id}: block ${block} of shard ${index} differs after ${version} updates between server ${primary}, its primary, ` +
+              `and its copy on server ${backup} (${what}); it was sent again and training goes on: check the memory of these hosts`;
+            metrics.diverged();
+            onDiverged({ event: 'diverged', run: id, shard: index, block, version, primary, backup, text });
           },
         },
         from?.outcome,

@@ -114,6 +114,16 @@ export class MembershipService {
             }
             if (report.leaving) return this.#leaving(connection);
             if (report.backupLost) return coordinator.backupLost(connection, report.run, report.backupLost);
+            if (report.copyTimes) {
+              const run = coordinator.runs.get(report.run);
+              const id = coordinator.servers.get(connection)?.id;
+              if (run && id !== undefined) this.#slowness.copies(run, id, report.copyTimes);
+              return [];
+            }
+            if (report.diverged) {
+              coordinator.copyDiverged(connection, report.run, report.diverged);
+              return [];
+            }
             if (report.snapshot) {
               this.snapshots?.part(`shard ${report.snapshot.shard}`, report.run, report.snapshot);
               return [];
@@ -129,7 +139,7 @@ export class MembershipService {
             if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
             throw refuse(
               'MALFORMED',
-              'expected prepared, taken, fenced, progress, refused or a snapshot, got an empty report',
+              'expected prepared, taken, fenced, progress, refused, diverged, copy_times or a snapshot, got an empty report',
             );
           },
           (connection, reason) => this.#coordinator?.serverLeft(connection, reason) ?? [],
@@ -274,6 +284,8 @@ export class MembershipService {
         shards: run.view?.shards ?? [],
         term: run.view?.term ?? 0,
         ...rulesToWire(run.spec),
+        divergences: run.divergences?.count ?? 0,
+        lastDivergence: run.divergences?.last,
         snapshotStep: this.snapshots?.lastOf(run.id)?.step ?? 0,
         snapshot: this.snapshots?.lastOf(run.id)?.path ?? '',
       })),

@@ -7,6 +7,7 @@ import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js'
 import { learningRateAt } from '../shared/optimizer/schedule.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { type RunSpec, stalenessOf } from '../shared/run-spec.js';
+import type { Replicated } from './replication/backup-link.js';
 import type { PhaseProbe } from './shard.js';
 import type { SnapshotEvent } from './snapshot/keeper.js';
 import type { Outcome } from './step-headers.js';
@@ -46,8 +47,10 @@ export interface ServerMetrics {
   departed(putOut: boolean): void;
   /** A shard of another server, which is gone, is held as the primary now. */
   tookOver(): void;
+  /** A block of a copy was another than that of this primary, and was sent again. */
+  diverged(): void;
   /** Payload between the copies of a shard. */
-  replicated(direction: 'sent' | 'received', bytes: number): void;
+  replicated(direction: 'sent' | 'received', what: Replicated, bytes: number): void;
   /** Shards that are held now. */
   copies(primary: number, backup: number): void;
   /** The keeper: a snapshot of a run is whole, or there is none. */
@@ -124,7 +127,8 @@ export function reportTo(metrics: Instruments): ServerMetrics {
     },
     departed: (putOut) => metrics.departures.add(1, { cause: putOut ? 'put_out' : 'left' }),
     tookOver: () => metrics.takeovers.add(1),
-    replicated: (direction, bytes) => metrics.replicationBytes.add(bytes, { direction }),
+    diverged: () => metrics.divergences.add(1),
+    replicated: (direction, what, bytes) => metrics.replicationBytes.add(bytes, { direction, what }),
     copies(primary, backup) {
       metrics.shardCopies.set(primary, { copy: 'primary' });
       metrics.shardCopies.set(backup, { copy: 'backup' });

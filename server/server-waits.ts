@@ -34,6 +34,17 @@ export class ServerWaits {
   }
 }
 
+/** For how long a step of a run's shards waits for each backup, at the most: what `gradloom why-slow` compares. */
+export function copyTimesOf(
+  shards: Iterable<Pick<HostedRun, 'copySeconds'>>,
+): { server: number; seconds: number }[] {
+  const longest = new Map<number, number>();
+  for (const run of shards)
+    for (const [server, seconds] of run.copySeconds())
+      longest.set(server, Math.max(seconds, longest.get(server) ?? 0));
+  return [...longest].map(([server, seconds]) => ({ server, seconds }));
+}
+
 /** Whom a run's shards wait for, each server once; undefined: nobody, or not for long. */
 function waitOf(shards: readonly HostedRun[]): ServerWait | undefined {
   const parts = shards.map((run) => {

@@ -28,7 +28,7 @@ import type { Coordination } from './coordination/coordination.js';
 import { embedded } from './coordination/embedded.js';
 import { keeperRole } from './coordination/keeper-role.js';
 import type { HostedRun } from './hosted-run.js';
-import { HostedShards } from './hosted-shards.js';
+import { type DivergedEvent, HostedShards } from './hosted-shards.js';
 import { MembershipService } from './membership-service.js';
 import { joinMesh, type Mesh } from './mesh.js';
 import type { ServerMetrics } from './metrics.js';
@@ -36,7 +36,7 @@ import { type HostedRuns, parametersHandlers } from './parameters-service.js';
 import { replicationHandlers } from './replication/replication-service.js';
 import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
-import { ServerWaits } from './server-waits.js';
+import { copyTimesOf, ServerWaits } from './server-waits.js';
 import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
 import { restoreShard } from './snapshot/restore.js';
 import { RunSnapshots } from './snapshot/run-snapshots.js';
@@ -60,6 +60,8 @@ export interface ServerOptions {
   resume?: string;
   /** On the keeper: a snapshot is whole, or there is none. */
   onSnapshot?(event: SnapshotEvent): void;
+  /** A copy of a shard of which this is the primary was not equal to it, and has been mended. */
+  onDiverged?(event: DivergedEvent): void;
   log(message: string): void;
   /** Somebody has emptied this server: it is of no use any more. */
   onDrained?(): void;
@@ -97,6 +99,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     equip: (run) => equip(run),
     onReplicated: (run, shard, server) => mesh.replicated(run, shard, server),
     onBackupLost: (run, shard, server, reason) => mesh.backupLost(run, shard, server, reason),
+    onDiverged(event) {
+      const { run, shard, backup: server, block, version } = event;
+      mesh.diverged(run, { shard, server, block, version });
+      options.onDiverged?.(event);
+    },
   });
   const { runs } = shards;
   const report = () => {
@@ -261,6 +268,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const late = membership.coordinator?.evaluationWaits() ?? [];
     if (late.length > 0) membership.dispatch(late);
     waits.look(shards.runs);
+    for (const [id, hosted] of runs) {
+      const backups = copyTimesOf(hosted.values());
+      if (backups.length > 0) mesh.copyTimes(id, { backups });
+    }
     for (const hosted of rows.values()) hosted.announceWaiting();
     metrics.tables(residentRows(rows.values()));
     for (const run of shards.all()) {

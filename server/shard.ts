@@ -11,12 +11,19 @@ import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency, ShardWork } from './consistency/consistency.js';
 import type { BlockNorms, Cut, Effect } from './effects.js';
-import { lastUpdate, repeat, replace, type UpdateRecord } from './replication/block-copies.js';
+import {
+  type BlockSums,
+  lastUpdate,
+  repeat,
+  replace,
+  sumsOf,
+  type UpdateRecord,
+} from './replication/block-copies.js';
 import { type BlockSnapshot, type Encoded, type PhaseProbe, ShardBlocks } from './shard-blocks.js';
 import type { Header } from './step-headers.js';
 
 export type { Effect } from './effects.js';
-export type { UpdateRecord } from './replication/block-copies.js';
+export type { BlockSums, UpdateRecord } from './replication/block-copies.js';
 export type { BlockSnapshot, Encoded, PhaseProbe } from './shard-blocks.js';
 
 /** How far a shard has come that goes on as another copy of it left it. */
@@ -282,6 +289,11 @@ export class Shard {
    */
   replace(bulks: readonly Bulk[]): void {
     replace(this.#blocks, bulks);
+  }
+
+  /** What tells whether a block is equal in two copies of this shard. Reads all its arrays. Throws Refused. */
+  sumsOf(block: number): BlockSums {
+    return sumsOf(this.#blocks, block);
   }
 
   /** How many arrays make up a block. */

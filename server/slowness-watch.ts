@@ -1,11 +1,19 @@
 // What the keeper knows of the pace of each run: when every worker was last heard of, and since which step somebody has
 // been slower than its peers. The clock is handed in.
 import { HEARTBEAT_MS, HEARTBEATS_MISSED, SERVERS_MAX } from '../shared/limits.js';
+import type { CopyTimes__Output } from '../shared/rpc/generated/gradloom/v1/CopyTimes.js';
 import type { StepTimes__Output } from '../shared/rpc/generated/gradloom/v1/StepTimes.js';
 import type { Straggler } from '../shared/rpc/generated/gradloom/v1/Straggler.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import type { Run, WorkerEntry } from './keeper/run.js';
-import { judge, OWN_PHASES, type PhaseSeconds, type Slowness, type WorkerTimes } from './slowness.js';
+import {
+  type CopyTime,
+  judge,
+  OWN_PHASES,
+  type PhaseSeconds,
+  type Slowness,
+  type WorkerTimes,
+} from './slowness.js';
 
 const SILENCE_MAX_SECONDS = (HEARTBEATS_MISSED * HEARTBEAT_MS) / 1000;
 
@@ -14,11 +22,10 @@ interface Since {
   fromStep: number;
 }
 
-/** What came in a heartbeat. Throws Refused. */
-function checkTimes(times: StepTimes__Output): void {
-  const seconds = [...OWN_PHASES, 'wait' as const].map((phase) => times[phase]);
-  seconds.push(...times.servers.map((server) => server.seconds));
-  if (times.servers.length > SERVERS_MAX || seconds.some((value) => !(value >= 0 && Number.isFinite(value))))
+/** What came in a heartbeat: throws Refused where it cannot be. @param own seconds that are of no server */
+function checkTimes(own: readonly number[], servers: readonly { readonly seconds: number }[]): void {
+  const seconds = [...own, ...servers.map((server) => server.seconds)];
+  if (servers.length > SERVERS_MAX || seconds.some((value) => !(value >= 0 && Number.isFinite(value))))
     throw refuse(
       'MALFORMED',
       `expected times of at least 0 seconds, of at most ${SERVERS_MAX} servers, got others`,
@@ -29,15 +36,25 @@ export class SlownessWatch {
   readonly #heardMs = new Map<number, number>();
   readonly #times = new Map<number, StepTimes__Output>();
   readonly #since = new WeakMap<Run, Since>();
+  /** By primary. */
+  readonly #copies = new WeakMap<Run, Map<number, CopyTimes__Output['backups']>>();
 
   /** A worker of a run has said how it is getting on. Throws Refused. */
   heard(run: Run, connection: number, times: StepTimes__Output | null, nowMs: number): void {
     if (times) {
-      checkTimes(times);
+      const own = [...OWN_PHASES, 'wait' as const].map((phase) => times[phase]);
+      checkTimes(own, times.servers);
       this.#times.set(connection, times);
     }
     this.#heardMs.set(connection, nowMs);
     this.#judge(run, nowMs);
+  }
+
+  /** The primary of shards of a run has said how long its steps wait for its backups. Throws Refused. */
+  copies(run: Run, primary: number, { backups }: CopyTimes__Output): void {
+    checkTimes([], backups);
+    const known = this.#copies.get(run) ?? new Map<number, CopyTimes__Output['backups']>();
+    this.#copies.set(run, known.set(primary, backups));
   }
 
   left(connection: number): void {
@@ -73,7 +90,7 @@ export class SlownessWatch {
     // Nobody is compared before all have taken a step.
     const slowness =
       run.state === 'running' && timed.length === run.workers.length
-        ? judge(timed, SILENCE_MAX_SECONDS)
+        ? judge(timed, SILENCE_MAX_SECONDS, this.#copyTimesOf(run))
         : undefined;
     const before = this.#since.get(run);
     if (!slowness) {
@@ -84,6 +101,17 @@ export class SlownessWatch {
     const since = { slowness, fromStep: isSame ? before.fromStep : leastStep(run) };
     this.#since.set(run, since);
     return since;
+  }
+
+  /** As the view has the copies: what was told of others is no more. */
+  #copyTimesOf(run: Run): CopyTime[] {
+    return [...(this.#copies.get(run) ?? [])].flatMap(([primary, backups]) =>
+      backups.flatMap(({ server: backup, seconds }) =>
+        run.view?.shards.some((copies) => copies.primary === primary && copies.backups.includes(backup))
+          ? [{ primary, backup, seconds }]
+          : [],
+      ),
+    );
   }
 
   #timesOf(run: Run, worker: WorkerEntry, nowMs: number): WorkerTimes | undefined {

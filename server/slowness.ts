@@ -1,6 +1,7 @@
 // Who makes the steps of a run long: the pure verdict behind `gradloom why-slow`. Under bsp everybody's steps take the
 // same time, and the one who waits least is the one that the others wait for. So the phases that are a worker's own are
-// compared with those of its peers, and servers by when their last block comes. A value stands out where it is further
+// compared with those of its peers, and servers by when their last block comes: less what they waited for their backups,
+// which are compared by that. A value stands out where it is further
 // from the median of the others than three scaled median absolute deviations (Leys et al., "Detecting outliers: do not
 // use standard deviation around the mean, use absolute deviation around the median", 2013), and matters where the step
 // would be much shorter without it.
@@ -25,11 +26,18 @@ export interface WorkerTimes {
   readonly servers: ReadonlyMap<number, number>;
 }
 
+/** How long, at the end of a step, the primary of shards waits for a backup. Servers by their ids. */
+export interface CopyTime {
+  readonly primary: number;
+  readonly backup: number;
+  readonly seconds: number;
+}
+
 export interface Slowness {
   readonly role: 'worker' | 'server';
   /** Rank or id. */
   readonly number: number;
-  readonly phase: OwnPhase | 'exchange' | 'silent';
+  readonly phase: OwnPhase | 'exchange' | 'replicate' | 'silent';
   readonly seconds: number;
   /** The median of its peers. */
   readonly peersSeconds: number;
@@ -86,9 +94,14 @@ function waitedShare(workers: readonly WorkerTimes[]): number {
  * Whom the others wait for, and what it is slow in; undefined where nobody stands out.
  * @param workers those that have taken a step
  * @param silenceMaxSeconds a worker that lives says something more often than that
+ * @param copies of every shard that has one
  */
-export function judge(workers: readonly WorkerTimes[], silenceMaxSeconds: number): Slowness | undefined {
-  return silent(workers, silenceMaxSeconds) ?? slowWorker(workers) ?? slowServer(workers);
+export function judge(
+  workers: readonly WorkerTimes[],
+  silenceMaxSeconds: number,
+  copies: readonly CopyTime[] = [],
+): Slowness | undefined {
+  return silent(workers, silenceMaxSeconds) ?? slowWorker(workers) ?? slowServer(workers, copies);
 }
 
 /** A worker that says nothing any more while others do. */
@@ -123,26 +136,45 @@ function slowWorker(workers: readonly WorkerTimes[]): Slowness | undefined {
 }
 
 /**
- * A server whose last block comes later than that of the others. Seen by the worker that waits least: the others' times
- * have the wait for it in them.
+ * A server whose last block comes later than that of the others, or that answers others later whose blocks it copies: of
+ * two that stand out the one that costs more. Blocks are seen by the worker that waits least: the others' times have the
+ * wait for it in them.
  */
-function slowServer(workers: readonly WorkerTimes[]): Slowness | undefined {
+function slowServer(workers: readonly WorkerTimes[], copies: readonly CopyTime[]): Slowness | undefined {
   const fastest = new Map<number, number>();
   for (const { servers } of workers)
     for (const [server, seconds] of servers)
       fastest.set(server, Math.min(seconds, fastest.get(server) ?? Number.POSITIVE_INFINITY));
-  const ids = [...fastest.keys()].sort((a, b) => a - b);
-  const times = ids.map((id) => fastest.get(id) as number);
+  const [waits, answers] = [longest(copies, 'primary'), longest(copies, 'backup')];
+  const own = new Map(
+    [...fastest].map(([server, seconds]) => [server, Math.max(0, seconds - (waits.get(server) ?? 0))]),
+  );
+  const found = [slowest(workers, own, 'exchange'), slowest(workers, answers, 'replicate')];
+  const excess = ({ seconds, peersSeconds }: Slowness) => seconds - peersSeconds;
+  return found.flatMap((each) => each ?? []).sort((a, b) => excess(b) - excess(a))[0];
+}
+
+/** The most that is told of each server as this. */
+function longest(copies: readonly CopyTime[], as: 'primary' | 'backup'): Map<number, number> {
+  const most = new Map<number, number>();
+  for (const { [as]: server, seconds } of copies) most.set(server, Math.max(seconds, most.get(server) ?? 0));
+  return most;
+}
+
+/** The server that stands out by a time, where steps are much longer for it. */
+function slowest(
+  workers: readonly WorkerTimes[],
+  byServer: ReadonlyMap<number, number>,
+  phase: 'exchange' | 'replicate',
+): Slowness | undefined {
+  const ids = [...byServer.keys()].sort((a, b) => a - b);
+  const times = ids.map((id) => byServer.get(id) as number);
   const found = outlier(times);
   if (!found) return undefined;
-  const steps = workers.map((worker) => Math.max(stepSeconds(worker), sumOf(worker) + times[found.index]));
+  const seconds = times[found.index];
+  const steps = workers.map((worker) => Math.max(stepSeconds(worker), sumOf(worker) + seconds));
   if (!mattersIn(median(steps), found.excess)) return undefined;
-  return {
-    role: 'server',
-    number: ids[found.index],
-    phase: 'exchange',
-    seconds: times[found.index],
-    peersSeconds: times[found.index] - found.excess,
-    waitedShare: waitedShare(workers),
-  };
+  const peersSeconds = seconds - found.excess;
+  const share = waitedShare(workers);
+  return { role: 'server', number: ids[found.index], phase, seconds, peersSeconds, waitedShare: share };
 }

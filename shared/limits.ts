@@ -33,6 +33,8 @@ export const UNREAD_MAX = 4096;
 export const REPLICAS_DEFAULT = 2;
 /** Most of them. */
 export const REPLICAS_MAX = 2;
+/** State of a shard that is compared with its copies in each step: whole blocks, until it is as much. */
+export const COMPARED_STEP_BYTES = 4 * MiB;
 /** Time between two tries to reach a server whose stream broke. */
 export const RECONNECT_MS = 50;
 /** A step that stays incomplete for this long is announced to those who wait, with who is missing. */

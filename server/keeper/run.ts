@@ -1,6 +1,7 @@
 // What the keeper knows of one run: its workers and servers, its view, the next view on its way, the evaluation under
 // way. And what it orders whom. The rooms next to this file are functions over these.
 import type { ChangeReply } from '../../shared/rpc/generated/gradloom/v1/ChangeReply.js';
+import type { CopyDiverged } from '../../shared/rpc/generated/gradloom/v1/CopyDiverged.js';
 import type { DrainReply } from '../../shared/rpc/generated/gradloom/v1/DrainReply.js';
 import type { ServerOrder } from '../../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { View } from '../../shared/rpc/generated/gradloom/v1/View.js';
@@ -80,6 +81,8 @@ export interface Run {
   readonly prepared: Set<number>;
   /** Servers that wait for others, by their connections. */
   readonly serverWaits: Map<number, ServerWait>;
+  /** Blocks of copies that were not equal to their primary's, as told to this keeper. */
+  divergences?: { readonly count: number; readonly last: CopyDiverged };
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;
   evaluationStep: number;

@@ -1,18 +1,20 @@
 // A primary's stream to one backup of its shard. It begins with a copy of all that the shard holds, a few blocks at a
 // time while training goes on, and then carries every record as it is made: a block is copied at a version, and what
 // happens to it after that follows. A stream that breaks is opened again, and begins anew. What is on its way is
-// bounded by one step of the shard: no worker goes on before its updates have been acknowledged.
+// bounded by one step of the shard: no worker goes on before its updates have been acknowledged. A block that is found to
+// be another than here is copied once more, in the midst of the stream.
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../../shared/errors.js';
 import { RECONNECT_MS, STREAM_UNSENT_MAX } from '../../shared/limits.js';
 import { type BulkFields, frameBulk } from '../../shared/rpc/bulk.js';
 import { Framed, FramePool } from '../../shared/rpc/frame.js';
+import type { ReplicaCompared__Output } from '../../shared/rpc/generated/gradloom/v1/ReplicaCompared.js';
 import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/ReplicaHello.js';
 import type { ReplicaMessage } from '../../shared/rpc/generated/gradloom/v1/ReplicaMessage.js';
 import type { ReplicaReply__Output } from '../../shared/rpc/generated/gradloom/v1/ReplicaReply.js';
 import { FIELD } from '../../shared/rpc/proto.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
-import type { Shard, UpdateRecord } from '../shard.js';
+import type { BlockSums, Shard, UpdateRecord } from '../shard.js';
 import { type Outcome, outcomeToWire } from '../step-headers.js';
 
 /** What a backup has to know. */
@@ -21,6 +23,9 @@ export type LogRecord =
   | { readonly kind: 'update'; readonly block: number; readonly update: UpdateRecord }
   | { readonly kind: 'verdict'; readonly outcome: Outcome }
   | { readonly kind: 'withdrawn'; readonly step: number };
+
+/** What goes to a backup: updates of blocks that it has, and whole blocks. */
+export type Replicated = 'updates' | 'blocks';
 
 export interface BackupLinkOptions {
   readonly server: number;
@@ -35,11 +40,22 @@ export interface BackupLinkOptions {
   after(ms: number, work: () => void): void;
   now(): number;
   /** Payload has been sent. */
-  onSent(bytes: number): void;
+  onSent(what: Replicated, bytes: number): void;
   /** Everything up to a record of the log has been applied there. */
   onApplied(): void;
   /** A stream broke, or could not be opened. */
   onBroken(reason: string): void;
+  /** A block was another there, and has been sent again. */
+  onDiverged(diverged: Diverged): void;
+}
+
+/** A block of a copy that was not equal to the primary's. */
+export interface Diverged {
+  readonly block: number;
+  /** Updates of it, at the primary. */
+  readonly version: number;
+  /** Arrays that were others, by the names that snapshots have for them; none: the copy had other updates. */
+  readonly arrays: readonly string[];
 }
 
 type Call = grpc.ClientDuplexStream<ReplicaMessage | Framed, ReplicaReply__Output>;
@@ -64,6 +80,8 @@ export class BackupLink {
   /** The newest record of the log. */
   #newest = 0;
   #brokenSince: number | undefined;
+  /** What was asked for and not answered, in order. */
+  #asked: BlockSums[] = [];
 
   constructor(options: BackupLinkOptions, newest: number) {
     this.#options = options;
@@ -114,8 +132,15 @@ export class BackupLink {
         scalars: [gradientScale, learningRate, ...adam],
       };
       this.#write(frameBulk(FIELD.update, all, payload, this.#frames));
-      this.#options.onSent(payload.byteLength);
+      this.#options.onSent('updates', payload.byteLength);
     }
+  }
+
+  /** Asks for a block, which was this here when all that has been sent was done. Not while it is being copied. */
+  compare(sums: BlockSums): void {
+    if (!this.#call || !this.#isWhole) return;
+    this.#asked.push(sums);
+    this.#write({ compare: { block: sums.block } });
   }
 
   close(): void {
@@ -134,6 +159,7 @@ export class BackupLink {
     this.#call = call;
     this.#sent = 0;
     this.#onTheWay = [];
+    this.#asked = [];
     this.#copiedMessage = undefined;
     this.#isWhole = false;
     this.#uncopied = new Set([...shard.blockIndices].filter((block) => shard.isInitialized(block)));
@@ -147,10 +173,16 @@ export class BackupLink {
       this.#options.onBroken(reason);
       this.#options.after(RECONNECT_MS, () => this.#open());
     };
-    call.on('data', ({ applied, refusal }: ReplicaReply__Output) => {
+    call.on('data', ({ applied, compared, refusal }: ReplicaReply__Output) => {
       if (this.#call !== call) return;
       if (refusal) broken(`it refused: ${refusal.sentence}`);
-      else if (applied) this.#acknowledged(applied.messages);
+      else if (compared) {
+        const asked = this.#asked.shift();
+        if (asked?.block === compared.block) return this.#judge(asked, compared);
+        broken(
+          `expected it to compare ${asked ? `block ${asked.block}` : 'nothing'}, got block ${compared.block}`,
+        );
+      } else if (applied) this.#acknowledged(applied.messages);
     });
     call.on('error', (error: grpc.ServiceError) => broken(error.details || sentence(error)));
     call.on('end', () => broken('it ended the stream'));
@@ -208,7 +240,16 @@ export class BackupLink {
     };
     const payload = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     this.#write(frameBulk(FIELD.array, fields, payload, this.#frames), written);
-    this.#options.onSent(payload.byteLength);
+    this.#options.onSent('blocks', payload.byteLength);
+  }
+
+  /** Sends a block again that is another there. What has happened to it since was sent before; what will, follows. */
+  #judge({ block, version, checksums }: BlockSums, there: ReplicaCompared__Output): void {
+    const names = [...this.#options.shard.stateOf(block).arrays.keys()];
+    const arrays = names.filter((_, at) => checksums[at] !== there.checksums[at]);
+    if (version === there.version && arrays.length === 0) return;
+    this.#options.onDiverged({ block, version, arrays: version === there.version ? arrays : [] });
+    for (const at of names.keys()) this.#array(block, at);
   }
 
   #write(message: ReplicaMessage | Framed, written?: () => void): void {

@@ -1,5 +1,6 @@
 // A block of one copy of a shard in another: its last update to be repeated there, or all its arrays to be taken as they
-// are. Functions over the blocks of a shard; what goes when and to whom is decided in copies.ts and backup-link.ts.
+// are; and what tells whether they are equal. Functions over the blocks of a shard; what goes when and to whom is decided in copies.ts and backup-link.ts.
+import { type LossyCodec, NonFiniteError } from '../../shared/codec/codec.js';
 import { applyOptimizer, scalarsOf, type UpdateScalars } from '../../shared/optimizer/apply.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { stagePayload } from '../../shared/rpc/frame.js';
@@ -15,6 +16,26 @@ export interface UpdateRecord {
   /** The accumulator: fp32. */
   readonly payload: Uint8Array;
   readonly checksum: number;
+}
+
+/** What a block has come to: equal where two copies of it are. */
+export interface BlockSums {
+  readonly block: number;
+  /** Updates of it. */
+  readonly version: number;
+  /** The low 32 bits of the XXH64 of each array, in the order of `stateOf`. */
+  readonly checksums: readonly number[];
+}
+
+/** Reads every array of a block once. Throws Refused where the block is not of this shard. */
+export function sumsOf(blocks: ShardBlocks, block: number): BlockSums {
+  const started = blocks.probe.now();
+  const { version, arrays } = blocks.stateOf(block);
+  const checksums = [...arrays.values()].map(({ byteOffset, byteLength }) =>
+    blocks.kernels.xxh64(byteOffset, byteLength),
+  );
+  blocks.probe.phase('replicate', started);
+  return { block, version, checksums };
 }
 
 /** The update that a block has just had. */
@@ -64,7 +85,7 @@ export function repeat(blocks: ShardBlocks, bulk: Bulk): void {
   state.version++;
   // What is sent to subscribers is taken to be what they hold, here as there.
   const codec = blocks.updateCodecs(bulk.step)[state.position];
-  if (codec.lossy) blocks.encodeDifference(state, codec);
+  if (codec.lossy) encodeDifference(blocks, state, codec);
   blocks.probe.phase('replicate', started);
 }
 
@@ -82,6 +103,10 @@ export function replace(blocks: ShardBlocks, bulks: readonly Bulk[]): void {
       `block ${index}: expected its ${arrays.length} arrays in order, got ${bulks.map(({ block, codec }) => `array ${codec} of block ${block}`).join(', ')}`,
     );
   for (const bulk of bulks) stageArray(blocks, bulk, state);
+  // What a block was before its last update is no better than the block, where that was not as it should be.
+  const was = state.memory.undo.length > 0 ? sumsOf(blocks, index) : undefined;
+  if (was?.version === version && was.checksums.some((sum, at) => sum !== bulks[at].checksum))
+    state.undoStep = undefined;
   for (const [at, array] of arrays.entries()) {
     const address = stageArray(blocks, bulks[at], state);
     blocks.kernels.u8(array.byteOffset, array.byteLength).set(blocks.kernels.u8(address, array.byteLength));
@@ -90,7 +115,16 @@ export function replace(blocks: ShardBlocks, bulks: readonly Bulk[]): void {
   if (version > 0) state.updateStep = step - 1;
   const codec = blocks.updateCodecs(step - 1)[state.position];
   // `fetched` is in the place of ReplicaArray.due.
-  if (bulks.at(-1)?.fetched && codec.lossy) blocks.encodeDifference(state, codec);
+  if (bulks.at(-1)?.fetched && codec.lossy) encodeDifference(blocks, state, codec);
+}
+
+/** Moves what the workers hold. Numbers that are not finite are sent to nobody: the primary says so, and nothing moves. */
+function encodeDifference(blocks: ShardBlocks, state: BlockState, codec: LossyCodec): void {
+  try {
+    blocks.encodeDifference(state, codec);
+  } catch (error) {
+    if (!(error instanceof NonFiniteError)) throw error;
+  }
 }
 
 /** Checks an fp32 array of a block and copies it to where the kernels read it: returns the address. */

@@ -1,12 +1,16 @@
 // The primary's side of a shard's copies: what it does is sent to its backups, and what follows from it (acknowledgements,
 // new parameters, verdicts) leaves only when every backup has applied it. So a primary that dies has told nobody of
 // anything that its backup does not know, and one that is cut off from its backups, or stands still while another takes
-// over, can tell nobody anything. Going on without a backup is for the view to say.
+// over, can tell nobody anything. Going on without a backup is for the view to say. With each verdict a few blocks are
+// compared with the copies: nothing of the step has been applied then.
+import { Arrivals } from '../../shared/client/arrivals.js';
+import { TIMED_STEPS } from '../../shared/limits.js';
 import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/ReplicaHello.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
 import type { Effect, Shard } from '../shard.js';
 import type { Outcome } from '../step-headers.js';
-import { BackupLink, type LogRecord } from './backup-link.js';
+import { BackupLink, type Diverged, type LogRecord, type Replicated } from './backup-link.js';
+import { Rounds } from './rounds.js';
 
 /** What of a step does not leave any more when it is taken back. Acknowledgements may: they say no more than `here`. */
 const stepOf = (effect: Effect): number =>
@@ -22,13 +26,15 @@ export interface CopiesOptions {
   now(): number;
   carryOut(effect: Effect): void;
   /** Payload has been sent to a backup. */
-  onSent(bytes: number): void;
+  onSent(what: Replicated, bytes: number): void;
   /** Nothing waits any more. */
   onDrained(): void;
   /** A server that joins has everything, and is waited for from now on. */
   onReplicated(server: number): void;
   /** A backup has not been reached for that long. */
   onBroken(server: number, brokenMs: number, reason: string): void;
+  /** A block of a server's copy was another than here, and has been sent again. */
+  onDiverged(server: number, diverged: Diverged): void;
 }
 
 export interface Copy {
@@ -52,6 +58,11 @@ interface Held {
 export class Copies {
   readonly #options: CopiesOptions;
   readonly #held = new Map<number, Held>();
+  readonly #rounds: Rounds;
+  /** When backups have all of a step, from when all of it is on its way to them. */
+  readonly #answers = new Arrivals(TIMED_STEPS);
+  /** The record that was the last of it, and backups that do not have it; undefined: nothing is on its way. */
+  #closing: { readonly record: number; readonly late: Set<number> } | undefined;
   /** Records so far. */
   #records = 0;
   /** The verdict on the last step that had one. */
@@ -61,6 +72,7 @@ export class Copies {
   /** @param verdict on the last step before, where another server was the primary */
   constructor(options: CopiesOptions, verdict?: Outcome) {
     this.#options = options;
+    this.#rounds = new Rounds(options.shard);
     this.#verdict = verdict;
   }
 
@@ -86,6 +98,18 @@ export class Copies {
     return { servers: late.map(({ link }) => link.server), waitedMs: this.#options.now() - oldest.since };
   }
 
+  /**
+   * Seconds for which a step that is here waits for each backup: means over the last steps, or for how long by now where the
+   * oldest answer that is missing is older.
+   */
+  answerSeconds(): Map<number, number> {
+    const seconds = this.#answers.seconds(this.#options.now(), () => false);
+    const { servers, waitedMs } = this.waiting();
+    for (const server of servers) seconds.set(server, Math.max(seconds.get(server) ?? 0, waitedMs / 1000));
+    for (const server of seconds.keys()) if (!this.#held.get(server)?.votes) seconds.delete(server);
+    return seconds;
+  }
+
   /** Who holds, or is to hold, the shard beside this server. */
   place(copies: readonly Copy[]): void {
     for (const [server, { link }] of this.#held) {
@@ -93,7 +117,7 @@ export class Copies {
       link.close();
       this.#held.delete(server);
     }
-    const { shard, hello, open, after, now, onBroken, onSent } = this.#options;
+    const { shard, hello, open, after, now, onBroken, onDiverged, onSent } = this.#options;
     const outcome = () => this.#verdict;
     for (const { server, address, isBackup } of copies) {
       const known = this.#held.get(server);
@@ -112,6 +136,7 @@ export class Copies {
           ...{ server, address, shard, hello, outcome, open, after, now, onSent },
           onApplied: () => this.#flush(),
           onBroken: (reason) => onBroken(server, link?.brokenMs ?? 0, reason),
+          onDiverged: (diverged) => onDiverged(server, diverged),
         },
         this.#records,
       );
@@ -147,7 +172,32 @@ export class Copies {
       const ofStep = effect.kind === 'updated' ? shard.decidedOn(effect.block) - 1 : stepOf(effect);
       this.#queue.push({ effect, record: this.#records, since: now(), ofStep });
     }
+    if (effects.some(({ kind }) => kind === 'outcome')) this.#compare();
+    if (effects.some(({ kind }) => kind === 'closed')) {
+      const voters = [...this.#held.values()].filter(({ votes }) => votes);
+      this.#closing = { record: this.#records, late: new Set(voters.map(({ link }) => link.server)) };
+      this.#answers.begin(now());
+    }
     this.#flush();
+  }
+
+  /** Notes which backups have all of the step that is on its way to them. */
+  #time(backups: readonly BackupLink[]): void {
+    const closing = this.#closing;
+    if (!closing) return;
+    for (const { server, applied } of backups)
+      if (applied >= closing.record && closing.late.delete(server))
+        this.#answers.arrived(server, this.#options.now());
+    if (closing.late.size > 0) return;
+    this.#answers.end();
+    this.#closing = undefined;
+  }
+
+  /** Whether the copies are what they should be: of the next few blocks. */
+  #compare(): void {
+    const whole = [...this.#held.values()].filter(({ link }) => link.isWhole);
+    if (whole.length === 0) return;
+    for (const sums of this.#rounds.take()) for (const { link } of whole) link.compare(sums);
   }
 
   /** A step is taken back: new parameters and the verdict, where they have not left, do not leave any more. */
@@ -183,6 +233,7 @@ export class Copies {
     }
     const voters = [...this.#held.values()].filter(({ votes }) => votes);
     const committed = Math.min(...voters.map(({ link }) => link.applied));
+    this.#time(voters.map(({ link }) => link));
     const waited = this.#queue.length > 0;
     while (this.#queue.length > 0 && this.#queue[0].record <= committed)
       this.#options.carryOut((this.#queue.shift() as { effect: Effect }).effect);

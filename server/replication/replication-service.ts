@@ -4,6 +4,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../../shared/errors.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
+import type { ReplicaCompared } from '../../shared/rpc/generated/gradloom/v1/ReplicaCompared.js';
 import type { ReplicaHello__Output } from '../../shared/rpc/generated/gradloom/v1/ReplicaHello.js';
 import type { ReplicaMessage__Output } from '../../shared/rpc/generated/gradloom/v1/ReplicaMessage.js';
 import type { ReplicaReply } from '../../shared/rpc/generated/gradloom/v1/ReplicaReply.js';
@@ -70,14 +71,16 @@ export function replicationHandlers(
         if (update) replica.update(update);
         else if (array) replica.array(array);
         else if (message.outcome) replica.verdict(message.outcome);
+        else if (message.compare)
+          call.write({ compared: replica.shard.sumsOf(message.compare.block) as ReplicaCompared });
         else if (message.withdrawn) replica.withdrawn(message.withdrawn.step);
         else if (message.copied) replica.copied(message.copied.step, message.copied.outcome ?? undefined);
         else
           throw refuse(
             'MALFORMED',
-            'expected an update, an array, a verdict or the end of a copy, got an empty message',
+            'expected an update, an array, a verdict, a block to compare or the end of a copy, got an empty message',
           );
-        if (bulk) metrics.replicated('received', bulk.payload.byteLength);
+        if (bulk) metrics.replicated('received', update ? 'updates' : 'blocks', bulk.payload.byteLength);
         if (update) recycle(update.payload);
         messages++;
         if (scheduled) return;

@@ -123,7 +123,7 @@ export const METRICS = {
   },
   applySeconds: {
     name: 'gradloom_apply_seconds_total',
-    help: 'Time spent on contributions and new parameters, by phase; replicate: on the updates of shards that others lead.',
+    help: 'Time spent on contributions and new parameters, by phase; replicate: on the updates of shards that others lead, and on comparing copies.',
     type: 'counter',
     roles: ['server'],
     labels: { phase: ['decode', 'aggregate', 'optimizer', 'encode', 'replicate'] },
@@ -199,12 +199,19 @@ export const METRICS = {
     roles: ['server'],
     labels: { copy: ['primary', 'backup'] },
   },
+  divergences: {
+    name: 'gradloom_copy_divergences_total',
+    help: 'Blocks of a backup that were found to be others than those of this server, their primary, and were sent again.',
+    type: 'counter',
+    roles: ['server'],
+    labels: {},
+  },
   replicationBytes: {
     name: 'gradloom_replication_bytes_total',
     help: 'Payload between the copies of shards: updates, and arrays of blocks that were copied.',
     type: 'counter',
     roles: ['server'],
-    labels: { direction: ['sent', 'received'] },
+    labels: { direction: ['sent', 'received'], what: ['updates', 'blocks'] },
   },
   snapshots: {
     name: 'gradloom_snapshots_total',

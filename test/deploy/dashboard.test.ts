@@ -11,7 +11,7 @@ const TABLE = Object.values(METRICS) as Definition[];
 /** What Prometheus itself puts on a series, or on a histogram's buckets. */
 const TARGET_LABELS = ['role', 'instance', 'job', 'le'];
 /** Panels that show a counter as it stands, since the start, on purpose. */
-const CUMULATIVE = ['Steps skipped', 'Data cache', 'View', 'Shards taken over'];
+const CUMULATIVE = ['Steps skipped', 'Data cache', 'View', 'Shards taken over', 'Copies that differed'];
 const dashboard = await trainingDashboard();
 const queries = queriesOf(dashboard);
 
@@ -169,8 +169,10 @@ function work(server: ServerMetrics, workers: readonly WorkerMetrics[], step: nu
     server.applySeconds.add(0.001, { phase });
   }
   server.takeovers.add(0);
+  server.divergences.add(0);
   for (const copy of ['primary', 'backup'] as const) server.shardCopies.set(1, { copy });
-  for (const direction of ['sent', 'received'] as const) server.replicationBytes.add(4000, { direction });
+  for (const direction of ['sent', 'received'] as const)
+    for (const what of ['updates', 'blocks'] as const) server.replicationBytes.add(4000, { direction, what });
   server.parameters.set(1e6);
   server.runs.set(1, { state: 'training' });
   server.viewNumber.set(1);

@@ -3,7 +3,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { connect } from '../../shared/client/index.js';
 import { changeRules, status } from '../../shared/client/membership.js';
-import { type Etcd, etcdTest, startEtcd } from '../helpers/etcd.js';
+import { etcdTest, startEtcd } from '../helpers/etcd.js';
+import type { Etcd } from '../helpers/etcd-process.js';
 import { type Program, run, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
 

@@ -74,35 +74,39 @@ test.serial(
   },
 );
 
-test.serial('a server that stands still is named by when its blocks come', async (t) => {
-  t.timeout(150_000);
-  const { flags } = await tinyRun(t);
-  const listen = ['--listen=127.0.0.1:0', '--json'];
-  const first = start(t, 'gradloom-server', listen);
-  const keeper = String((await first.event('ready')).address);
-  const second = start(t, 'gradloom-server', [...listen, `--join=${keeper}`]);
-  const { address } = await second.event('ready');
-  const all = [
-    ...flags,
-    '--epochs=100000',
-    `--join=${keeper}`,
-    '--workers=1',
-    '--replicas=1',
-    '--peer-deadline=120',
-  ];
-  const worker = start(t, 'gradloom-worker', all);
-  await worker.event('step', ({ step }) => step === STEPS);
-  signal(second.pid, 'SIGSTOP');
-  let said = '';
-  while (!/^server/.test(said)) said = await asked(t, keeper);
-  t.regex(
-    said,
-    new RegExp(
-      `^server 1 \\(${address}\\) is slow: until its last block is there it takes [\\d.,]+ ms a step`,
-    ),
+for (const replicas of [1, 2])
+  test.serial(
+    `a server that stands still is named, with ${replicas === 1 ? 'one copy of its blocks' : 'two copies, for which its peer waits'}`,
+    async (t) => {
+      t.timeout(150_000);
+      const { flags } = await tinyRun(t);
+      const listen = ['--listen=127.0.0.1:0', '--json'];
+      const first = start(t, 'gradloom-server', listen);
+      const keeper = String((await first.event('ready')).address);
+      const second = start(t, 'gradloom-server', [...listen, `--join=${keeper}`]);
+      const { address } = await second.event('ready');
+      const all = [
+        ...flags,
+        '--epochs=100000',
+        `--join=${keeper}`,
+        '--workers=1',
+        `--replicas=${replicas}`,
+        '--peer-deadline=120',
+      ];
+      const worker = start(t, 'gradloom-worker', all);
+      await worker.event('step', ({ step }) => step === STEPS);
+      signal(second.pid, 'SIGSTOP');
+      let said = '';
+      while (!/^server/.test(said)) said = await asked(t, keeper);
+      t.regex(
+        said,
+        new RegExp(
+          `^server 1 \\(${address}\\) is slow: (until its last block is there it takes|others wait for its copies of their blocks, which take) [\\d.,]+ ms a step`,
+        ),
+      );
+      signal(second.pid, 'SIGCONT');
+    },
   );
-  signal(second.pid, 'SIGCONT');
-});
 
 test.serial('without a run there is nothing to say', async (t) => {
   const server = start(t, 'gradloom-server', ['--listen=127.0.0.1:0', '--json']);

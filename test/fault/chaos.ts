@@ -10,6 +10,7 @@ import { fail, onStopSignal } from '../../shared/process.js';
 import { keyedRandom } from '../../shared/random.js';
 import { writeTinyData } from '../helpers/tiny-data.js';
 import { jobPath } from '../helpers/tiny-run.js';
+import type { Injected } from './inject.js';
 import { randomScenario } from './random-scenario.js';
 import {
   type Reference,
@@ -87,6 +88,15 @@ async function workloadIn(folder: string, { small, data, epochs }: Asked): Promi
   };
 }
 
+/** Bytes that were copied where a server was drained, beside those that it held: the least that can be. */
+function movedIn(rounds: readonly RoundResult[]): object {
+  const drains = rounds.flatMap(({ faults }) => faults).filter(({ kind }) => kind === 'drain');
+  const sum = (of: (injected: Injected) => number | undefined) =>
+    drains.reduce((total, injected) => total + (of(injected) ?? 0), 0);
+  if (drains.length === 0) return {};
+  return { movedBytes: sum(({ movedBytes }) => movedBytes), leastBytes: sum(({ leastBytes }) => leastBytes) };
+}
+
 /** What to say of all rounds together: the worst of each figure. */
 function summaryOf({ scenario, seed, minutes }: Asked, rounds: readonly RoundResult[]): object {
   const worst = (of: (round: RoundResult) => number) => Number(Math.max(...rounds.map(of)).toFixed(3));
@@ -106,6 +116,7 @@ function summaryOf({ scenario, seed, minutes }: Asked, rounds: readonly RoundRes
     stepSecondsMedian: worst(({ stepSecondsMedian }) => stepSecondsMedian),
     stepSecondsMax: worst(({ stepSecondsMax }) => stepSecondsMax),
     dip: worst(({ dip }) => dip),
+    ...movedIn(rounds),
     memoryGrowth: worst(({ memory }) =>
       Math.max(1, ...memory.map(({ beginMiB, endMiB }) => endMiB / beginMiB)),
     ),

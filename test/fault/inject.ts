@@ -4,8 +4,13 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
+import { holdersOf } from '../../server/replication/placement.js';
+import { initialSlots } from '../../shared/optimizer/apply.js';
+import type { DescribeReply__Output } from '../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
+import { blockOptimizer, fromWire, layoutOf } from '../../shared/run-spec.js';
 import { snapshotFolders } from '../../shared/snapshot/find.js';
 import { MANIFEST_FILE } from '../../shared/snapshot/manifest.js';
+import { shardsOf } from '../../shared/view.js';
 import type { MeshRun } from './mesh-run.js';
 import type { Fault } from './scenario.js';
 
@@ -24,6 +29,9 @@ export interface Injected {
   /** Of kill-all: the step from which the run went on, and that of the newest snapshot that was told to be whole. */
   fromStep?: number;
   wholeStep?: number;
+  /** Of drain: what was copied, and what the server held, of which every copy must be made elsewhere. */
+  movedBytes?: number;
+  leastBytes?: number;
 }
 
 /**
@@ -66,6 +74,20 @@ export async function inject(
       mesh.shape();
       return injected;
     }
+    case 'join': {
+      const injected = begun('one more server');
+      await mesh.join();
+      return injected;
+    }
+    case 'drain': {
+      const injected = begun(`server ${fault.index}`);
+      const [before, leastBytes] = [
+        await mesh.copiedBytes(fault.index),
+        heldBytes(await mesh.description(), fault.index),
+      ];
+      await mesh.drain(fault.index);
+      return { ...injected, leastBytes, movedBytes: (await mesh.copiedBytes(fault.index)) - before };
+    }
     case 'kill-all': {
       const folder = snapshots as string;
       // Those that earlier kills have torn stay as they are.
@@ -88,4 +110,17 @@ async function unfinished(folder: string): Promise<string[]> {
   const steps = (await Promise.all(runs)).flat();
   const torn = steps.filter((step) => !existsSync(join(step, MANIFEST_FILE)));
   return torn.length < steps.length ? torn : [];
+}
+
+/** Bytes of the copies that a server holds: values and slots of the optimizer, in fp32 (a run without lossy codecs). */
+function heldBytes({ view, spec: wire }: DescribeReply__Output, server: number): number {
+  const spec = fromWire(wire);
+  if (!view) return 0;
+  const shards = shardsOf(view);
+  return layoutOf(spec)
+    .blocks.filter(({ index }) => holdersOf(shards[view.placement[index]]).includes(server))
+    .reduce((sum, block) => {
+      const slots = initialSlots(blockOptimizer(spec.optimizer, spec.codec, block));
+      return sum + 4 * block.elements * (1 + slots.length);
+    }, 0);
 }

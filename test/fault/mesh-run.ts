@@ -4,16 +4,23 @@ import { createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Child, ChildEvent, Exit } from '../../deploy/children.js';
-import { describe } from '../../shared/client/membership.js';
-import { REPLICAS_DEFAULT } from '../../shared/limits.js';
-import { startProcess } from '../bench/processes.js';
+import { describe, drainServer } from '../../shared/client/membership.js';
+import { isExpected } from '../../shared/errors.js';
+import { DRAIN_DEADLINE_MS, REPLICAS_DEFAULT } from '../../shared/limits.js';
+import type { DescribeReply__Output } from '../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
+import { scrape, startProcess } from '../bench/processes.js';
+import type { Etcd } from '../helpers/etcd-process.js';
 import { type Proxy as Link, openProxy } from '../helpers/proxy.js';
 import type { Progress } from './figures.js';
 import type { MemoryWatch } from './memory.js';
 import type { Role } from './scenario.js';
 
 const KEEPER_DEADLINE_MS = 10_000;
+/** One that has died does not answer. */
+const ETCD_KEEPER_MS = 1_000;
 const POLL_MS = 50;
+/** Its name in etcd. */
+const MESH = 'chaos';
 
 export interface MeshPlan {
   servers: number;
@@ -22,6 +29,8 @@ export interface MeshPlan {
   serverFlags: readonly string[];
   /** Server that is reached through a proxy. */
   proxied?: number;
+  /** Where the mesh is coordinated; by default by its first server. */
+  etcd?: Etcd;
 }
 
 interface Watcher {
@@ -45,6 +54,8 @@ export class MeshRun {
   readonly progress: Progress[] = [];
   readonly events: ChildEvent[] = [];
   #servers: Child[] = [];
+  /** Of each server, where its metrics are. */
+  #metrics: string[] = [];
   /** By rank; until the run has begun, in the order of their start. */
   #workers: Child[] = [];
   #starts = 0;
@@ -62,6 +73,7 @@ export class MeshRun {
   /** Starts all processes; resolves when the run has begun. Throws RunError if one ends before. */
   async start(more: readonly string[] = []): Promise<void> {
     this.#servers = [];
+    this.#metrics = [];
     this.#workers = [];
     this.#killing = false;
     this.#starts++;
@@ -70,7 +82,7 @@ export class MeshRun {
     let begunWorkers = 0;
     const begun = this.#seen(({ event }) => event === 'start' && ++begunWorkers === this.plan.workers);
     begun.catch(() => undefined);
-    const all = ['--json', `--join=${this.keeper}`, `--workers=${this.plan.workers}`];
+    const all = ['--json', ...this.#place(), `--workers=${this.plan.workers}`];
     const workers = await Promise.all(
       Array.from({ length: this.plan.workers }, async (_, index) => {
         const flags = [...all, ...this.plan.workerFlags, ...more];
@@ -94,6 +106,27 @@ export class MeshRun {
     }
   }
 
+  /** Flags of whoever joins. */
+  #place(): string[] {
+    const { etcd } = this.plan;
+    return etcd ? [`--etcd=${etcd.host}`, `--mesh=${MESH}`] : [`--join=${this.keeper}`];
+  }
+
+  /** Spec and view of the run, from whoever keeps the mesh now. */
+  async description(): Promise<DescribeReply__Output> {
+    const { etcd } = this.plan;
+    if (!etcd) return describe(this.keeper, '', KEEPER_DEADLINE_MS);
+    for (;;) {
+      try {
+        return await describe(await etcd.keeper(MESH), '', ETCD_KEEPER_MS);
+      } catch (error) {
+        // It has died, or follows another and has not read yet what that one left.
+        if (!isExpected(error)) throw error;
+        await pause(POLL_MS);
+      }
+    }
+  }
+
   /** Resolves when so many steps of the run are done, also if that was before. */
   async reached(step: number): Promise<void> {
     if (this.progress.some((each) => each.kind === 'step' && each.step >= step)) return;
@@ -114,7 +147,7 @@ export class MeshRun {
   /** Resolves when a server is out of the view and every shard has its copies again, on those that are left. */
   async #copiedWithout(index: number): Promise<void> {
     for (;;) {
-      const { view, spec } = await describe(this.keeper, '', KEEPER_DEADLINE_MS);
+      const { view, spec } = await this.description();
       const isOut = view?.servers.every(({ id }) => id !== index);
       const wanted = Math.min(spec?.replicas || REPLICAS_DEFAULT, view?.servers.length ?? 0);
       const isCopied = view?.shards.every(
@@ -123,6 +156,31 @@ export class MeshRun {
       if (isOut && isCopied) return;
       await pause(POLL_MS);
     }
+  }
+
+  /** Starts one more server. */
+  join(): Promise<void> {
+    return this.#startServer(this.#servers.length, []);
+  }
+
+  /** Empties a server; resolves when it has ended. Throws Refused. */
+  async drain(index: number): Promise<void> {
+    await drainServer(this.keeper, index, DRAIN_DEADLINE_MS);
+    await this.#servers[index].exited;
+  }
+
+  /** Bytes of all blocks that servers, but for one, have copied from each other so far. */
+  async copiedBytes(without: number): Promise<number> {
+    const living = this.#metrics.filter((_, index) => index !== without && this.#servers[index].running);
+    const samples = (await Promise.all(living.map(scrape))).flat();
+    return samples
+      .filter(
+        ({ name, labels }) =>
+          name === 'gradloom_replication_bytes_total' &&
+          labels.direction === 'received' &&
+          labels.what === 'blocks',
+      )
+      .reduce((sum, { value }) => sum + value, 0);
   }
 
   child(role: Role, index: number): Child {
@@ -164,7 +222,7 @@ export class MeshRun {
       this.#proxy = await openProxy({ teardown: () => undefined }, { target });
       flags.push(`--listen=${target}`, `--advertise=${this.#proxy.address}`);
     } else flags.push('--listen=127.0.0.1:0');
-    if (index > 0) flags.push(`--join=${this.keeper}`);
+    if (index > 0 || this.plan.etcd) flags.push(...this.#place());
     const { child, ready } = await startProcess(
       `server ${index}`,
       'server/gradloom-server.js',
@@ -173,6 +231,7 @@ export class MeshRun {
     );
     if (index === 0) this.keeper = String(ready.address);
     this.#servers.push(child);
+    this.#metrics.push(ready.metrics as string);
     this.#watch('server', index, child);
   }
 

@@ -8,6 +8,7 @@ import type { ChildEvent } from '../../deploy/children.js';
 import { sentence } from '../../shared/errors.js';
 import { keyedRandom } from '../../shared/random.js';
 import { medianOf } from '../bench/result.js';
+import { type Etcd, etcdMissing, openEtcd } from '../helpers/etcd-process.js';
 import { dipOf, gapsOf, longestGapSeconds, rateOf, stepsLost } from './figures.js';
 import { mountTiny } from './full-disk.js';
 import { type Injected, inject } from './inject.js';
@@ -60,7 +61,13 @@ export interface RunOptions {
   say(line: string): void;
 }
 
-function meshOf(scenario: Scenario, workload: Workload, memory: MemoryWatch, folder: string): MeshRun {
+interface Surroundings {
+  memory: MemoryWatch;
+  folder: string;
+  etcd?: Etcd;
+}
+
+function meshOf(scenario: Scenario, workload: Workload, { memory, folder, etcd }: Surroundings): MeshRun {
   const { servers, workers, proxied, peerDeadlineSeconds } = scenario;
   const deadline = peerDeadlineSeconds === undefined ? [] : [`--peer-deadline=${peerDeadlineSeconds}`];
   const snapshots = scenario.snapshots ? [`--snapshots=${snapshotsIn(folder)}`] : [];
@@ -70,6 +77,7 @@ function meshOf(scenario: Scenario, workload: Workload, memory: MemoryWatch, fol
       servers,
       workers,
       proxied,
+      etcd,
       serverFlags: [...deadline, ...snapshots],
       workerFlags: [
         ...workload.flags,
@@ -93,7 +101,8 @@ export async function runReference(scenario: Scenario, { workload, say }: RunOpt
   say(`without faults: ${scenario.servers} servers, ${scenario.workers} workers`);
   const folder = mkdtempSync(join(tmpdir(), 'gradloom-chaos-'));
   const memory = new MemoryWatch();
-  const mesh = meshOf({ ...scenario, proxied: undefined, snapshots: undefined }, workload, memory, folder);
+  const plain = { ...scenario, proxied: undefined, snapshots: undefined };
+  const mesh = meshOf(plain, workload, { memory, folder });
   const began = performance.now();
   try {
     await mesh.start();
@@ -131,11 +140,14 @@ export async function runScenario(
   const folder = mkdtempSync(join(tmpdir(), 'gradloom-chaos-'));
   const disk = scenario.snapshots === 'full-disk' ? mountTiny(snapshotsIn(folder)) : undefined;
   const memory = new MemoryWatch();
-  const mesh = meshOf(scenario, workload, memory, folder);
+  const etcdFault = scenario.etcd ? etcdMissing() : '';
+  const etcd = scenario.etcd && !etcdFault ? await openEtcd(mkdtempSync(join(folder, 'etcd-'))) : undefined;
+  const skipped = disk?.failure ?? (etcdFault || undefined);
+  const mesh = meshOf(scenario, workload, { memory, folder, etcd });
   const injected: Injected[] = [];
   const { progress, events } = mesh;
   const seen: Seen = { progress, events, injected, exits: [], wokenUp: [], keeper: '' };
-  if (disk === undefined || disk.failure === undefined) {
+  if (skipped === undefined) {
     const limitSeconds = HANG_FACTOR * reference.seconds + HANG_SECONDS;
     const hang = new AbortController();
     try {
@@ -152,6 +164,7 @@ export async function runScenario(
       await mesh.close();
     }
   }
+  await etcd?.close();
   disk?.unmount();
   rmSync(folder, { recursive: true, force: true });
   const processes = memory.close();
@@ -161,7 +174,7 @@ export async function runScenario(
   return {
     scenario: name,
     seed,
-    ...(disk?.failure !== undefined && { skipped: disk.failure }),
+    ...(skipped !== undefined && { skipped }),
     faults: injected,
     sameBits: isFailing ? null : seen.weightsSha256 === reference.weightsSha256,
     stepsLost: isFailing ? 0 : redone + missing,
@@ -171,7 +184,7 @@ export async function runScenario(
     dip: isFailing ? 0 : dipOf(progress, times, reference.rate),
     memory: processes,
     violations: [
-      ...(disk?.failure === undefined ? violationsOf(scenario, faults.length, seen, reference) : []),
+      ...(skipped === undefined ? violationsOf(scenario, faults.length, seen, reference) : []),
       ...processes.flatMap((each) => (isRelieving(each, injected) ? [] : (growthOf(each) ?? []))),
     ],
   };

@@ -12,6 +12,10 @@ export type Fault =
   | { kind: 'stop'; at: number; role: Role; index: number; seconds: number }
   /** The link between all workers and a server gets slow, and after so many seconds as it was. */
   | { kind: 'slow'; at: number; index: number; delayMs: number; bytesPerSecond: number; seconds: number }
+  /** One more server joins. */
+  | { kind: 'join'; at: number }
+  /** A server is emptied and ends. */
+  | { kind: 'drain'; at: number; index: number }
   /** kill -9 of all processes while a snapshot is being written; they are started again and go on from the newest. */
   | { kind: 'kill-all'; at: number };
 
@@ -44,6 +48,8 @@ export interface Scenario {
   readonly snapshots?: 'kept' | 'full-disk';
   /** Server that is reached through a proxy. */
   readonly proxied?: number;
+  /** The mesh is coordinated by etcd, so that any server may die. */
+  readonly etcd?: boolean;
   /** Seconds of silence after which a peer is given up; by default the product's own. */
   readonly peerDeadlineSeconds?: number;
   /** Drawn from the seed: who it is, and when. */

@@ -1,5 +1,5 @@
-// The scenarios by name: `npm run chaos -- --scenario NAME`. Victims and moments come from the seed; server 0 is the keeper
-// of the embedded coordinator, whose death no run survives.
+// The scenarios by name: `npm run chaos -- --scenario NAME`. Victims and moments come from the seed; server 0 is the keeper;
+// where that is the embedded coordinator, no run survives its death.
 import type { KeyedRandom } from '../../shared/random.js';
 import { type Fault, type Scenario, UNTOUCHED, within } from './scenario.js';
 
@@ -28,6 +28,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
     expects: { ...UNTOUCHED, stallMaxSeconds: 2 },
   },
+  'kill-keeper': {
+    summary: 'with etcd: kill -9 of the keeper with the shards that it holds, and then of the next one',
+    servers: 3,
+    workers: 2,
+    flags: ['--replicas=2'],
+    etcd: true,
+    faults: (random) => [killServer(within(1, random), 0), killServer(within(3, random), 1)],
+    expects: { ...UNTOUCHED, stallMaxSeconds: 2 },
+  },
   'pause-server': {
     summary: 'SIGSTOP of one of three servers until it is replaced; when it wakes up it is fenced off',
     servers: 3,
@@ -52,6 +61,18 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ],
     // Who leaves is chance, so the sums are others'; the records are not.
     expects: { ...UNTOUCHED, sameBits: false },
+  },
+  'drain-server': {
+    summary:
+      'a server joins, and later one of the first three is drained: bytes moved beside the least possible',
+    servers: 3,
+    workers: 2,
+    flags: ['--replicas=2'],
+    faults: (random) => [
+      { kind: 'join', at: within(1, random) },
+      { kind: 'drain', at: within(3, random), index: oneOfTwo(random) },
+    ],
+    expects: UNTOUCHED,
   },
   'stop-worker': {
     summary: 'SIGSTOP of a worker for 3 s: the others say whom they wait for, and the run goes on',

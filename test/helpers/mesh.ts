@@ -71,6 +71,7 @@ export interface TestWorker {
 export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
   const { spec, addressOf = (address) => address } = options;
   const layout = layoutOf(spec);
+  let opened: Exchange | undefined;
   const membership = await joinRun({
     address: options.address,
     run: options.run ?? '',
@@ -78,6 +79,7 @@ export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
     label: options.label ?? 'test worker',
     peerDeadlineMs: PEER_DEADLINE_MS,
     onWelcome: () => undefined,
+    onPlaced: (placed) => opened?.place(placed),
     onLost: options.onLost ?? (() => undefined),
   });
   const { rank } = membership;
@@ -104,6 +106,7 @@ export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
     peerDeadlineMs: PEER_DEADLINE_MS,
     onWaiting: options.onWaiting ?? (() => undefined),
   });
+  opened = exchange;
   if (rank === 0) {
     for (const { index, elements } of layout.blocks)
       blockAt(parameters, index).set(normals(elements, 'initial', spec.seed, index));

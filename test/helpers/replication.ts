@@ -2,6 +2,7 @@
 // it travels, until the test delivers it.
 import { EventEmitter } from 'node:events';
 import type { MethodDefinition } from '@grpc/grpc-js';
+import type { Diverged } from '../../server/replication/backup-link.js';
 import { Copies, type Copy } from '../../server/replication/copies.js';
 import { Replica } from '../../server/replication/replica.js';
 import { type Effect, Shard } from '../../server/shard.js';
@@ -50,6 +51,8 @@ class Wire extends EventEmitter {
     else if (update) replica.update(update);
     else if (array) replica.array(array);
     else if (message.outcome) replica.verdict(message.outcome);
+    else if (message.withdrawn) replica.withdrawn(message.withdrawn.step);
+    else if (message.compare) this.emit('data', { compared: replica.shard.sumsOf(message.compare.block) });
     else if (message.copied) replica.copied(message.copied.step, message.copied.outcome ?? undefined);
     this.#applied++;
     if (this.#applied > 0) this.emit('data', { applied: { messages: this.#applied } });
@@ -60,12 +63,16 @@ class Wire extends EventEmitter {
 export class Primary {
   readonly shard: Shard;
   readonly copies: Copies;
+  /** What its clock shows. */
+  nowMs = 0;
   /** What has left it, in order. */
   readonly left: Effect[] = [];
   /** The newest stream to each copy, by its address. */
   readonly wires = new Map<string, Wire>();
   /** Copies of which the keeper was told that they are whole. */
   readonly reported: number[] = [];
+  /** Blocks of copies that were found to be others than its own. */
+  readonly diverged: Diverged[] = [];
 
   constructor(readonly spec: RunSpec) {
     this.shard = newShard(spec);
@@ -78,7 +85,7 @@ export class Primary {
         return { Replicate: () => wire, close: () => undefined } as unknown as ReplicationStreams;
       },
       after: (_ms, work) => work(),
-      now: () => 0,
+      now: () => this.nowMs,
       carryOut: (effect) => {
         this.left.push(effect);
         // As for subscribers: what they hold moves with each update.
@@ -88,6 +95,7 @@ export class Primary {
       onDrained: () => undefined,
       onReplicated: (server) => void this.reported.push(server),
       onBroken: () => undefined,
+      onDiverged: (_server, diverged) => void this.diverged.push(diverged),
     });
   }
 
@@ -161,4 +169,22 @@ export function bitsOf(shard: Shard): string[] {
         `${block} ${name} ${version} ${Buffer.from(new Uint8Array(array.slice().buffer)).toString('base64')}`,
     );
   });
+}
+
+/** One bit of what a shard holds, as a fault of the memory would change it. */
+export interface FlippedBit {
+  readonly block: number;
+  /** Of the block, in the order of `stateOf`. */
+  readonly array: number;
+  readonly element: number;
+  readonly bit: number;
+}
+
+/** Returns the name of the array. Numbers that are too large are taken modulo what there is. */
+export function flipBit(shard: Shard, { block, array, element, bit }: FlippedBit): string {
+  const arrays = [...shard.stateOf(block).arrays];
+  const [name, values] = arrays[array % arrays.length];
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  words[element % words.length] ^= 1 << (bit % 32);
+  return name;
 }

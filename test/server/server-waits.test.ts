@@ -2,7 +2,7 @@
 // of those that have only begun.
 import test from 'ava';
 import type { HostedRun } from '../../server/hosted-run.js';
-import { type ServerWait, ServerWaits } from '../../server/server-waits.js';
+import { copyTimesOf, type ServerWait, ServerWaits } from '../../server/server-waits.js';
 import { WAITING_NOTICE_MS } from '../../shared/limits.js';
 
 interface Waits {
@@ -64,4 +64,13 @@ test('the shards of a run are told together, each server once; of a run that has
   waits.look(new Map());
   waits.look(held({}));
   t.deepEqual(told, []);
+});
+
+test('for how long steps wait for a backup is told of the shard that waits longest', (t) => {
+  const of = (...seconds: [number, number][]) => ({ copySeconds: () => new Map(seconds) });
+  t.deepEqual(copyTimesOf([of([11, 0.1], [12, 0.5]), of(), of([11, 0.2], [12, 0.4])]), [
+    { server: 11, seconds: 0.2 },
+    { server: 12, seconds: 0.5 },
+  ]);
+  t.deepEqual(copyTimesOf([of()]), []);
 });

@@ -55,6 +55,27 @@ test('whoever has not been heard of for some heartbeats is silent', (t) => {
   t.is(watch.secondsSilent(run.workers[1], 3600), 0.1);
 });
 
+test('a backup is judged by what primaries tell of it, as long as the view has it', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  const shards = [
+    { primary: 0, backups: [1], joining: [] },
+    { primary: 1, backups: [0], joining: [] },
+  ];
+  const servers = [0, 1].map((id) => ({ id, address: `host-${id}:1` }));
+  Object.assign(run, { servers, view: { shards } });
+  watch.copies(run, 0, { backups: [{ server: 1, seconds: 2 }] });
+  watch.copies(run, 1, { backups: [{ server: 0, seconds: 2 ** -6 }] });
+  beat(watch, run, 0, 3, [0.2, 0.2]);
+  t.like(watch.straggler(run, 0), {
+    ...{ role: 'server', number: 1, name: 'host-1:1', phase: 'replicate', seconds: 2, peersSeconds: 2 ** -6 },
+    fromStep: 3,
+  });
+  Object.assign(run, { view: { shards: [{ ...shards[0], backups: [] }, shards[1]] } });
+  t.is(watch.straggler(run, 0), undefined);
+  for (const seconds of [-1, Number.NaN, Number.POSITIVE_INFINITY])
+    t.throws(() => watch.copies(run, 0, { backups: [{ server: 1, seconds }] }), { instanceOf: Refused });
+});
+
 test('nobody is compared before all have taken a step', (t) => {
   const [watch, run] = [new SlownessWatch(), running(3)];
   for (const [rank, compute] of [0.2, 1, 0.2].entries())

@@ -87,6 +87,35 @@ test('servers that all come late, since a worker does, are not named', (t) => {
   );
 });
 
+test('a backup that answers late is named, and not the server whose blocks wait for it', (t) => {
+  const workers = together([{ compute: 0.1 }, { compute: 0.11 }, { compute: 0.12 }]);
+  const late = workers.map((worker) => ({ ...worker, servers: servers(0.53, 0.03) }));
+  const copies = [
+    { primary: 10, backup: 11, seconds: 0.5 },
+    { primary: 11, backup: 10, seconds: 2 ** -6 },
+  ];
+  t.like(judge(late, SILENCE_MAX_SECONDS, copies), {
+    ...{ role: 'server', number: 11, phase: 'replicate', seconds: 0.5, peersSeconds: 2 ** -6 },
+  });
+  t.like(verdict(late), { number: 10, phase: 'exchange' });
+  // One that is slow itself is still named as that, whatever its backup takes.
+  const slow = workers.map((worker) => ({ ...worker, servers: servers(0.03, 1) }));
+  t.like(judge(slow, SILENCE_MAX_SECONDS, [copies[1], { ...copies[0], seconds: 0.02 }]), {
+    ...{ number: 11, phase: 'exchange', seconds: 1 - 2 ** -6 },
+  });
+});
+
+test('one that is slow in both is named once, and backups that answer alike are not', (t) => {
+  const workers = together([{ compute: 0.1 }, { compute: 0.1 }]);
+  const times = workers.map((worker) => ({ ...worker, servers: servers(0.62, 0.6) }));
+  const pair = (one: number, other: number) => [
+    { primary: 10, backup: 11, seconds: one },
+    { primary: 11, backup: 10, seconds: other },
+  ];
+  t.like(judge(times, SILENCE_MAX_SECONDS, pair(0.6, 0.01)), { role: 'server', number: 11 });
+  t.is(judge(times, SILENCE_MAX_SECONDS, pair(0.5, 0.49)), undefined);
+});
+
 /** Equal workers, within a tenth. */
 const alike = fc.integer({ min: 2, max: 12 }).chain((count) =>
   fc.array(

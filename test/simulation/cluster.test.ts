@@ -9,7 +9,7 @@ const BUG_SEEDS_MAX = 1000;
 /** Seeds from which a rare one is looked for: `npm run simulate -- --bugs` begins at 1. */
 const FIRST_SEEDS: Readonly<Record<string, number>> = { 'a copy is reported before it is whole': 490 };
 const KINDS = [
-  ...['cut', 'drain', 'fenced', 'kill-again', 'kill-server'],
+  ...['cut', 'drain', 'fenced', 'flip', 'kill-again', 'kill-server'],
   ...['kill-worker', 'long-pause', 'part', 'pause'],
 ];
 
@@ -24,6 +24,8 @@ test(`nothing is lost, applied twice or left waiting in ${SEEDS} simulated clust
     compared: 0,
     reads: 0,
     followed: 0,
+    told: 0,
+    spoilt: 0,
   };
   for (let seed = 1; seed <= SEEDS; seed++) {
     const simulated = await simulate(seed);
@@ -44,6 +46,7 @@ test(`nothing is lost, applied twice or left waiting in ${SEEDS} simulated clust
   t.true(sums.placedAnew > 10);
   t.true(sums.reads > 1_000);
   t.true(sums.followed > 20);
+  t.true(sums.told > 12);
 });
 
 test('a seed replays exactly', async (t) => {

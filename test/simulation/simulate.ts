@@ -48,6 +48,8 @@ const sums = {
   compared: 0,
   reads: 0,
   followed: 0,
+  told: 0,
+  spoilt: 0,
   done: 0,
 };
 let lastMs = Date.now();

@@ -77,6 +77,7 @@ export class Display {
             : `no snapshot of step ${count(event.step)}: ${event.failure}; training goes on`,
         );
       case 'notice':
+      case 'diverged':
         return this.#once(event.text, event.text);
       case 'takeover':
         return this.#once(

@@ -56,6 +56,8 @@ export type TrainEvent =
       seconds?: number;
       failure?: string;
     }
+  /** A copy of a part of the model was not equal to that of its primary, and has been mended. */
+  | { event: 'diverged'; run: string; text: string }
   /** What is to be known and stops nobody. */
   | { event: 'notice'; text: string }
   /** From the step `fromStep` on (counted from 0) another view of the run holds. */

@@ -5,6 +5,8 @@ import type { BackupLost as _gradloom_v1_BackupLost, BackupLost__Output as _grad
 import type { ChangeReply as _gradloom_v1_ChangeReply, ChangeReply__Output as _gradloom_v1_ChangeReply__Output } from './gradloom/v1/ChangeReply.js';
 import type { ChangeRequest as _gradloom_v1_ChangeRequest, ChangeRequest__Output as _gradloom_v1_ChangeRequest__Output } from './gradloom/v1/ChangeRequest.js';
 import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from './gradloom/v1/ChangeView.js';
+import type { CopyDiverged as _gradloom_v1_CopyDiverged, CopyDiverged__Output as _gradloom_v1_CopyDiverged__Output } from './gradloom/v1/CopyDiverged.js';
+import type { CopyTimes as _gradloom_v1_CopyTimes, CopyTimes__Output as _gradloom_v1_CopyTimes__Output } from './gradloom/v1/CopyTimes.js';
 import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from './gradloom/v1/Departure.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from './gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from './gradloom/v1/DescribeRequest.js';
@@ -82,6 +84,8 @@ export interface ProtoGrpcType {
       ChangeView: MessageTypeDefinition<_gradloom_v1_ChangeView, _gradloom_v1_ChangeView__Output>
       Codec: EnumTypeDefinition
       Consistency: EnumTypeDefinition
+      CopyDiverged: MessageTypeDefinition<_gradloom_v1_CopyDiverged, _gradloom_v1_CopyDiverged__Output>
+      CopyTimes: MessageTypeDefinition<_gradloom_v1_CopyTimes, _gradloom_v1_CopyTimes__Output>
       Departure: MessageTypeDefinition<_gradloom_v1_Departure, _gradloom_v1_Departure__Output>
       DescribeReply: MessageTypeDefinition<_gradloom_v1_DescribeReply, _gradloom_v1_DescribeReply__Output>
       DescribeRequest: MessageTypeDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeRequest__Output>

@@ -24,6 +24,8 @@ import type { PushReply as _gradloom_v1_PushReply, PushReply__Output as _gradloo
 import type { Refusal as _gradloom_v1_Refusal, Refusal__Output as _gradloom_v1_Refusal__Output } from './gradloom/v1/Refusal.js';
 import type { ReplicaApplied as _gradloom_v1_ReplicaApplied, ReplicaApplied__Output as _gradloom_v1_ReplicaApplied__Output } from './gradloom/v1/ReplicaApplied.js';
 import type { ReplicaArray as _gradloom_v1_ReplicaArray, ReplicaArray__Output as _gradloom_v1_ReplicaArray__Output } from './gradloom/v1/ReplicaArray.js';
+import type { ReplicaCompare as _gradloom_v1_ReplicaCompare, ReplicaCompare__Output as _gradloom_v1_ReplicaCompare__Output } from './gradloom/v1/ReplicaCompare.js';
+import type { ReplicaCompared as _gradloom_v1_ReplicaCompared, ReplicaCompared__Output as _gradloom_v1_ReplicaCompared__Output } from './gradloom/v1/ReplicaCompared.js';
 import type { ReplicaCopied as _gradloom_v1_ReplicaCopied, ReplicaCopied__Output as _gradloom_v1_ReplicaCopied__Output } from './gradloom/v1/ReplicaCopied.js';
 import type { ReplicaHello as _gradloom_v1_ReplicaHello, ReplicaHello__Output as _gradloom_v1_ReplicaHello__Output } from './gradloom/v1/ReplicaHello.js';
 import type { ReplicaMessage as _gradloom_v1_ReplicaMessage, ReplicaMessage__Output as _gradloom_v1_ReplicaMessage__Output } from './gradloom/v1/ReplicaMessage.js';
@@ -82,6 +84,8 @@ export interface ProtoGrpcType {
       RefusalCode: EnumTypeDefinition
       ReplicaApplied: MessageTypeDefinition<_gradloom_v1_ReplicaApplied, _gradloom_v1_ReplicaApplied__Output>
       ReplicaArray: MessageTypeDefinition<_gradloom_v1_ReplicaArray, _gradloom_v1_ReplicaArray__Output>
+      ReplicaCompare: MessageTypeDefinition<_gradloom_v1_ReplicaCompare, _gradloom_v1_ReplicaCompare__Output>
+      ReplicaCompared: MessageTypeDefinition<_gradloom_v1_ReplicaCompared, _gradloom_v1_ReplicaCompared__Output>
       ReplicaCopied: MessageTypeDefinition<_gradloom_v1_ReplicaCopied, _gradloom_v1_ReplicaCopied__Output>
       ReplicaHello: MessageTypeDefinition<_gradloom_v1_ReplicaHello, _gradloom_v1_ReplicaHello__Output>
       ReplicaMessage: MessageTypeDefinition<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaMessage__Output>

@@ -104,3 +104,38 @@ test('a backup that is given up and chosen again is not waited for until it is w
   while (primary.wire(1).deliver(replica));
   t.deepEqual(primary.reported, [1]);
 });
+
+test('it is known how long steps wait for a backup: since all of them is on its way, and not before', (t) => {
+  const { primary, replicas, deliver } = begun([1, 2]);
+  const [fast, slow] = [10, 250];
+  for (let step = 0; step < STEPS; step++) {
+    // While contributions come, nothing is told by how long they take.
+    for (const _ of primary.step(step)) {
+      primary.nowMs += 1000;
+      while (primary.wire(1).length > 1) deliver(1);
+      while (primary.wire(2).length > 1) deliver(2);
+    }
+    primary.nowMs += fast;
+    while (deliver(1));
+    primary.nowMs += slow - fast;
+    while (deliver(2));
+  }
+  t.true(primary.copies.isDrained);
+  const seconds = [...primary.copies.answerSeconds()];
+  t.deepEqual(seconds.sort(), [
+    [1, (1000 + fast) / 1000],
+    [2, (1000 + slow) / 1000],
+  ]);
+  // One that does not answer is told of by how long it has not.
+  const step = primary.step(STEPS);
+  step.next();
+  for (const _ of step) while (deliver(1));
+  primary.nowMs += 60_000;
+  t.deepEqual(primary.copies.waiting().servers, [2]);
+  t.true((primary.copies.answerSeconds().get(2) as number) >= 60);
+  t.is(primary.copies.answerSeconds().get(1), (1000 + fast) / 1000);
+  // And one that is given up is not told of any more.
+  primary.place(1);
+  t.deepEqual([...primary.copies.answerSeconds().keys()], [1]);
+  t.is(replicas.size, 2);
+});

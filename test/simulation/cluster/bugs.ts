@@ -6,6 +6,7 @@ import type { HostedRun } from '../../../server/hosted-run.js';
 import type { Mesh } from '../../../server/mesh.js';
 import type { Replica } from '../../../server/replication/replica.js';
 import type { ReplicaHolder } from '../../../server/replication/replication-service.js';
+import type { Shard } from '../../../server/shard.js';
 import { checksumOf } from '../../../shared/rpc/checksum.js';
 import type { View__Output } from '../../../shared/rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
@@ -21,6 +22,27 @@ export interface Bug {
   placed?(view: View__Output, tell: Pick<Mesh, 'serverId' | 'replicated'>, run: string): void;
   /** A worker's streams that are opened in place of others; undefined: as they are. */
   again?(streams: ParametersStreams, worker: WorkerHistory): ParametersStreams | undefined;
+}
+
+/** What is done to every copy that a server holds, once. */
+function seen(change: (replica: Replica) => void): NonNullable<Bug['holder']> {
+  return (holder) => {
+    const known = new WeakSet<Replica>();
+    return {
+      replicaOf(hello) {
+        const replica = holder.replicaOf(hello);
+        if (!known.has(replica)) change(replica);
+        known.add(replica);
+        return replica;
+      },
+      isCurrent: (replica, server) => holder.isCurrent(replica, server),
+    };
+  };
+}
+
+function versionsAlone(shard: Shard): void {
+  const { sumsOf } = shard;
+  shard.sumsOf = (block) => ({ ...sumsOf.call(shard, block), checksums: [] });
 }
 
 /** By what is wrong. */
@@ -155,6 +177,29 @@ export const BUGS: Readonly<Record<string, Bug>> = {
         isCurrent: () => true,
       };
     },
+  },
+  'copies are compared by their versions alone': {
+    hosted({ shard }) {
+      versionsAlone(shard);
+    },
+    holder: seen((replica) => versionsAlone(replica.shard)),
+  },
+  'a block of a copy that differs is told and not sent again': {
+    holder: seen((replica) => {
+      const { begin, array, copied } = replica;
+      let isCopying = true;
+      replica.begin = () => {
+        isCopying = true;
+        begin.call(replica);
+      };
+      replica.copied = (...all) => {
+        isCopying = false;
+        copied.apply(replica, all);
+      };
+      replica.array = (bulk) => {
+        if (isCopying || !replica.shard.isInitialized(bulk.block)) array.call(replica, bulk);
+      };
+    }),
   },
   'the keeper lets a server take over that is only to become a copy': {
     coordinator(coordinator) {

@@ -34,6 +34,7 @@ import {
   optimizerSpec,
   type RunSpec,
 } from '../../../shared/run-spec.js';
+import type { FlippedBit } from '../../helpers/replication.js';
 import type { Bug } from './bugs.js';
 import { CopiesWatch, type Placed } from './copies-watch.js';
 import { type Delays, SimulatedNetwork } from './network.js';
@@ -132,6 +133,7 @@ const noMetrics: ServerMetrics = {
   viewEntered: () => undefined,
   departed: () => undefined,
   tookOver: () => undefined,
+  diverged: () => undefined,
   replicated: () => undefined,
   copies: () => undefined,
   snapshot: () => undefined,
@@ -316,6 +318,33 @@ export class Cluster {
     });
   }
 
+  /**
+   * A bit changes in the memory of a backup that is whole; which, numbers decide that are taken modulo what there is.
+   * Returns whether there is such a backup.
+   */
+  flip(which: number, bit: FlippedBit): boolean {
+    const { run } = this;
+    const { servers = [], shards = [] } = run?.view ?? {};
+    const nameOf = (id: number) => servers.find((server) => server.id === id)?.address ?? '';
+    const whole = shards.flatMap(({ primary, backups }, shard) =>
+      backups.flatMap((backup) => {
+        const name = nameOf(backup);
+        const from = this.hosted
+          .get(nameOf(primary))
+          ?.get(run?.id ?? '')
+          ?.get(shard);
+        const live = !this.scheduler.isCrashed(name) && !this.scheduler.isCrashed(nameOf(primary));
+        return from && live && this.copies.isWhole(name, shard, primary) ? [{ name, shard, from }] : [];
+      }),
+    );
+    if (whole.length === 0) return false;
+    const { name, shard, from } = whole[which % whole.length];
+    this.note(
+      `a bit changes on ${name}, in its copy of shard ${shard}: ${this.copies.flip(name, shard, from, bit)}`,
+    );
+    return true;
+  }
+
   /** Compares the copies of every shard with its primary, as far as the keeper knows of them. */
   #look(): void {
     const [run] = this.coordinator.runs.values();
@@ -350,6 +379,10 @@ export class Cluster {
       equip: (run) => bug?.hosted?.(run, run.index),
       onReplicated: (run, shard, server) => tell?.replicated(run, shard, server),
       onBackupLost: (run, shard, server, reason) => tell?.backupLost(run, shard, server, reason),
+      onDiverged: (event) => {
+        log(event.text);
+        this.copies.diverged(event, name);
+      },
       log,
     });
     const { runs } = shards;
@@ -384,13 +417,13 @@ export class Cluster {
       peerDeadlineMs: PEER_DEADLINE_MS,
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       prepare: (id, spec, view, serverId) => {
-        this.copies.told(name, view);
+        this.copies.toldView(name, view);
         if (view.term > 1 && isKeeper) this.placedAnew++;
         shards.prepare(id, spec, view, serverId);
         return undefined;
       },
       place: (id, spec, view, serverId) => {
-        this.copies.told(name, view);
+        this.copies.toldView(name, view);
         shards.place(id, spec, view, serverId);
         if (tell) bug?.placed?.(view, tell, id);
       },

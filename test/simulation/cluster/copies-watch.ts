@@ -1,11 +1,17 @@
 // What is seen of the copies of shards while a cluster runs: who feeds whom, whether copies are equal when nothing is on
-// its way between them, and what was acknowledged. Looks at memory alone, and knows nothing of how copies are kept.
+// its way between them, and what was acknowledged. Looks at memory alone, and knows nothing of how copies are kept. It also
+// changes bits of copies, and knows which are to be equal again, and when.
 import type { HostedRun } from '../../../server/hosted-run.js';
+import type { DivergedEvent } from '../../../server/hosted-shards.js';
 import type { Replica } from '../../../server/replication/replica.js';
 import type { ReplicaHolder } from '../../../server/replication/replication-service.js';
 import type { Shard } from '../../../server/shard.js';
 import type { View__Output } from '../../../shared/rpc/generated/gradloom/v1/View.js';
 import type { ShardCopies } from '../../../shared/view.js';
+import { type FlippedBit, flipBit } from '../../helpers/replication.js';
+
+/** Steps after which a copy of which a bit has changed must be equal again: it is compared once in each. */
+const MENDED_WITHIN_STEPS = 3;
 
 /** What the keeper says of a run, as far as copies go. */
 export interface Placed {
@@ -28,6 +34,14 @@ export class CopiesWatch {
   healed = 0;
   /** Comparisons of a copy with its primary. */
   compared = 0;
+  /** Blocks of copies that were told to be others than their primary's. */
+  told = 0;
+  /** A copy has taken over before its changed bit was seen to be mended: nobody can know it then. */
+  isSpoilt = false;
+  /** By server, shard and block: the primary's step from which the copy must be equal again. */
+  readonly #flipped = new Map<string, number>();
+  /** The same, of those too that are equal again. */
+  readonly #everFlipped = new Set<string>();
   /** The view that each server was told last. */
   readonly #known = new Map<string, View__Output>();
   /** By server and shard. */
@@ -36,8 +50,32 @@ export class CopiesWatch {
   readonly #acknowledged = new Map<number, number>();
 
   /** A server is told a view. */
-  told(server: string, view: View__Output): void {
+  toldView(server: string, view: View__Output): void {
     this.#known.set(server, view);
+    for (const [shard, { primary }] of view.shards.entries())
+      if (view.servers.find(({ id }) => id === primary)?.address === server)
+        for (const key of this.#flipped.keys()) this.isSpoilt ||= key.startsWith(`${server}/${shard}/`);
+  }
+
+  /** A bit of a whole copy changes. @param block among those of the shard, modulo how many there are */
+  flip(server: string, shard: number, primary: HostedRun, flipped: FlippedBit): string {
+    const { replica } = this.#fed.get(`${server}/${shard}`) as Fed;
+    const blocks = [...replica.shard.blockIndices];
+    const block = blocks[flipped.block % blocks.length];
+    const key = `${server}/${shard}/${block}`;
+    this.#flipped.set(key, primary.shard.step + MENDED_WITHIN_STEPS);
+    this.#everFlipped.add(key);
+    return `${flipBit(replica.shard, { ...flipped, block })} of block ${block}`;
+  }
+
+  /** A primary tells that a block of a copy is not equal to its own. */
+  diverged({ shard, block, primary, backup }: DivergedEvent, server: string): void {
+    this.told++;
+    const name = this.#known.get(server)?.servers.find(({ id }) => id === backup)?.address ?? '';
+    if (!this.#everFlipped.has(`${name}/${shard}/${block}`))
+      this.faults.add(
+        `server ${primary} tells that block ${block} on ${name} differs, of which nothing has changed`,
+      );
   }
 
   /** A worker has been told that a block holds its part of a step, or was given the block as it is after that. */
@@ -95,8 +133,13 @@ export class CopiesWatch {
       const fed = this.#fed.get(`${name}/${shard}`);
       if (!fed?.isCopied || fed.from !== primary || !isLive(name)) continue;
       this.compared++;
-      for (const fault of differences(run.shard, fed.replica.shard))
-        this.faults.add(`copy of shard ${shard} on ${name} and its primary ${primary} differ: ${fault}`);
+      for (const block of run.shard.blockIndices) {
+        const [fault] = differences(run.shard, fed.replica.shard, block);
+        const key = `${name}/${shard}/${block}`;
+        if (!fault) this.#flipped.delete(key);
+        else if (run.shard.step >= (this.#flipped.get(key) ?? 0))
+          this.faults.add(`copy of shard ${shard} on ${name} and its primary ${primary} differ: ${fault}`);
+      }
     }
   }
 
@@ -118,18 +161,16 @@ export class CopiesWatch {
   }
 }
 
-/** Where two copies of a shard differ, in words. */
-function differences(one: Shard, other: Shard): string[] {
-  return [...one.blockIndices].flatMap((block) => {
-    const [a, b] = [one.stateOf(block), other.stateOf(block)];
-    if (a.version !== b.version) return [`block ${block} has ${a.version} updates here, ${b.version} there`];
-    return [...a.arrays].flatMap(([name, array]) => {
-      // A difference that is due is still to be added to what the workers hold.
-      if (name === 'held' && one.isDifferenceDue(block)) return [];
-      const bytes = (view: Float32Array) => Buffer.from(new Uint8Array(view.slice().buffer));
-      return bytes(array).equals(bytes(b.arrays.get(name) as Float32Array))
-        ? []
-        : [`${name} of block ${block} after ${a.version} updates`];
-    });
+/** Where a block differs in two copies of a shard, in words. */
+function differences(one: Shard, other: Shard, block: number): string[] {
+  const [a, b] = [one.stateOf(block), other.stateOf(block)];
+  if (a.version !== b.version) return [`block ${block} has ${a.version} updates here, ${b.version} there`];
+  return [...a.arrays].flatMap(([name, array]) => {
+    // A difference that is due is still to be added to what the workers hold.
+    if (name === 'held' && one.isDifferenceDue(block)) return [];
+    const bytes = (view: Float32Array) => Buffer.from(new Uint8Array(view.slice().buffer));
+    return bytes(array).equals(bytes(b.arrays.get(name) as Float32Array))
+      ? []
+      : [`${name} of block ${block} after ${a.version} updates`];
   });
 }

@@ -21,6 +21,7 @@ const DATA = ['Push', 'Pull', 'Replicate'];
 const KINDS = [
   ...['kill-server', 'kill-server', 'kill-server', 'fenced', 'fenced', 'long-pause'],
   ...['pause', 'pause', 'cut', 'cut', 'cut', 'part', 'part', 'drain', 'drain', 'kill-worker'],
+  ...['flip', 'flip', 'flip'],
 ] as const;
 
 const pick = <T>(random: KeyedRandom, items: readonly T[]): T => items[random.below(items.length)];
@@ -61,6 +62,8 @@ export class ServerFaults {
     const slow = cluster.network.delays.mostMs > 10;
     const againMs = random.below(slow ? 800 : 100);
     const isWaitedFor = random.below(3) > 0;
+    const [copy, block, array, element] = [1, 2, 3, 4].map(() => random.below(2 ** 20));
+    const bit = random.below(32);
     // The plan is nobody's: it goes on whatever happens to the nodes.
     const at = (ms: number, work: () => void) => scheduler.after(ms, 'plan', work);
     // Most fall into the run, some into its preparation.
@@ -88,6 +91,9 @@ export class ServerFaults {
         }
         case 'drain':
           return this.#drain(server);
+        case 'flip':
+          if (cluster.flip(copy, { block, array, element, bit })) this.#count('flip');
+          return;
         case 'kill-worker': {
           if (scheduler.isCrashed(worker)) return;
           this.#excuse(`${worker} is killed`);

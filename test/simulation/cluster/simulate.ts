@@ -30,6 +30,9 @@ export interface Simulated {
   readonly followed: number;
   /** Times that the run was prepared again. */
   readonly placedAnew: number;
+  /** Blocks of copies that were told to differ, and whether one took over before it was known to be mended. */
+  readonly told: number;
+  readonly spoilt: number;
 }
 
 const STEPS_MOST = 14;
@@ -147,8 +150,10 @@ async function simulateCopied(seed: number, random: KeyedRandom, bug?: Bug): Pro
   const faults = new ServerFaults(cluster, random);
   if (random.below(4) === 0) change(cluster, random);
   await runToEnd(cluster);
-  const isHit = Object.keys(faults.injected).some((kind) => kind !== 'pause');
-  const mayEnd = faults.excuses.length > 0 || (cluster.hadClocks && isHit);
+  const isHit = Object.keys(faults.injected).some((kind) => kind !== 'pause' && kind !== 'flip');
+  // Numbers that are not finite any more end a run.
+  const { isSpoilt } = cluster.copies;
+  const mayEnd = faults.excuses.length > 0 || isSpoilt || (cluster.hadClocks && isHit);
   return simulated(cluster, faults.injected, [
     ...faultsOf(cluster, mayEnd, await referenceOf(options)),
     ...namesShards(cluster, faults.isShardLost && faults.excuses.length === 1 && !cluster.hadClocks),
@@ -179,6 +184,8 @@ function simulated(
     placedAnew: cluster.placedAnew,
     reads: cluster.readers.reduce((sum, { reads }) => sum + reads.length, 0),
     followed: cluster.readers.reduce((sum, { followed }) => sum + followed, 0),
+    told: cluster.copies.told,
+    spoilt: cluster.copies.isSpoilt ? 1 : 0,
   };
 }
 

@@ -6,6 +6,7 @@ import type { ReplicaArray as _gradloom_v1_ReplicaArray, ReplicaArray__Output as
 import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _gradloom_v1_StepOutcome__Output } from '../../gradloom/v1/StepOutcome.js';
 import type { ReplicaCopied as _gradloom_v1_ReplicaCopied, ReplicaCopied__Output as _gradloom_v1_ReplicaCopied__Output } from '../../gradloom/v1/ReplicaCopied.js';
 import type { ReplicaWithdrawn as _gradloom_v1_ReplicaWithdrawn, ReplicaWithdrawn__Output as _gradloom_v1_ReplicaWithdrawn__Output } from '../../gradloom/v1/ReplicaWithdrawn.js';
+import type { ReplicaCompare as _gradloom_v1_ReplicaCompare, ReplicaCompare__Output as _gradloom_v1_ReplicaCompare__Output } from '../../gradloom/v1/ReplicaCompare.js';
 
 export interface ReplicaMessage {
   'hello'?: (_gradloom_v1_ReplicaHello | null);
@@ -20,7 +21,11 @@ export interface ReplicaMessage {
    * What was done of a step is taken back, and will be done again.
    */
   'withdrawn'?: (_gradloom_v1_ReplicaWithdrawn | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn";
+  /**
+   * Answered by `compared`: of the block as it is when all messages before this one have been applied.
+   */
+  'compare'?: (_gradloom_v1_ReplicaCompare | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare";
 }
 
 export interface ReplicaMessage__Output {
@@ -36,5 +41,9 @@ export interface ReplicaMessage__Output {
    * What was done of a step is taken back, and will be done again.
    */
   'withdrawn'?: (_gradloom_v1_ReplicaWithdrawn__Output | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn";
+  /**
+   * Answered by `compared`: of the block as it is when all messages before this one have been applied.
+   */
+  'compare'?: (_gradloom_v1_ReplicaCompare__Output | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare";
 }

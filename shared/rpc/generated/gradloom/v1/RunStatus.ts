@@ -3,6 +3,7 @@
 import type { WorkerStatus as _gradloom_v1_WorkerStatus, WorkerStatus__Output as _gradloom_v1_WorkerStatus__Output } from '../../gradloom/v1/WorkerStatus.js';
 import type { Consistency as _gradloom_v1_Consistency, Consistency__Output as _gradloom_v1_Consistency__Output } from '../../gradloom/v1/Consistency.js';
 import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from '../../gradloom/v1/ShardCopies.js';
+import type { CopyDiverged as _gradloom_v1_CopyDiverged, CopyDiverged__Output as _gradloom_v1_CopyDiverged__Output } from '../../gradloom/v1/CopyDiverged.js';
 import type { Straggler as _gradloom_v1_Straggler, Straggler__Output as _gradloom_v1_Straggler__Output } from '../../gradloom/v1/Straggler.js';
 import type { Long } from '@grpc/proto-loader';
 
@@ -38,6 +39,11 @@ export interface RunStatus {
    */
   'shards'?: (_gradloom_v1_ShardCopies)[];
   'term'?: (number);
+  /**
+   * Blocks of copies that were others than their primary's and were sent again, and the last of them.
+   */
+  'divergences'?: (number | string | Long);
+  'lastDivergence'?: (_gradloom_v1_CopyDiverged | null);
   /**
    * Who makes steps long; not there where nobody stands out from its peers.
    */
@@ -76,6 +82,11 @@ export interface RunStatus__Output {
    */
   'shards': (_gradloom_v1_ShardCopies__Output)[];
   'term': (number);
+  /**
+   * Blocks of copies that were others than their primary's and were sent again, and the last of them.
+   */
+  'divergences': (number);
+  'lastDivergence': (_gradloom_v1_CopyDiverged__Output | null);
   /**
    * Who makes steps long; not there where nobody stands out from its peers.
    */

@@ -11,6 +11,8 @@ import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as
 import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__Output as _gradloom_v1_ShardReplicated__Output } from '../../gradloom/v1/ShardReplicated.js';
 import type { BackupLost as _gradloom_v1_BackupLost, BackupLost__Output as _gradloom_v1_BackupLost__Output } from '../../gradloom/v1/BackupLost.js';
 import type { ServerLeaving as _gradloom_v1_ServerLeaving, ServerLeaving__Output as _gradloom_v1_ServerLeaving__Output } from '../../gradloom/v1/ServerLeaving.js';
+import type { CopyDiverged as _gradloom_v1_CopyDiverged, CopyDiverged__Output as _gradloom_v1_CopyDiverged__Output } from '../../gradloom/v1/CopyDiverged.js';
+import type { CopyTimes as _gradloom_v1_CopyTimes, CopyTimes__Output as _gradloom_v1_CopyTimes__Output } from '../../gradloom/v1/CopyTimes.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -31,7 +33,9 @@ export interface ServerReport {
    * The server wants to go: as Drain, answered by `drained`.
    */
   'leaving'?: (_gradloom_v1_ServerLeaving | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"snapshot";
+  'diverged'?: (_gradloom_v1_CopyDiverged | null);
+  'copyTimes'?: (_gradloom_v1_CopyTimes | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"copyTimes"|"snapshot";
 }
 
 export interface ServerReport__Output {
@@ -53,5 +57,7 @@ export interface ServerReport__Output {
    * The server wants to go: as Drain, answered by `drained`.
    */
   'leaving'?: (_gradloom_v1_ServerLeaving__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"snapshot";
+  'diverged'?: (_gradloom_v1_CopyDiverged__Output | null);
+  'copyTimes'?: (_gradloom_v1_CopyTimes__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"copyTimes"|"snapshot";
 }

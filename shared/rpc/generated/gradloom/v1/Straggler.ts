@@ -19,7 +19,8 @@ export interface Straggler {
    */
   'name'?: (string);
   /**
-   * The phase that it is slow in: a phase of a step, `exchange` of a server, `silent` of a worker that says nothing.
+   * The phase that it is slow in: a phase of a step; `exchange` of a server, or `replicate` where others wait for its
+   * copies of their blocks; `silent` of a worker that says nothing.
    */
   'phase'?: (string);
   /**
@@ -55,7 +56,8 @@ export interface Straggler__Output {
    */
   'name': (string);
   /**
-   * The phase that it is slow in: a phase of a step, `exchange` of a server, `silent` of a worker that says nothing.
+   * The phase that it is slow in: a phase of a step; `exchange` of a server, or `replicate` where others wait for its
+   * copies of their blocks; `silent` of a worker that says nothing.
    */
   'phase': (string);
   /**
