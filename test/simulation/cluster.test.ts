@@ -7,7 +7,9 @@ import { simulate } from './cluster/simulate.js';
 const SEEDS = 500;
 const BUG_SEEDS_MAX = 1000;
 /** Seeds from which a rare one is looked for: `npm run simulate -- --bugs` begins at 1. */
-const FIRST_SEEDS: Readonly<Record<string, number>> = { 'a copy is reported before it is whole': 490 };
+const FIRST_SEEDS: Readonly<Record<string, number>> = {
+  'a backup that takes over forgets which blocks have the update of the open step': 260,
+};
 const KINDS = [
   ...['cut', 'drain', 'fenced', 'flip', 'kill-again', 'kill-server'],
   ...['kill-worker', 'long-pause', 'part', 'pause'],

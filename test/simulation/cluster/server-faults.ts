@@ -176,8 +176,9 @@ export class ServerFaults {
     this.cluster.note(`${one} and ${other} are parted (${which.join(', ')}) for ${forMs.toFixed(0)} ms`);
     network.part(one, other, which);
     this.#isCut(one, other, forMs);
-    // For longer than the deadline nobody waits: the copy is given up.
-    this.#count('part', Math.min(forMs, PEER_DEADLINE_MS));
+    // For longer than the deadline nobody waits: the copy is given up. But a run begins with all its copies.
+    const isBegun = this.cluster.run?.state === 'running';
+    this.#count('part', isBegun ? Math.min(forMs, PEER_DEADLINE_MS) : forMs);
     scheduler.after(forMs, 'plan', () => network.heal(one, other));
   }
 
