@@ -46,7 +46,9 @@ export async function up(options: UpOptions, given: Readonly<Record<string, unkn
     options.json ? printEvent({ event: 'notice', text }) : display?.show({ event: 'notice', text });
   // One choice for all, looked at to the last byte before anything starts.
   const resume =
-    options.resume === undefined ? undefined : (await chooseSnapshot(options.resume, notice, true)).path;
+    options.resume === undefined
+      ? undefined
+      : (await chooseSnapshot(options.resume, notice, true)).store.path;
   const plain = resume === undefined ? given : { ...given, resume };
   let results: string | undefined;
   let interrupted = false;

@@ -17,7 +17,6 @@ import {
 } from '../shared/process.js';
 import { reportTo } from './metrics.js';
 import { startServer } from './server.js';
-import { checkSnapshotFolder } from './snapshot/folder.js';
 
 async function main(): Promise<void> {
   collectForBulk();
@@ -32,7 +31,6 @@ async function main(): Promise<void> {
   if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
   for (const warning of warnings) log.warn(warning);
 
-  if (options.snapshots !== undefined) await checkSnapshotFolder(options.snapshots);
   const instruments = createMetrics('server');
   let healthy = false;
   const metricsServer = await serveMetrics([instruments.registry], metricsAddress(options), () =>

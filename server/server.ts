@@ -22,6 +22,7 @@ import {
 import { refuse } from '../shared/rpc/refusal.js';
 import { bind, connectReplication, createServer, shutDown } from '../shared/rpc/transport.js';
 import { snapshotsFault } from '../shared/run-spec.js';
+import { storeAt } from '../shared/snapshot/store.js';
 import { primaryOf, shardsOf } from '../shared/view.js';
 import { AgreeStreams } from './agree-streams.js';
 import type { Coordination } from './coordination/coordination.js';
@@ -54,7 +55,7 @@ export interface ServerOptions {
   /** Silence after which a peer is given up. */
   peerDeadlineMs: number;
   metrics: ServerMetrics;
-  /** Folder in which snapshots of all runs are written; none: a run that wants some is refused. */
+  /** Folder or bucket into which snapshots of all runs are written; none: a run that wants some is refused. */
   snapshots?: string;
   /** Where a snapshot that a run resumes from is looked for, too. */
   resume?: string;
@@ -84,9 +85,14 @@ export interface RunningServer {
   close(reason: string): Promise<void>;
 }
 
-/** Starts a server; resolves when it is in the mesh. Throws UserError (port), Refused or RunError (keeper). */
+/** Starts a server; resolves when it is in the mesh. Throws UserError (port, snapshots), Refused or RunError (keeper). */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { metrics, log } = options;
+  // A mistake is told at the start, not after hours.
+  const snapshots = options.snapshots === undefined ? undefined : await storeAt(options.snapshots);
+  await snapshots?.check();
+  const resume = options.resume === undefined ? undefined : await storeAt(options.resume);
+  await resume?.folders();
   const rows = new Map<string, HostedRows>();
   const grpcServer = createServer(options.peerDeadlineMs);
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
@@ -122,7 +128,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     snapshots: (coordinator) =>
       new SnapshotKeeper({
         coordinator,
-        folder: options.snapshots,
+        store: snapshots,
         dispatch: (orders) => membership.dispatch(orders),
         stepOf: (id) => Math.max(0, ...[...(runs.get(id)?.values() ?? [])].map(({ shard }) => shard.step)),
         onSnapshot(event) {
@@ -133,6 +139,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
             `run ${run}: ${failure ? `no snapshot of step ${step}: ${failure}` : `snapshot of step ${step} in ${path}`}`,
           );
         },
+        log,
         now,
       }),
   });
@@ -186,11 +193,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           },
         }),
       );
-    if (spec.snapshots)
+    if (spec.snapshots && snapshots)
       run.snapshots = new RunSnapshots({
         ...{ run: id, shard: run.shard, workers: spec.workers, metrics, now, index },
         report: (part) => mesh.snapshot(id, { ...part, shard: index }),
-        folder: options.snapshots,
+        store: snapshots,
       });
     const { length: blocks } = [...run.shard.blockIndices];
     log(`run ${id}: shard ${index}, ${blocks} of ${view.placement.length} blocks, ${spec.workers} workers`);
@@ -219,7 +226,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       async prepare(id, spec, view, serverId) {
         const uncut = (spec.snapshots ?? spec.resume) && snapshotsFault(spec);
         if (uncut) throw refuse('RUN_SPEC', uncut);
-        if (spec.snapshots && options.snapshots === undefined)
+        if (spec.snapshots && !snapshots)
           throw refuse(
             'NOT_NOW',
             'expected a folder for the snapshots that the run wants, got none; start every server with --snapshots DIR, or the workers without',
@@ -230,9 +237,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           rows.set(id, new HostedRows(spec, partitions, metrics, now));
         }
         shards.prepare(id, spec, view, serverId);
-        const paths = [options.resume, options.snapshots].filter((path) => path !== undefined);
+        const stores = [resume, snapshots].filter((store) => store !== undefined);
         if (spec.resume)
-          for (const { shard } of shards.of(id).values()) await restoreShard(shard, spec, spec.resume, paths);
+          for (const { shard } of shards.of(id).values())
+            await restoreShard(shard, spec, spec.resume, stores);
       },
       place(id, spec, view, serverId) {
         shards.place(id, spec, view, serverId);

@@ -257,11 +257,29 @@ export const SNAPSHOTS_KEPT_DEFAULT = 3;
 export const SNAPSHOT_TICK_MS = 250;
 /** Folders of one run, and runs in one folder, among which a snapshot is looked for. */
 export const SNAPSHOT_FOLDERS_MAX = 4096;
+/** In a bucket: a part of a multipart upload, all of one size but the last, and what is read at once. */
+export const BUCKET_CHUNK_BYTES = 16 * MiB;
+/** Chunks of one file that are on their way into a bucket, beside the one that is being filled. */
+export const BUCKET_UPLOADS_MAX = 2;
+/** Most parts of a multipart upload, which S3 sets; and the least bytes of each but the last. */
+export const BUCKET_CHUNKS_MAX = 10_000;
+export const BUCKET_CHUNK_MIN_BYTES = 5 * MiB;
+/** Folders that are looked into, or files that are removed, at once. */
+export const STORE_CALLS_MAX = 32;
+/** Time for a connection to a store of buckets, and for a sign of life on one; a call is tried three times. */
+export const BUCKET_CONNECT_MS = 5_000;
+export const BUCKET_SILENCE_MS = 20_000;
 
 assert(
   SNAPSHOT_MANIFEST_MAX_BYTES >= 8 * BLOCKS_MAX + TENSORS_MAX * ((6 * NAME_CHARACTERS_MAX) / 2 + 192),
   'a manifest must hold the largest placement and the tensors of the largest model',
 );
+assert(
+  BUCKET_CHUNKS_MAX * BUCKET_CHUNK_BYTES >=
+    SAFETENSORS_HEADER_MAX_BYTES + 2 * BLOCKS_MAX * BLOCK_PAYLOAD_MAX_BYTES,
+  'a bucket must take the largest part: residuals and velocities of the largest model',
+);
+assert(BUCKET_CHUNK_BYTES >= BUCKET_CHUNK_MIN_BYTES, 'S3 must take what is uploaded at once');
 assert(SNAPSHOTS_KEPT_MAX < SNAPSHOT_FOLDERS_MAX, 'all snapshots that are kept must be found');
 assert(
   SNAPSHOT_ARRAYS_MAX >= 6 * (TENSORS_MAX + SHARD_MEMORY_MAX_BYTES / BLOCK_PAYLOAD_MAX_BYTES),

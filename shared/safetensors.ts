@@ -1,7 +1,7 @@
 // Tensors in a file that every machine-learning library reads: https://huggingface.co/docs/safetensors.
 // 8 bytes little-endian header length · JSON header, padded with spaces to 8 bytes · data, without gaps.
 // Files from others are checked as strictly as the reference implementation does it, and refused with a sentence.
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { isSystemError, reason, writeFileAtomic } from './atomic-file.js';
 import { UserError } from './errors.js';
 import { SAFETENSORS_HEADER_MAX_BYTES, TENSORS_MAX } from './limits.js';
@@ -39,6 +39,13 @@ export interface TensorFile {
   /** In the order in which their data lie. */
   readonly tensors: Map<string, StoredTensor & { readonly data: Uint8Array }>;
   readonly metadata: Record<string, string>;
+}
+
+/** What is read from: a FileHandle, or what does as much for a file that lies elsewhere. */
+export interface OpenFile {
+  stat(): Promise<{ size: number }>;
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
+  close(): Promise<void>;
 }
 
 interface Entry {
@@ -109,7 +116,7 @@ export function safetensorsHeader(
  * @returns the tensors' places, in bytes from the start of the file, in the order of their data
  * @throws UserError that names the file and says what is wrong with it
  */
-export async function readHeader(path: string, handle: FileHandle, tensorsMax = TENSORS_MAX) {
+export async function readHeader(path: string, handle: OpenFile, tensorsMax = TENSORS_MAX) {
   return explained(path, async () => {
     const { size } = await handle.stat();
     const prefix = Buffer.alloc(8);
@@ -131,7 +138,7 @@ export async function readHeader(path: string, handle: FileHandle, tensorsMax = 
 }
 
 /** Reads bytes of an open file. Throws UserError that names it where it ends before. */
-export function readBytes(path: string, handle: FileHandle, target: Uint8Array, position: number) {
+export function readBytes(path: string, handle: OpenFile, target: Uint8Array, position: number) {
   return explained(path, () => readInto(handle, target, position));
 }
 
@@ -181,18 +188,7 @@ function bytesOf(dtype: Dtype, shape: readonly number[]): number {
 /** What is wrong with a file, as a clause. */
 class Flaw extends Error {}
 
-async function readInto(
-  handle: {
-    read(
-      buffer: Uint8Array,
-      offset: number,
-      length: number,
-      position: number,
-    ): Promise<{ bytesRead: number }>;
-  },
-  target: Uint8Array,
-  position: number,
-): Promise<void> {
+async function readInto(handle: OpenFile, target: Uint8Array, position: number): Promise<void> {
   const most = 64 * 1024 * 1024;
   for (let done = 0; done < target.length; ) {
     const { bytesRead } = await handle.read(

@@ -1,17 +1,15 @@
-// The keeper's shell around the plans of snapshots: it has the clock and the disk. Orders cuts, takes in the parts, and
+// The keeper's shell around the plans of snapshots: it has the clock and the store. Orders cuts, takes in the parts, and
 // when all are there writes the manifest, which makes a snapshot whole, and removes those that are too old.
-import { rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { isSystemError, reason } from '../../shared/atomic-file.js';
+import { basename } from 'node:path';
 import { schemaHash } from '../../shared/blocks/manifest.js';
 import { version } from '../../shared/config/version.js';
 import { isExpected, RunError, sentence } from '../../shared/errors.js';
 import { SNAPSHOT_TICK_MS } from '../../shared/limits.js';
-import { makeNewFolder } from '../../shared/new-folder.js';
 import type { SnapshotPart__Output } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import { codecsOf, describeSpec, isClocked, layoutOf } from '../../shared/run-spec.js';
 import { snapshotFolders, stepFolder } from '../../shared/snapshot/find.js';
 import { MANIFEST_FILE, SNAPSHOT_FORMAT, writeManifest } from '../../shared/snapshot/manifest.js';
+import type { Store } from '../../shared/snapshot/store.js';
 import type { Coordinator, Order, Run } from '../coordinator.js';
 import { type Holder, type Outcome, type Part, SnapshotPlan } from './plan.js';
 
@@ -31,11 +29,12 @@ export interface SnapshotEvent {
 export interface SnapshotKeeperOptions {
   coordinator: Coordinator;
   /** Of all runs; undefined: the keeper was given none. */
-  folder: string | undefined;
+  store: Store | undefined;
   dispatch(orders: readonly Order[]): void;
   /** The step that is open on the keeper's own shard of a run. */
   stepOf(run: string): number;
   onSnapshot(event: SnapshotEvent): void;
+  log(message: string): void;
   /** Monotonic time in milliseconds. */
   now(): number;
 }
@@ -45,7 +44,7 @@ interface Kept {
   readonly plan: SnapshotPlan;
   /** Name of the run's folder. */
   readonly folder: string;
-  readonly path: string;
+  readonly store: Store;
   /** Since when the clock of the cadence runs. */
   since: number;
   /** Primaries of the shards when a cut was ordered, by step: whoever has taken over since knows nothing of it. */
@@ -70,26 +69,24 @@ export class SnapshotKeeper {
 
   /** A run has begun, perhaps: orders the first snapshot where it wants any. */
   async begin(id: string): Promise<void> {
-    const { coordinator, folder: parent, now } = this.#options;
+    const { coordinator, store: parent, now } = this.#options;
     const run = coordinator.runs.get(id);
     if (run?.state !== 'running' || !run.spec.snapshots || parent === undefined || this.#begun.has(id))
       return;
     this.#begun.add(id);
-    let folder: string | undefined;
+    let folder: string;
     try {
-      folder = await makeNewFolder(parent, id, new Date());
+      folder = await parent.newFolder(id, new Date());
     } catch (error) {
-      if (!isSystemError(error)) throw error;
-      return this.#say({ run: id, step: 0, failure: `Cannot write ${parent}: ${reason(error)}` });
+      if (!isExpected(error)) throw error;
+      return this.#say({ run: id, step: 0, failure: sentence(error) });
     }
-    if (folder === undefined)
-      return this.#say({ run: id, step: 0, failure: `too many folders of this name are in ${parent}` });
     const { snapshots, epochs, stepsPerEpoch } = run.spec;
     const kept: Kept = {
       run,
       plan: new SnapshotPlan(snapshots.everySteps, epochs * stepsPerEpoch),
       folder,
-      path: join(parent, folder),
+      store: parent.folder(folder),
       since: now(),
       seconds: new Map(),
       ordered: new Map(),
@@ -187,21 +184,22 @@ export class SnapshotKeeper {
   }
 
   async #settle(kept: Kept, outcome: Outcome): Promise<void> {
-    const { run, path } = kept;
+    const { run, store } = kept;
     const { step } = outcome;
-    const own = join(path, stepFolder(step));
     const wasAsked = step % (run.spec.snapshots?.everySteps || Number.POSITIVE_INFINITY) !== 0;
     try {
       if (outcome.kind === 'whole') await this.#finish(kept, step, outcome.parts);
-      else {
-        await rm(own, { recursive: true, force: true });
-        if (outcome.kind === 'failed') this.#say({ run: run.id, step, failure: outcome.reason });
-        else if (wasAsked) return this.#ask(kept);
-      }
+      else if (outcome.kind === 'failed') this.#say({ run: run.id, step, failure: outcome.reason });
     } catch (error) {
-      if (!isExpected(error) && !isSystemError(error)) throw error;
+      if (!isExpected(error)) throw error;
       this.#say({ run: run.id, step, failure: sentence(error) });
     }
+    await this.#tidy(run, () =>
+      outcome.kind === 'whole'
+        ? this.#prune(kept, step)
+        : store.folder(stepFolder(step)).remove(MANIFEST_FILE),
+    );
+    if (outcome.kind === 'late' && wasAsked) return this.#ask(kept);
     kept.seconds.delete(step);
     kept.ordered.delete(step);
     if (this.#runs.has(run.id) && !isClocked(run.spec)) this.#next(kept);
@@ -209,19 +207,9 @@ export class SnapshotKeeper {
 
   async #finish(kept: Kept, step: number, parts: ReadonlyMap<Holder, Part>): Promise<void> {
     const started = this.#options.now();
-    const { run, path } = kept;
+    const { run, store } = kept;
     const { spec, view } = run;
-    const own = join(path, stepFolder(step));
-    for (const [holder, { file, bytes }] of parts) {
-      const found = await stat(join(own, file)).then(
-        ({ size }) => size,
-        () => undefined,
-      );
-      if (found !== bytes)
-        throw new RunError(
-          `the part of ${holder} is not in ${own}: expected ${file} of ${bytes} bytes, got ${found ?? 'none'}; give all nodes the same folder as --snapshots`,
-        );
-    }
+    const own = store.folder(stepFolder(step));
     const described = Object.entries(describeSpec(spec)).filter(
       (entry): entry is [string, string | number] => entry[1] !== undefined,
     );
@@ -230,6 +218,19 @@ export class SnapshotKeeper {
       worker: rank,
       part: parts.get(`worker ${connection}`),
     }));
+    const servers = primariesOf(run).map((primary, id) => ({
+      id,
+      address: run.servers.find((server) => server.id === primary)?.address ?? '',
+    }));
+    const labels = run.workers.map(({ label }) => label);
+    // Whoever comes or goes while the store is asked changes nothing of the cut.
+    for (const [holder, { file, bytes }] of parts) {
+      const found = await own.bytesOf(file);
+      if (found !== bytes)
+        throw new RunError(
+          `the part of ${holder} is not in ${own.path}: expected ${file} of ${bytes} bytes, got ${found ?? 'none'}; give all nodes the same --snapshots`,
+        );
+    }
     const snapshot = await writeManifest(own, {
       format: SNAPSHOT_FORMAT,
       gradloom: version(),
@@ -241,42 +242,44 @@ export class SnapshotKeeper {
       tensors: spec.tensors.map(({ name, shape, kind }) => ({ name, shape: [...shape], kind })),
       spec: Object.fromEntries(described),
       view: view?.number ?? 0,
-      servers: primariesOf(run).map((primary, id) => ({
-        id,
-        address: run.servers.find((server) => server.id === primary)?.address ?? '',
-      })),
-      workers: run.workers.map(({ label }) => label),
+      servers,
+      workers: labels,
       placement: [...(view?.placement ?? [])],
       parts: [...shards, ...workers].flatMap(({ part, ...whose }) => (part ? [{ ...part, ...whose }] : [])),
     });
-    kept.last = { step, path: own };
+    kept.last = { step, path: own.path };
     this.#say({
       run: run.id,
       step,
-      path: own,
+      path: own.path,
       bytes: snapshot.manifest.parts.reduce((sum, { bytes }) => sum + bytes, 0),
       seconds: (kept.seconds.get(step) ?? 0) + (this.#options.now() - started) / 1000,
     });
-    await this.#prune(kept, step);
   }
 
   /** Removes whole snapshots beyond those that are kept, and what was torn before the newest. */
-  async #prune({ path, run, plan }: Kept, newest: number): Promise<void> {
+  async #prune({ store, run, plan }: Kept, newest: number): Promise<void> {
     const open = new Set(plan.open.map(stepFolder));
-    const stepOf = (folder: string) => Number(basename(folder).slice(stepFolder(0).length - 1));
-    const older = (await snapshotFolders(path))
-      .filter((folder) => stepOf(folder) <= newest && !open.has(basename(folder)))
+    const stepOf = ({ path }: Store) => Number(basename(path).slice(stepFolder(0).length - 1));
+    const older = (await snapshotFolders(store))
+      .filter((folder) => stepOf(folder) <= newest && !open.has(basename(folder.path)))
       .sort((a, b) => stepOf(b) - stepOf(a));
     let whole = 0;
     for (const folder of older) {
-      const isWhole = await stat(join(folder, MANIFEST_FILE)).then(
-        () => true,
-        () => false,
-      );
+      const isWhole = (await folder.bytesOf(MANIFEST_FILE)) !== undefined;
       if (isWhole && ++whole <= (run.spec.snapshots?.keep ?? 1)) continue;
       // Without its manifest it is none, however far the removal comes.
-      await rm(join(folder, MANIFEST_FILE), { force: true });
-      await rm(folder, { recursive: true, force: true });
+      await folder.remove(MANIFEST_FILE);
+    }
+  }
+
+  /** Removes something; what stays makes no snapshot worse, and goes with the next that is whole. */
+  async #tidy({ id }: Run, remove: () => Promise<void>): Promise<void> {
+    try {
+      await remove();
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      this.#options.log(`run ${id}: older snapshots, or a torn one, are still there: ${sentence(error)}`);
     }
   }
 

@@ -1,13 +1,12 @@
 // Snapshots of one run on one server: takes the keeper's orders, cuts at the step that they name, writes this server's
 // part in the background and reports it. A step has begun with its first header: by then its worker has every block
 // of the step before, so that with a lossy codec what the workers hold is settled here too.
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { SNAPSHOTS_OPEN_MAX } from '../../shared/limits.js';
 import type { SnapshotPart } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import { isClocked } from '../../shared/run-spec.js';
 import { stepFolder } from '../../shared/snapshot/find.js';
 import { PartWriter, writeFailure } from '../../shared/snapshot/part-file.js';
+import type { Store } from '../../shared/snapshot/store.js';
 import type { ServerMetrics } from '../metrics.js';
 import type { Shard } from '../shard.js';
 import { Capture } from './capture.js';
@@ -16,8 +15,8 @@ export interface RunSnapshotsOptions {
   run: string;
   shard: Shard;
   workers: number;
-  /** Of all runs; undefined: this server was given none. */
-  folder: string | undefined;
+  /** Of all runs. */
+  store: Store;
   /** Of the shard in the placement. */
   index: number;
   metrics: ServerMetrics;
@@ -88,12 +87,11 @@ export class RunSnapshots {
   }
 
   async #write(capture: Capture, folder: string) {
-    const { run, index, folder: all = '', metrics } = this.#options;
+    const { run, index, store, metrics } = this.#options;
     const { step } = capture;
-    const path = join(all, folder, stepFolder(step));
     const file = `shard-${index}.safetensors`;
-    await mkdir(path, { recursive: true });
-    const writer = await PartWriter.create(join(path, file), capture.arrays(), { run, step: String(step) });
+    const own = store.folder(folder).folder(stepFolder(step));
+    const writer = await PartWriter.create(own, file, capture.arrays(), { run, step: String(step) });
     try {
       for (let data = capture.take(); data; data = capture.take()) {
         for (const array of data) await writer.append(array);

@@ -32,6 +32,7 @@ import {
 } from '../limits.js';
 import { SCHEDULES } from '../optimizer/schedule.js';
 import { OPTIMIZERS } from '../optimizer/spec.js';
+import { storeFault } from '../snapshot/store.js';
 import { type Address, parseAddress } from './address.js';
 import type { Option, Plain } from './option.js';
 import { isMeshName } from './place.js';
@@ -119,6 +120,13 @@ function text(description: Description, expected: string, most: number, example:
 
 const path = (description: Description, expected: string, example: string): Spec<string> =>
   text(description, expected, OPTION_CHARACTERS_MAX, example);
+
+/** A folder on a disk, or a prefix in a bucket. */
+function folderOrBucket(description: Description): Spec<string> {
+  const expected = 'a folder or s3://BUCKET/PREFIX';
+  const spec = path(description, expected, 'snapshots/');
+  return { ...spec, schema: spec.schema.refine((value) => storeFault(value) === undefined) };
+}
 
 function address(description: Description, leastPort: 0 | 1, example: string): Spec<Address> {
   const schema = z.string().transform((value, context): Address => {
@@ -617,16 +625,12 @@ export const OPTIONS = {
     ),
   ),
   snapshots: optional(
-    path(
-      {
-        flag: 'snapshots',
-        placeholder: 'DIR',
-        help: 'folder for snapshots of running runs, which all servers and workers reach',
-        fallback: 'no snapshots',
-      },
-      'a folder',
-      'snapshots/',
-    ),
+    folderOrBucket({
+      flag: 'snapshots',
+      placeholder: 'DIR',
+      help: 'folder or s3://BUCKET/PREFIX for snapshots of running runs, which all servers and workers reach',
+      fallback: 'no snapshots',
+    }),
   ),
   snapshotSteps: optional(
     whole(
@@ -662,16 +666,12 @@ export const OPTIONS = {
     ),
   ),
   resume: optional(
-    path(
-      {
-        flag: 'resume',
-        placeholder: 'PATH',
-        help: 'goes on from a snapshot: its folder, or the newest whole one in the folder of a run or of all runs',
-        fallback: 'a new run',
-      },
-      'a folder',
-      'snapshots/',
-    ),
+    folderOrBucket({
+      flag: 'resume',
+      placeholder: 'PATH',
+      help: 'goes on from a snapshot: its folder, or the newest whole one in the folder of a run or of all runs; also in s3://',
+      fallback: 'a new run',
+    }),
   ),
   peerDeadlineMs: defaulting(
     {

@@ -222,7 +222,7 @@ export const METRICS = {
   },
   snapshotSeconds: {
     name: 'gradloom_snapshot_seconds',
-    help: 'Time from the cut of a snapshot until it was whole on the disk, at the keeper; training goes on meanwhile.',
+    help: 'Time from the cut of a snapshot until it was whole, at the keeper; training goes on meanwhile.',
     type: 'histogram',
     roles: ['server'],
     labels: {},
@@ -244,7 +244,7 @@ export const METRICS = {
   },
   snapshotCopiedBytes: {
     name: 'gradloom_snapshot_copied_bytes',
-    help: 'Blocks that changed before they were written into the snapshot under way: copies of them, which wait for the disk.',
+    help: 'Blocks that changed before they were written into the snapshot under way: copies of them, which wait to be written.',
     type: 'gauge',
     roles: ['server'],
     labels: {},

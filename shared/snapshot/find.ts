@@ -1,53 +1,52 @@
 // Where a snapshot is: DIR/<run>/step-<step>/. A path that a person gives may be the snapshot's folder, the run's or
 // that of all runs; of several the newest whole one is taken, and whoever is passed over is named. A node that knows
 // which snapshot it wants finds it by the SHA-256 of its manifest.
-import { readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { isSystemError, reason } from '../atomic-file.js';
+import { basename } from 'node:path';
 import { sentence, UserError } from '../errors.js';
-import { SNAPSHOT_FOLDERS_MAX } from '../limits.js';
+import { STORE_CALLS_MAX } from '../limits.js';
 import { readManifest, type Snapshot } from './manifest.js';
 import { PartReader } from './part-file.js';
+import { type Store, storeAt } from './store.js';
 
 const STEP_FOLDER = /^step-\d+$/;
 
 /** Name of the folder of a run's snapshot. */
 export const stepFolder = (step: number): string => `step-${step}`;
 
-/** Names of the folders in a folder, and so many at most; none where it cannot be read as one. */
-async function foldersIn(path: string): Promise<string[]> {
-  try {
-    const entries = await readdir(path, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-      .slice(0, SNAPSHOT_FOLDERS_MAX)
-      .map(({ name }) => name);
-  } catch (error) {
-    if (isSystemError(error)) return [];
-    throw error;
+/** Folders of snapshots, whole or not, in the folder of a run. Throws UserError where it cannot be read. */
+export async function snapshotFolders(run: Store): Promise<Store[]> {
+  const names = (await run.folders()) ?? [];
+  return names.filter((name) => STEP_FOLDER.test(name)).map((name) => run.folder(name));
+}
+
+/** The same for a store that may also be the snapshot itself, or the folder of all runs. */
+async function candidates(store: Store): Promise<Store[]> {
+  const names = (await store.folders()) ?? [];
+  const own = names.filter((name) => STEP_FOLDER.test(name));
+  if (own.length > 0) return own.map((name) => store.folder(name));
+  const found: Store[] = [];
+  for (let at = 0; at < names.length; at += STORE_CALLS_MAX) {
+    const some = names.slice(at, at + STORE_CALLS_MAX).map((name) => foldersOfRun(store.folder(name)));
+    found.push(...(await Promise.all(some)).flat());
   }
+  return found;
 }
 
-/** Folders of snapshots, whole or not, in the folder of a run. */
-export async function snapshotFolders(run: string): Promise<string[]> {
-  return (await foldersIn(run)).filter((name) => STEP_FOLDER.test(name)).map((name) => join(run, name));
-}
-
-/** The same for a path that may also be the snapshot itself, or the folder of all runs. */
-async function candidates(path: string): Promise<string[]> {
-  const own = await snapshotFolders(path);
-  if (own.length > 0) return own;
-  const runs = await Promise.all((await foldersIn(path)).map((name) => snapshotFolders(join(path, name))));
-  return runs.flat();
+/** What cannot be read, as lost+found of a disk, is nobody's run. */
+function foldersOfRun(run: Store): Promise<Store[]> {
+  return snapshotFolders(run).catch((error) => {
+    if (!(error instanceof UserError)) throw error;
+    return [];
+  });
 }
 
 /**
  * Looks at the parts of a snapshot: their sizes and headers, with `data` every byte. Throws UserError that names the
  * first file which is not as it was written.
  */
-export async function verifySnapshot({ path, manifest }: Snapshot, data: boolean): Promise<void> {
+export async function verifySnapshot({ store, manifest }: Snapshot, data: boolean): Promise<void> {
   for (const part of manifest.parts) {
-    const reader = await PartReader.open(join(path, part.file), part);
+    const reader = await PartReader.open(store, part.file, part);
     try {
       if (data) await reader.verify();
     } finally {
@@ -67,23 +66,19 @@ export async function chooseSnapshot(
   onNotice: (text: string) => void,
   data = false,
 ): Promise<Snapshot> {
-  const path = resolve(given);
-  try {
-    await readdir(path);
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
+  const store = await storeAt(given);
+  if ((await store.folders()) === undefined)
     throw new UserError(
-      `--resume: expected the folder of a snapshot or a run, cannot read ${given}: ${reason(error)}`,
+      `--resume: expected the folder of a snapshot or a run, cannot read ${given}: it does not exist`,
     );
-  }
-  const named = await readManifest(path);
+  const named = await readManifest(store);
   if (named) {
     await verifySnapshot(named, data);
     return named;
   }
   const found: Snapshot[] = [];
   let torn = 0;
-  for (const folder of await candidates(path)) {
+  for (const folder of await candidates(store)) {
     try {
       const snapshot = await readManifest(folder);
       if (snapshot) found.push(snapshot);
@@ -112,15 +107,18 @@ export async function chooseSnapshot(
   );
 }
 
-/** The snapshot whose manifest has this SHA-256, in any of these paths; undefined where none has it. */
+/**
+ * The snapshot whose manifest has this SHA-256, in any of these stores; undefined where none has it. Throws UserError
+ * where one of them cannot be read.
+ */
 export async function findSnapshot(
-  paths: readonly string[],
+  stores: readonly Store[],
   { step, sha256 }: { step: number; sha256: string },
 ): Promise<Snapshot | undefined> {
-  for (const path of paths.map((each) => resolve(each)))
+  for (const store of stores)
     for (const folder of [
-      path,
-      ...(await candidates(path)).filter((each) => each.endsWith(stepFolder(step))),
+      store,
+      ...(await candidates(store)).filter(({ path }) => basename(path) === stepFolder(step)),
     ]) {
       // One that cannot be trusted is not the one that is wanted.
       const snapshot = await readManifest(folder).catch((error) => {

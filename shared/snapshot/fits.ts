@@ -21,7 +21,7 @@ const BINDING = [
 ];
 
 /** Throws UserError with the first difference that a run cannot go on with. */
-export function checkFits({ path, manifest }: Snapshot, spec: RunSpec): void {
+export function checkFits({ store: { path }, manifest }: Snapshot, spec: RunSpec): void {
   const { step } = manifest;
   const model = manifestDifference(manifest.tensors, spec.tensors);
   if (model)

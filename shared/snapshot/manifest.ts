@@ -2,13 +2,13 @@
 // and atomically, so a snapshot without one was torn and is none. It bears the SHA-256 of itself, by which a run that
 // goes on names the snapshot on every node.
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { z } from 'zod';
-import { isSystemError, reason, writeFileAtomic } from '../atomic-file.js';
 import { manifestFault } from '../blocks/manifest.js';
 import { UserError } from '../errors.js';
 import { SERVERS_MAX, SNAPSHOT_MANIFEST_MAX_BYTES, WORKERS_MAX } from '../limits.js';
+import { readBytes } from '../safetensors.js';
+import type { Store } from './store.js';
 
 export const MANIFEST_FILE = 'manifest.json';
 /** Raised when older files can no longer be read. */
@@ -65,7 +65,7 @@ export const SNAPSHOT_FORMAT = FORMAT;
 /** A snapshot that has a manifest which can be trusted. Its parts have not been looked at. */
 export interface Snapshot {
   /** Its folder. */
-  readonly path: string;
+  readonly store: Store;
   readonly manifest: SnapshotManifest;
   /** Hexadecimal, of the manifest. */
   readonly sha256: string;
@@ -73,11 +73,11 @@ export interface Snapshot {
 
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** Writes the manifest of a snapshot whose parts are on the disk. Throws RunError. */
-export async function writeManifest(folder: string, snapshot: SnapshotManifest): Promise<Snapshot> {
+/** Writes the manifest of a snapshot whose parts are there. Throws RunError. */
+export async function writeManifest(store: Store, snapshot: SnapshotManifest): Promise<Snapshot> {
   const sha256 = digestOf(JSON.stringify(snapshot));
-  await writeFileAtomic(join(folder, MANIFEST_FILE), [`${JSON.stringify({ sha256, snapshot })}\n`]);
-  return { path: folder, manifest: snapshot, sha256 };
+  await store.write(MANIFEST_FILE, `${JSON.stringify({ sha256, snapshot })}\n`);
+  return { store, manifest: snapshot, sha256 };
 }
 
 /**
@@ -85,40 +85,44 @@ export async function writeManifest(folder: string, snapshot: SnapshotManifest):
  * @returns undefined where there is none: the snapshot was torn, or the folder is another
  * @throws UserError that names the file
  */
-export async function readManifest(folder: string): Promise<Snapshot | undefined> {
-  const path = join(folder, MANIFEST_FILE);
-  let text: string;
-  try {
-    await using handle = await open(path, 'r');
-    const { size } = await handle.stat();
-    if (size > SNAPSHOT_MANIFEST_MAX_BYTES)
-      throw untrusted(path, `expected at most ${SNAPSHOT_MANIFEST_MAX_BYTES} bytes, got ${size}`);
-    text = await handle.readFile('utf8');
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-    throw new UserError(`Cannot read ${path}: ${reason(error)}`);
-  }
+export async function readManifest(store: Store): Promise<Snapshot | undefined> {
+  const text = await textOf(store);
+  if (text === undefined) return undefined;
   let parsed: { sha256?: unknown; snapshot?: unknown };
   try {
     parsed = JSON.parse(text) as typeof parsed;
   } catch (error) {
-    throw untrusted(path, `it is no JSON (${(error as Error).message})`);
+    throw untrusted(store, `it is no JSON (${(error as Error).message})`);
   }
   if (typeof parsed?.snapshot !== 'object' || digestOf(JSON.stringify(parsed.snapshot)) !== parsed.sha256)
-    throw untrusted(path, 'it is not what was written, its SHA-256 differs');
+    throw untrusted(store, 'it is not what was written, its SHA-256 differs');
   const result = schema.safeParse(parsed.snapshot);
   if (!result.success) {
     const [issue] = result.error.issues;
-    throw untrusted(path, `${issue.path.join('.') || 'it'}: ${issue.message}`);
+    throw untrusted(store, `${issue.path.join('.') || 'it'}: ${issue.message}`);
   }
   const fault = manifestFault(result.data.tensors);
-  if (fault) throw untrusted(path, fault);
-  return { path: folder, manifest: result.data, sha256: parsed.sha256 as string };
+  if (fault) throw untrusted(store, fault);
+  return { store, manifest: result.data, sha256: parsed.sha256 as string };
 }
 
-function untrusted(path: string, what: string): UserError {
+async function textOf(store: Store): Promise<string | undefined> {
+  const file = await store.open(MANIFEST_FILE);
+  if (!file) return undefined;
+  try {
+    const { size } = await file.stat();
+    if (size > SNAPSHOT_MANIFEST_MAX_BYTES)
+      throw untrusted(store, `expected at most ${SNAPSHOT_MANIFEST_MAX_BYTES} bytes, got ${size}`);
+    const bytes = Buffer.alloc(size);
+    await readBytes(store.pathOf(MANIFEST_FILE), file, bytes, 0);
+    return bytes.toString('utf8');
+  } finally {
+    await file.close();
+  }
+}
+
+function untrusted(store: Store, what: string): UserError {
   return new UserError(
-    `${path} is no manifest of a snapshot that can be trusted: ${what}; resume from another than ${basename(join(path, '..'))}`,
+    `${store.pathOf(MANIFEST_FILE)} is no manifest of a snapshot that can be trusted: ${what}; resume from another than ${basename(store.path)}`,
   );
 }

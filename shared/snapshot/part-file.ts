@@ -2,12 +2,10 @@
 // and read array by array, as they are needed. The header is written last. It bears the SHA-256 of every array, and the
 // snapshot's manifest that of the header; so whoever reads one block checks that block and not the whole file.
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { isSystemError, reason, syncFolder } from '../atomic-file.js';
-import { isExpected, RunError, sentence, UserError } from '../errors.js';
+import { isExpected, sentence, UserError } from '../errors.js';
 import { SNAPSHOT_ARRAYS_MAX } from '../limits.js';
-import { type Dtype, readBytes, readHeader, safetensorsHeader } from '../safetensors.js';
+import { type Dtype, type OpenFile, readBytes, readHeader, safetensorsHeader } from '../safetensors.js';
+import type { NewFile, Store } from './store.js';
 
 export interface PartArray {
   readonly name: string;
@@ -29,83 +27,58 @@ const DIGESTS = 'sha256';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
+/** Its length is known before the data: a digest that is not there yet is as long as one that is. */
+function headerOf(
+  arrays: readonly PartArray[],
+  metadata: Readonly<Record<string, string>>,
+  digests: readonly string[],
+): Buffer {
+  const all = arrays.map((_, index) => digests[index] ?? NO_DIGEST).join('');
+  return safetensorsHeader(arrays, { ...metadata, [DIGESTS]: all });
+}
+
 export class PartWriter {
-  #position: number;
+  #bytes: number;
   readonly #digests: string[] = [];
 
   private constructor(
-    readonly path: string,
-    readonly handle: FileHandle,
+    readonly file: NewFile,
     readonly arrays: readonly PartArray[],
     readonly metadata: Readonly<Record<string, string>>,
+    headerBytes: number,
   ) {
-    this.#position = this.#header().length;
+    this.#bytes = headerBytes;
   }
 
-  /** Begins a file that must not be there. Throws RunError where the disk does not take it. */
+  /** Begins a file that must not be there. Throws RunError where the store does not take it. */
   static async create(
-    path: string,
+    store: Store,
+    file: string,
     arrays: readonly PartArray[],
     metadata: Readonly<Record<string, string>>,
   ): Promise<PartWriter> {
-    try {
-      return new PartWriter(path, await open(path, 'wx'), arrays, metadata);
-    } catch (error) {
-      throw unwritable(path, error);
-    }
+    const headerBytes = headerOf(arrays, metadata, []).length;
+    return new PartWriter(await store.create(file, headerBytes), arrays, metadata, headerBytes);
   }
 
   /** Writes the next array. It must not change before this resolves. Throws RunError. */
   async append(data: Uint8Array): Promise<void> {
     this.#digests.push(sha256(data));
-    await this.#write(data, this.#position);
-    this.#position += data.byteLength;
+    await this.file.append(data);
+    this.#bytes += data.byteLength;
   }
 
-  /** Writes the header and flushes the file to the disk. Throws RunError, and then the file is gone. */
+  /** Writes the header and makes the file last. Throws RunError. */
   async finish(): Promise<PartIdentity> {
-    const header = this.#header();
-    await this.#write(header, 0);
-    try {
-      await this.handle.sync();
-      await this.handle.close();
-      await syncFolder(dirname(this.path));
-    } catch (error) {
-      throw unwritable(this.path, error);
-    }
-    return { bytes: this.#position, headerSha256: sha256(header) };
+    const header = headerOf(this.arrays, this.metadata, this.#digests);
+    await this.file.finish(header);
+    return { bytes: this.#bytes, headerSha256: sha256(header) };
   }
 
-  /** Removes the file, and its folder where nothing else is in it. */
-  async abandon(): Promise<void> {
-    // A full disk may fail the close as well; the file goes all the same.
-    await this.handle.close().catch(() => undefined);
-    await rm(this.path, { force: true });
-    await rmdir(dirname(this.path)).catch((error: NodeJS.ErrnoException) => {
-      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(error.code ?? '')) throw error;
-    });
+  /** Removes the file. */
+  abandon(): Promise<void> {
+    return this.file.abandon();
   }
-
-  /** Its length is known before the data: a digest that is not there yet is as long as one that is. */
-  #header(): Buffer {
-    const digests = this.arrays.map((_, index) => this.#digests[index] ?? NO_DIGEST).join('');
-    return safetensorsHeader(this.arrays, { ...this.metadata, [DIGESTS]: digests });
-  }
-
-  async #write(data: Uint8Array, position: number): Promise<void> {
-    try {
-      for (let done = 0; done < data.byteLength; )
-        done += (await this.handle.write(data, done, data.byteLength - done, position + done)).bytesWritten;
-    } catch (error) {
-      throw unwritable(this.path, error);
-    }
-  }
-}
-
-function unwritable(path: string, error: unknown): unknown {
-  return isSystemError(error)
-    ? new RunError(`Cannot write ${path}: ${reason(error)}`, { cause: error })
-    : error;
 }
 
 export interface PlacedArray extends PartArray {
@@ -118,19 +91,16 @@ export interface PlacedArray extends PartArray {
 export class PartReader {
   private constructor(
     readonly path: string,
-    readonly handle: FileHandle,
+    readonly handle: OpenFile,
     readonly arrays: ReadonlyMap<string, PlacedArray>,
     readonly metadata: Readonly<Record<string, string>>,
   ) {}
 
   /** Opens a part and checks all but its data. Throws UserError that names the file. */
-  static async open(path: string, identity: PartIdentity): Promise<PartReader> {
-    let handle: FileHandle;
-    try {
-      handle = await open(path, 'r');
-    } catch (error) {
-      throw isSystemError(error) ? new UserError(`Cannot read ${path}: ${reason(error)}`) : error;
-    }
+  static async open(store: Store, file: string, identity: PartIdentity): Promise<PartReader> {
+    const path = store.pathOf(file);
+    const handle = await store.open(file);
+    if (!handle) throw new UserError(`Cannot read ${path}: it or its folder does not exist`);
     try {
       const { size } = await handle.stat();
       if (size !== identity.bytes)
@@ -190,6 +160,5 @@ function untrusted(path: string, what: string): UserError {
 /** Why a part was not written, in one sentence. Throws what is a bug of ours. */
 export function writeFailure(error: unknown): string {
   if (isExpected(error)) return sentence(error);
-  if (isSystemError(error)) return `Cannot write ${error.path}: ${reason(error)}`;
   throw error;
 }

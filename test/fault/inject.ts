@@ -9,6 +9,7 @@ import { initialSlots } from '../../shared/optimizer/apply.js';
 import type { DescribeReply__Output } from '../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
 import { blockOptimizer, fromWire, layoutOf } from '../../shared/run-spec.js';
 import { snapshotFolders } from '../../shared/snapshot/find.js';
+import { FolderStore } from '../../shared/snapshot/folder-store.js';
 import { MANIFEST_FILE } from '../../shared/snapshot/manifest.js';
 import { shardsOf } from '../../shared/view.js';
 import type { MeshRun } from './mesh-run.js';
@@ -106,8 +107,8 @@ export async function inject(
 
 /** Folders of snapshots that are begun and not whole; empty as long as none is whole. */
 async function unfinished(folder: string): Promise<string[]> {
-  const runs = (await readdir(folder)).map((name) => snapshotFolders(join(folder, name)));
-  const steps = (await Promise.all(runs)).flat();
+  const runs = (await readdir(folder)).map((name) => snapshotFolders(new FolderStore(join(folder, name))));
+  const steps = (await Promise.all(runs)).flat().map(({ path }) => path);
   const torn = steps.filter((step) => !existsSync(join(step, MANIFEST_FILE)));
   return torn.length < steps.length ? torn : [];
 }

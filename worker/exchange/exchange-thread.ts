@@ -17,6 +17,7 @@ import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
 import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
 import { readManifest } from '../../shared/snapshot/manifest.js';
+import { storeAt } from '../../shared/snapshot/store.js';
 import { shardsOf } from '../../shared/view.js';
 import { LocalSteps, type RoundSums } from '../local/local-steps.js';
 import { roundsOf } from '../local/rounds.js';
@@ -319,6 +320,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       : { healthy: false, reason: failed ? 'the run has failed' : 'the run has not started' },
   );
   say({ kind: 'ready', metrics: server.url });
+  const snapshots = data.snapshots === undefined ? undefined : await storeAt(data.snapshots);
   membership = await joinRun({
     address: own?.join ?? data.join,
     run: data.run,
@@ -334,14 +336,15 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
     onLost: fail,
   });
   const { run, rank, view } = membership;
-  parts = new WorkerParts({
-    run,
-    rank,
-    folder: data.snapshots,
-    report: (part) => membership?.snapshot(part),
-    onWritten: (bytes) => metrics.snapshotBytes.add(bytes),
-    now: () => performance.now(),
-  });
+  if (snapshots)
+    parts = new WorkerParts({
+      run,
+      rank,
+      store: snapshots,
+      report: (part) => membership?.snapshot(part),
+      onWritten: (bytes) => metrics.snapshotBytes.add(bytes),
+      now: () => performance.now(),
+    });
   exchange = Exchange.create({
     run,
     rank,
@@ -392,7 +395,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       onMoved: countRows,
     });
   if (data.resume !== undefined) {
-    const snapshot = await readManifest(data.resume);
+    const snapshot = await readManifest(await storeAt(data.resume));
     if (snapshot?.sha256 !== spec.resume?.sha256)
       throw new RunError(`the snapshot in ${data.resume} has changed since this worker began; start again`);
     if (snapshot) await restoreResiduals(snapshot, rank, view.workers.length, exchange.residuals);

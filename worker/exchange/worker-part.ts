@@ -1,13 +1,12 @@
 // A worker's part of snapshots: with a lossy codec, what its contributions have left out. Copied before the step of the
 // cut is sent, written while training goes on. A run that goes on with as many workers gives each its own back; with
 // another number all get the mean, so that the mean over all workers is what it was.
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { SNAPSHOTS_OPEN_MAX } from '../../shared/limits.js';
 import type { SnapshotPart } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import { stepFolder } from '../../shared/snapshot/find.js';
 import type { Snapshot } from '../../shared/snapshot/manifest.js';
 import { PartReader, PartWriter, writeFailure } from '../../shared/snapshot/part-file.js';
+import type { Store } from '../../shared/snapshot/store.js';
 
 /** Arrays by the names that a part has for them. */
 type Arrays = ReadonlyMap<string, Float32Array>;
@@ -15,8 +14,8 @@ type Arrays = ReadonlyMap<string, Float32Array>;
 export interface WorkerPartsOptions {
   run: string;
   rank: number;
-  /** Of the snapshots of all runs; undefined: this worker was given none. */
-  folder: string | undefined;
+  /** Of the snapshots of all runs. */
+  store: Store;
   report(part: SnapshotPart): void;
   onWritten(bytes: number): void;
   /** Monotonic time in milliseconds. */
@@ -64,16 +63,15 @@ export class WorkerParts {
   }
 
   async #write(step: number, folder: string, arrays: Arrays) {
-    const { run, rank, folder: all = '', onWritten } = this.#options;
+    const { run, rank, store, onWritten } = this.#options;
     const copies = [...arrays].map(([name, array]) => {
       const copy = new Float32Array(array.length);
       copy.set(array);
       return { name, dtype: 'F32' as const, shape: [array.length], data: new Uint8Array(copy.buffer) };
     });
-    const path = join(all, folder, stepFolder(step));
     const file = `worker-${rank}.safetensors`;
-    await mkdir(path, { recursive: true });
-    const writer = await PartWriter.create(join(path, file), copies, { run, step: String(step) });
+    const own = store.folder(folder).folder(stepFolder(step));
+    const writer = await PartWriter.create(own, file, copies, { run, step: String(step) });
     try {
       for (const { data } of copies) await writer.append(data);
       const { bytes, headerSha256 } = await writer.finish();
@@ -91,7 +89,7 @@ export class WorkerParts {
  * @throws UserError that names the file which cannot be trusted
  */
 export async function restoreResiduals(
-  { path, manifest }: Snapshot,
+  { store, manifest }: Snapshot,
   rank: number,
   workers: number,
   arrays: Arrays,
@@ -102,7 +100,7 @@ export async function restoreResiduals(
   const parts = all.length === workers ? all.filter(({ worker }) => worker === rank) : all;
   const sums = new Map([...arrays].map(([name, { length }]) => [name, new Float64Array(length)]));
   for (const part of parts) {
-    const reader = await PartReader.open(join(path, part.file), part);
+    const reader = await PartReader.open(store, part.file, part);
     try {
       for (const [name, sum] of sums) {
         const bytes = await reader.read(name, { dtype: 'F32', shape: [sum.length] });

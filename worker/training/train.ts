@@ -212,7 +212,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       peer: options.peer,
       onServing: (address) => onEvent({ event: 'serving', address }),
       snapshots: options.snapshots?.folder,
-      resume: resume?.path,
+      resume: resume?.store.path,
       onSnapshot: onEvent,
       run: options.run,
       label: `${hostname()}:${process.pid}`,

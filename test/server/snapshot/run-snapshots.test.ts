@@ -13,6 +13,7 @@ import { createMetrics } from '../../../shared/metrics/metrics.js';
 import type { SnapshotPart } from '../../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
 import { describeSpec, layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import { FolderStore } from '../../../shared/snapshot/folder-store.js';
 import { writeManifest } from '../../../shared/snapshot/manifest.js';
 import { temporaryFolder } from '../../helpers/folder.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../../helpers/shards.js';
@@ -63,8 +64,9 @@ async function trained(spec: RunSpec, folder: string, orders: number[] = [CUT]) 
   const all = new Promise<void>((resolve) => {
     written = resolve;
   });
+  const store = new FolderStore(folder);
   run.snapshots = new RunSnapshots({
-    ...{ run: 'r', shard: run.shard, workers: spec.workers, folder, index: 0, metrics, now: () => 0 },
+    ...{ run: 'r', shard: run.shard, workers: spec.workers, store, index: 0, metrics, now: () => 0 },
     report(part) {
       reports.push(part);
       if (reports.length === orders.length) written();
@@ -82,7 +84,7 @@ async function trained(spec: RunSpec, folder: string, orders: number[] = [CUT]) 
 
 async function manifestOf(spec: RunSpec, path: string, { file = '', bytes, headerSha256 }: SnapshotPart) {
   const described = Object.entries(describeSpec(spec)).filter(([, value]) => value !== undefined);
-  return writeManifest(path, {
+  return writeManifest(new FolderStore(path), {
     ...{ format: 1, gradloom: '0', run: 'r', step: CUT, epoch: 1, writtenAt: new Date(0).toISOString() },
     schemaHash: schemaHash(spec.tensors).toString('hex'),
     tensors: spec.tensors.map(({ name, shape, kind }) => ({ name, shape: [...shape], kind })),
@@ -123,7 +125,7 @@ for (const [name, changes] of OPTIMIZERS)
       true,
       CUT,
     );
-    await restoreShard(shard, spec, { step: CUT, sha256 }, [folder]);
+    await restoreShard(shard, spec, { step: CUT, sha256 }, [new FolderStore(folder)]);
     t.true(shard.initialized);
     t.is(shard.step, CUT);
     t.deepEqual(stateOf(shard), atCut);
@@ -160,12 +162,15 @@ test('a shard is not restored from another run, nor from none', async (t) => {
   const { sha256 } = await manifestOf(spec, path, reports[0]);
   const layout = layoutOf(spec);
   const shard = new Shard(spec, layout, [0], undefined, true, CUT);
-  await t.throwsAsync(restoreShard(shard, spec, { step: CUT, sha256: 'f'.repeat(64) }, [folder]), {
-    instanceOf: Refused,
-    message: /expected the snapshot of step 2 that the run resumes from, got none/,
-  });
+  await t.throwsAsync(
+    restoreShard(shard, spec, { step: CUT, sha256: 'f'.repeat(64) }, [new FolderStore(folder)]),
+    {
+      instanceOf: Refused,
+      message: /expected the snapshot of step 2 that the run resumes from, got none/,
+    },
+  );
   const other = { ...spec, seed: 2 };
-  await t.throwsAsync(restoreShard(shard, other, { step: CUT, sha256 }, [folder]), {
+  await t.throwsAsync(restoreShard(shard, other, { step: CUT, sha256 }, [new FolderStore(folder)]), {
     instanceOf: UserError,
     message: /the seed of .* is 1, got 2/,
   });

@@ -8,6 +8,7 @@ import { schemaHash } from '../../../shared/blocks/manifest.js';
 import { UserError } from '../../../shared/errors.js';
 import { readSafetensors } from '../../../shared/safetensors.js';
 import { chooseSnapshot, findSnapshot } from '../../../shared/snapshot/find.js';
+import { FolderStore } from '../../../shared/snapshot/folder-store.js';
 import { readManifest, type SnapshotManifest, writeManifest } from '../../../shared/snapshot/manifest.js';
 import { PartReader, PartWriter } from '../../../shared/snapshot/part-file.js';
 import { temporaryFolder } from '../../helpers/folder.js';
@@ -17,21 +18,23 @@ const ARRAYS = [
   { name: '0.values', dtype: 'F32' as const, shape: [5] },
   { name: '3.values', dtype: 'F32' as const, shape: [2] },
 ];
+const PART = 'server-0.safetensors';
 const DATA = [
   new Uint8Array(BigInt64Array.of(12n).buffer),
   new Uint8Array(Float32Array.of(1, -2, 3.5, Number.NaN, -0).buffer),
   new Uint8Array(Float32Array.of(7, 8).buffer),
 ];
 
-async function writePart(path: string) {
-  const writer = await PartWriter.create(path, ARRAYS, { run: 'r', step: '12' });
+async function writePart(folder: string) {
+  const writer = await PartWriter.create(new FolderStore(folder), PART, ARRAYS, { run: 'r', step: '12' });
   for (const data of DATA) await writer.append(data);
   return writer.finish();
 }
 
 test('a part is a safetensors file, and its arrays are read one by one', async (t) => {
-  const path = join(await temporaryFolder(t), 'server-0.safetensors');
-  const identity = await writePart(path);
+  const folder = await temporaryFolder(t);
+  const path = join(folder, PART);
+  const identity = await writePart(folder);
   t.is((await stat(path)).size, identity.bytes);
   const { tensors, metadata } = await readSafetensors(path);
   t.deepEqual(
@@ -39,7 +42,7 @@ test('a part is a safetensors file, and its arrays are read one by one', async (
     ARRAYS.map(({ name }) => name),
   );
   t.like(metadata, { run: 'r', step: '12' });
-  const reader = await PartReader.open(path, identity);
+  const reader = await PartReader.open(new FolderStore(folder), PART, identity);
   t.teardown(() => reader.close());
   for (const [index, array] of ARRAYS.entries()) {
     t.deepEqual(await reader.read(array.name, array), DATA[index]);
@@ -53,8 +56,9 @@ test('a part is a safetensors file, and its arrays are read one by one', async (
 
 test('any byte of a part that differs is refused by the name of its file', async (t) => {
   const folder = await temporaryFolder(t);
-  const path = join(folder, 'server-0.safetensors');
-  const identity = await writePart(path);
+  const path = join(folder, PART);
+  const store = new FolderStore(folder);
+  const identity = await writePart(folder);
   const whole = await readFile(path);
   await fc.assert(
     fc.asyncProperty(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
@@ -63,7 +67,7 @@ test('any byte of a part that differs is refused by the name of its file', async
       await writeFile(path, bytes);
       const error = await t.throwsAsync(
         async () => {
-          const reader = await PartReader.open(path, identity);
+          const reader = await PartReader.open(store, PART, identity);
           await reader.verify().finally(() => reader.close());
         },
         { instanceOf: UserError },
@@ -74,7 +78,7 @@ test('any byte of a part that differs is refused by the name of its file', async
   );
   await writeFile(path, whole);
   await truncate(path, whole.length - 1);
-  await t.throwsAsync(PartReader.open(path, identity), {
+  await t.throwsAsync(PartReader.open(store, PART, identity), {
     message: /expected \d+ bytes, as its manifest says/,
   });
 });
@@ -82,7 +86,7 @@ test('any byte of a part that differs is refused by the name of its file', async
 test('a part that is given up leaves neither file nor empty folder', async (t) => {
   const folder = join(await temporaryFolder(t), 'step-1');
   await mkdir(folder);
-  const writer = await PartWriter.create(join(folder, 'server-0.safetensors'), ARRAYS, {});
+  const writer = await PartWriter.create(new FolderStore(folder), PART, ARRAYS, {});
   await writer.append(DATA[0]);
   await writer.abandon();
   await t.throwsAsync(stat(folder), { code: 'ENOENT' });
@@ -93,7 +97,7 @@ const TENSORS = [{ name: 'w', shape: [5], kind: 'trainable' as const }];
 async function writeSnapshot(runs: string, run: string, step: number, writtenAt: string) {
   const folder = join(runs, run, `step-${step}`);
   await mkdir(folder, { recursive: true });
-  const identity = await writePart(join(folder, 'server-0.safetensors'));
+  const identity = await writePart(folder);
   const manifest: SnapshotManifest = {
     format: 1,
     gradloom: '0.0.0',
@@ -110,15 +114,15 @@ async function writeSnapshot(runs: string, run: string, step: number, writtenAt:
     placement: [0],
     parts: [{ file: 'server-0.safetensors', ...identity, server: 0 }],
   };
-  return writeManifest(folder, manifest);
+  return writeManifest(new FolderStore(folder), manifest);
 }
 
 test('a manifest is read as it was written, and one that was edited is refused', async (t) => {
   const runs = await temporaryFolder(t);
   const written = await writeSnapshot(runs, 'a', 4, '2026-01-01T00:00:00.000Z');
-  t.deepEqual(await readManifest(written.path), written);
-  t.is(await readManifest(runs), undefined);
-  const path = join(written.path, 'manifest.json');
+  t.deepEqual(await readManifest(written.store), written);
+  t.is(await readManifest(new FolderStore(runs)), undefined);
+  const path = written.store.pathOf('manifest.json');
   const text = await readFile(path, 'utf8');
   for (const [edited, words] of [
     [text.replace('"step":4', '"step":5'), /SHA-256 differs/],
@@ -127,16 +131,16 @@ test('a manifest is read as it was written, and one that was edited is refused',
     ['', /no JSON/],
   ] as const) {
     await writeFile(path, edited);
-    const error = await t.throwsAsync(readManifest(written.path), { instanceOf: UserError, message: words });
+    const error = await t.throwsAsync(readManifest(written.store), { instanceOf: UserError, message: words });
     t.true(error?.message.includes(path));
   }
 });
 
 test('a manifest whose parts lie elsewhere is refused, though its checksum is right', async (t) => {
   const runs = await temporaryFolder(t);
-  const { path, manifest } = await writeSnapshot(runs, 'a', 4, '2026-01-01T00:00:00.000Z');
-  await writeManifest(path, { ...manifest, parts: [{ ...manifest.parts[0], file: '../../x.safetensors' }] });
-  await t.throwsAsync(readManifest(path), { instanceOf: UserError, message: /parts\.0\.file/ });
+  const { store, manifest } = await writeSnapshot(runs, 'a', 4, '2026-01-01T00:00:00.000Z');
+  await writeManifest(store, { ...manifest, parts: [{ ...manifest.parts[0], file: '../../x.safetensors' }] });
+  await t.throwsAsync(readManifest(store), { instanceOf: UserError, message: /parts\.0\.file/ });
 });
 
 async function choices(t: ExecutionContext) {
@@ -153,15 +157,21 @@ test('the newest of a run or of all runs is taken, or the one that is named', as
   const { runs, older, newest, other } = await choices(t);
   t.deepEqual(await chooseSnapshot(join(runs, 'a'), silent), newest);
   t.deepEqual(await chooseSnapshot(runs, silent), other);
-  t.deepEqual(await chooseSnapshot(older.path, silent), older);
-  t.deepEqual(await findSnapshot([join(runs, 'none'), runs], { step: 4, sha256: older.sha256 }), older);
-  t.is(await findSnapshot([runs], { step: 4, sha256: newest.sha256 }), undefined);
+  t.deepEqual(await chooseSnapshot(older.store.path, silent), older);
+  t.deepEqual(
+    await findSnapshot([new FolderStore(join(runs, 'none')), new FolderStore(runs)], {
+      step: 4,
+      sha256: older.sha256,
+    }),
+    older,
+  );
+  t.is(await findSnapshot([new FolderStore(runs)], { step: 4, sha256: newest.sha256 }), undefined);
 });
 
 test('what cannot be trusted is passed over with a word, what is torn without', async (t) => {
   const { runs, older, newest, other } = await choices(t);
-  await rm(join(other.path, 'manifest.json'));
-  const part = join(newest.path, 'server-0.safetensors');
+  await rm(other.store.pathOf('manifest.json'));
+  const part = newest.store.pathOf(PART);
   const bytes = await readFile(part);
   bytes[bytes.length - 1] ^= 1;
   await writeFile(part, bytes);
@@ -170,8 +180,8 @@ test('what cannot be trusted is passed over with a word, what is torn without', 
   t.is(notices.length, 1);
   t.true(notices[0].includes(part));
   // The one that is named is refused; without a look at the data its readers would find out.
-  await t.throwsAsync(chooseSnapshot(newest.path, silent, true), { instanceOf: UserError });
-  await rm(older.path, { recursive: true });
+  await t.throwsAsync(chooseSnapshot(newest.store.path, silent, true), { instanceOf: UserError });
+  await rm(older.store.path, { recursive: true });
   await t.throwsAsync(chooseSnapshot(runs, silent), {
     message: /expected a whole snapshot in .* \(1 without a manifest/,
   });
