@@ -77,8 +77,9 @@ export class Coordinator {
     return entry ? serverGone(this.#members, entry.connection, reason) : [];
   }
 
-  serverPrepared(connection: number, runId: string): Order[] {
-    return serverPrepared(this.#members, connection, runId);
+  /** A server has made its shards. @param term of the view by which it has */
+  serverPrepared(connection: number, runId: string, term = 1): Order[] {
+    return serverPrepared(this.#members, connection, runId, term);
   }
 
   serverRefused(connection: number, runId: string, sentence: string): Order[] {

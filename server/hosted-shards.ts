@@ -63,6 +63,8 @@ interface Placed {
   /** Decided, and perhaps not in force everywhere. */
   next?: View__Output;
   readonly replicas: Map<number, Kept>;
+  /** View.term by which the run was prepared here: whoever speaks of an earlier time speaks of other shards. */
+  readonly since: number;
 }
 
 export class HostedShards implements ReplicaHolder {
@@ -96,16 +98,17 @@ export class HostedShards implements ReplicaHolder {
     return shards;
   }
 
-  /** Makes the shards of a run of which this server is the primary. */
+  /** Makes the shards of a run of which this server is the primary; what it held of it before is dropped. */
   prepare(id: string, spec: RunSpec, view: View__Output, serverId: number): void {
-    this.#begin(id, spec, view, serverId);
+    this.end(id);
+    this.#begin(id, spec, view, serverId, view.term);
     for (const [index, { primary }] of shardsOf(view).entries())
       if (primary === serverId) this.#host(id, spec, view, index);
   }
 
-  #begin(id: string, spec: RunSpec, view: View__Output, serverId: number): void {
+  #begin(id: string, spec: RunSpec, view: View__Output, serverId: number, since = 0): void {
     this.#serverId = serverId;
-    this.#placed.set(id, { spec, view, replicas: new Map() });
+    this.#placed.set(id, { spec, view, replicas: new Map(), since });
     this.runs.set(id, new Map());
   }
 
@@ -163,7 +166,7 @@ export class HostedShards implements ReplicaHolder {
     return this.runs.delete(id);
   }
 
-  replicaOf({ protocolVersion, run, shard, server, schemaHash: hash }: ReplicaHello__Output): Replica {
+  replicaOf({ protocolVersion, run, term, shard, server, schemaHash: hash }: ReplicaHello__Output): Replica {
     if (protocolVersion !== PROTOCOL_VERSION)
       throw refuse(
         'PROTOCOL_VERSION',
@@ -177,6 +180,11 @@ export class HostedShards implements ReplicaHolder {
       );
     if (!hash.equals(schemaHash(placed.spec.tensors)))
       throw refuse('SCHEMA', "expected the schema hash of the run's model, got another");
+    if (term < placed.since)
+      throw refuse(
+        'STALE_VIEW',
+        `expected the shards of term ${placed.since} or later, got those of term ${term}; the run was placed anew`,
+      );
     if (this.runs.get(run)?.has(shard))
       throw refuse('STALE_VIEW', `this server is the primary of shard ${shard} now: server ${server} is not`);
     const kept = placed.replicas.get(shard);

@@ -57,7 +57,7 @@ export class MembershipService {
   readonly #slowness = new SlownessWatch();
   /** Of the keeper: takes the snapshots of its runs. */
   snapshots: SnapshotKeeper | undefined;
-  /** Calls of `Change` and `Drain` that wait for their answer. */
+  /** Calls of `Change`, `Drain` and `Describe` that wait for their answer. */
   readonly #callers = new Map<number, grpc.sendUnaryData<ChangeReply & DrainReply>>();
   #coordinator: Coordinator | undefined;
   #writeAhead: WriteAhead | undefined;
@@ -117,7 +117,7 @@ export class MembershipService {
             }
             if (report.prepared || report.replicated) {
               const orders = report.prepared
-                ? coordinator.serverPrepared(connection, report.run)
+                ? coordinator.serverPrepared(connection, report.run, report.prepared.term)
                 : coordinator.shardReplicated(
                     connection,
                     report.run,
@@ -210,7 +210,14 @@ export class MembershipService {
       ) => {
         try {
           const found = this.#keeper().running(call.request.run);
-          return callback(null, { run: found.id, spec: toWire(found.spec), view: found.view });
+          const reply = { run: found.id, spec: toWire(found.spec), view: found.view };
+          if (!this.#writeAhead) return callback(null, reply);
+          // Whoever reads goes by it: it hears of nothing that another keeper may never learn.
+          const number = this.#nextConnection++;
+          this.#callers.set(number, callback);
+          return this.#writeAhead.write(() => {
+            if (this.#callers.delete(number)) callback(null, reply);
+          });
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           return callback(null, { refusal: error.toMessage() });

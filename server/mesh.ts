@@ -147,7 +147,8 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
         answer(run, () => {
           if (!view) throw new RunError('the order to prepare has no view');
           const restored = options.prepare(run, fromWire(spec), view, serverId);
-          return restored ? restored.then(() => ({ prepared: {} })) : { prepared: {} };
+          const prepared = { term: view.term };
+          return restored ? restored.then(() => ({ prepared })) : { prepared };
         });
       } else if (order.drained) {
         draining = false;

@@ -51,6 +51,8 @@ export const DRAIN_MS = 3_000;
 export const EVALUATION_AHEAD_MAX = 64;
 /** How often an evaluator asks whether its run has begun. */
 export const RUN_POLL_MS = 500;
+/** How often whoever only reads asks who holds a shard that it has lost. */
+export const VIEW_POLL_MS = 100;
 /** Most steps from one evaluation of an evaluator to the next. */
 export const EVERY_STEPS_MAX = 1_000_000_000;
 /** How often a worker tells the keeper of its progress. */

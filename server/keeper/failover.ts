@@ -5,7 +5,7 @@ import { replicated, without } from '../replication/placement.js';
 import { afresh, allTaken, cancel, leftBefore } from './changes.js';
 import { emptied } from './draining.js';
 import { end } from './ending.js';
-import { gathered, start } from './joining.js';
+import { gathered, prepareAgain, start } from './joining.js';
 import type { Members } from './members.js';
 import { placed } from './placing.js';
 import { type Order, type Run, type ServerEntry, stepOf } from './run.js';
@@ -34,15 +34,20 @@ export function failOver(
   reason: string,
 ): Order[] {
   const { view } = run;
+  const others = run.servers.filter((server) => server.connection !== connection);
+  if (run.state === 'preparing') {
+    run.servers = others;
+    return prepareAgain(members, run, `server ${id} (${address}) is gone: ${reason}`);
+  }
   const { shards, lost } = without(view?.shards ?? [], id);
-  if (!view || run.state === 'preparing' || lost.length > 0)
+  if (lost.length > 0 || !view)
     return end(
       members,
       run,
       true,
-      `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; ${run.state === 'preparing' ? 'the run had not begun' : `shard ${lost.join(', ')} had no other copy${whereabouts(run.workers)}`}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
+      `server ${id} (${address}, ${label}) is gone at step ${stepOf(run)}: ${reason}; shard ${lost.join(', ')} had no other copy${whereabouts(run.workers)}, so the run cannot go on${run.spec.snapshots ? '; --resume takes it up from its last snapshot' : ''}`,
     );
-  run.servers = run.servers.filter((server) => server.connection !== connection);
+  run.servers = others;
   run.view = { ...view, servers: view.servers?.filter((server) => server.id !== id) };
   const orders = placed(members, run, shards);
   orders.push(...emptied(members));

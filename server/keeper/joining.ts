@@ -1,5 +1,6 @@
 // Who comes, until a run starts: gathering, while workers or servers are missing; preparing, while the servers make
-// their shards and the first copies of these; then it runs. A run that does not fit is refused, with the reason.
+// their shards and the first copies of these; then it runs. A run that does not fit is refused, with the reason. A server
+// that dies before the run has begun takes nothing with it: the others make the shards anew.
 import { place } from '../../shared/blocks/placement.js';
 import { NAME_CHARACTERS_MAX, REPLICAS_DEFAULT, RUNS_MAX, SERVERS_MAX } from '../../shared/limits.js';
 import { placeRows } from '../../shared/rows/partitions.js';
@@ -18,7 +19,7 @@ import { end } from './ending.js';
 import type { Members } from './members.js';
 import { checkMemory, memoryFault } from './memory.js';
 import { fill, placed, replicasWanted } from './placing.js';
-import { infoOf, NOT_HEARD_OF, type Order, type Run, type ServerEntry } from './run.js';
+import { infoOf, NOT_HEARD_OF, type Order, type Run, type ServerEntry, toServers } from './run.js';
 
 /** What no name has that goes into logs and metrics. */
 const CONTROL_CHARACTER = /\p{Cc}/u;
@@ -133,20 +134,35 @@ export function gathered(members: Members, run: Run): Order[] {
   return complete ? [...orders, ...prepare(members, run)] : orders;
 }
 
-/** Decides which server holds what, and has the shards made; ends a run that does not fit. */
-function prepare(members: Members, run: Run): Order[] {
+/** A server is gone while a run was prepared. Nothing of it can be lost yet: those who are left begin anew. */
+export function prepareAgain(members: Members, run: Run, reason: string): Order[] {
+  const term = (run.view?.term ?? 0) + 1;
+  const orders = toServers(run, { end: { run: run.id, reason: `it is placed anew: ${reason}` } });
+  run.servers = [];
+  run.view = undefined;
+  run.prepared.clear();
+  if (members.servers.size > 0) return [...orders, ...prepare(members, run, term)];
+  run.state = 'gathering';
+  return [...orders, ...gathered(members, run)];
+}
+
+/**
+ * Decides which server holds what, and has the shards made; ends a run that does not fit.
+ * @param term of its view; above 1: a server is gone, and the run makes do with fewer copies as it would later
+ */
+function prepare(members: Members, run: Run, term = 1): Order[] {
   const { replicas = 0 } = run.spec;
   const peers = [...members.servers.values()].some(({ peer }) => peer);
   const rigid = replicas > 1 && replicationFault(run.spec, peers);
   if (rigid) return end(members, run, true, rigid);
-  if (replicas > members.servers.size)
+  if (replicas > members.servers.size && term === 1)
     return end(
       members,
       run,
       true,
       `replicas: expected at most the ${members.servers.size} servers of the mesh, got ${replicas}; start more servers, or ask for fewer`,
     );
-  const memory = memoryFault(members, run.spec);
+  const memory = memoryFault(members, run.spec, term === 1 ? run.spec.replicas : 1);
   if (memory) return end(members, run, true, memory.sentence);
   // Nobody has asked for copies: where they do not fit the run goes without, and its workers say so.
   run.wanted = replicas || (memoryFault(members, run.spec, REPLICAS_DEFAULT) ? 1 : REPLICAS_DEFAULT);
@@ -156,7 +172,7 @@ function prepare(members: Members, run: Run): Order[] {
   const infos = run.servers.map(infoOf);
   run.view = {
     number: 1,
-    term: 1,
+    term,
     shards: alone(infos),
     fromStep: run.spec.resume?.step ?? 0,
     servers: infos,
@@ -173,9 +189,14 @@ function prepare(members: Members, run: Run): Order[] {
 }
 
 /** A server has made its shard. */
-export function serverPrepared(members: Members, connection: number, runId: string): Order[] {
+export function serverPrepared(members: Members, connection: number, runId: string, term: number): Order[] {
   const run = members.runs.get(runId);
-  if (run?.state !== 'preparing' || !run.servers.some((server) => server.connection === connection))
+  // What is said of another time that it was prepared says nothing of this one.
+  if (
+    run?.state !== 'preparing' ||
+    run.view?.term !== term ||
+    !run.servers.some((server) => server.connection === connection)
+  )
     return [];
   run.prepared.add(connection);
   if (run.prepared.size < run.servers.length) return [];

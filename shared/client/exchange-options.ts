@@ -41,6 +41,8 @@ export interface ExchangeOptions {
   streamsTo?(address: string): ParametersStreams | undefined;
   /** From the step that is next another view holds; told at the end of the step before, with every block at hand. */
   onView?(view: View__Output, spec: RunSpec): void;
+  /** Of an observer, whom nobody tells: the view as it is now. Throws RunError where the run is over. */
+  findView?(): Promise<View__Output>;
   /** A shard has gone over to another server, in the middle of this step. */
   onTakeover?(takeover: { shard: number; step: number; from: string; to: string }): void;
   /** Milliseconds; by default those of the process. */

@@ -39,7 +39,7 @@ export class Exchange {
   readonly #sender: Sender;
   readonly #receiver: Receiver;
   readonly #fetcher: Fetcher;
-  /** There where a link that is lost can be made again: whoever takes part in a run with one clock. */
+  /** There where a link that is lost can be made again: of whoever only reads, or takes part in a run with one clock. */
   readonly #repair: LinkRepair | undefined;
   /** There with backup workers. */
   readonly #decided: DecidedSteps | undefined;
@@ -67,13 +67,17 @@ export class Exchange {
       fail: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher(options, this.#training, this.#links, this.#receiver);
-    if (options.rank !== undefined && !spec.backupWorkers)
+    const { rank, findView } = options;
+    if (rank === undefined || !spec.backupWorkers)
       this.#repair = new LinkRepair({
         links: this.#links,
         peerDeadlineMs: options.peerDeadlineMs,
         handlersOf: (shard) => this.#handlers(shard),
         view: () => this.#views.number,
-        subscribe: (link) => link.subscribe(codecs[spec.codec].id as 1, this.#step),
+        subscribe: async (link) => {
+          if (rank !== undefined) await link.subscribe(codecs[spec.codec].id as 1, this.#step);
+        },
+        ...(findView && { look: async () => this.place(await findView()) }),
         resume: (link) => this.#resume(link),
         onWaiting: (shard, seconds) =>
           options.onWaiting({
@@ -350,7 +354,8 @@ export class Exchange {
   }
 
   #lost(shard: number, error: RunError): void {
-    if (this.#repair && !isClocked(this.#views.spec)) this.#repair.lost(shard, error);
+    const isReader = this.#options.rank === undefined;
+    if (this.#repair && (isReader || !isClocked(this.#views.spec))) this.#repair.lost(shard, error);
     else this.#fail(error);
   }
 

@@ -1,9 +1,9 @@
 // A link that is lost is made again: to the same server, or to the one that has taken over its shard as soon as a view
 // says which. What the shard has done meanwhile comes first, then the rest of what was under way is sent again, the same
-// bytes. Only where it takes longer than twice the peer deadline the exchange fails.
+// bytes; what was read is read again. Only where it takes longer than twice the peer deadline the exchange fails.
 import { performance } from 'node:perf_hooks';
 import { RunError } from '../errors.js';
-import { RECONNECT_MS, WAITING_NOTICE_MS } from '../limits.js';
+import { RECONNECT_MS, VIEW_POLL_MS, WAITING_NOTICE_MS } from '../limits.js';
 import { RefusalCode, Refused } from '../rpc/refusal.js';
 import { Notice } from '../usual.js';
 import type { LinkHandlers, ServerLink } from './server-link.js';
@@ -30,6 +30,8 @@ export interface LinkRepairOptions {
   subscribe(link: ServerLink): Promise<void>;
   /** The link is in its place: what was under way over the old one goes on. */
   resume(link: ServerLink): void;
+  /** Of whoever is told no views: asks who holds the shards now, and says it. Throws RunError where the run is over. */
+  look?(): Promise<void>;
   onWaiting(shard: number, seconds: number): void;
   /** How long (ms) what goes over the links may take before it is told who is waited for. */
   deadlineMs(): number;
@@ -42,6 +44,8 @@ export interface LinkRepairOptions {
 }
 
 interface Repair {
+  /** How the link was lost. */
+  readonly lost: RunError;
   /** Ends the attempt under way. */
   giveUp(error: RunError): void;
   /** Another server is the one to be reached now. */
@@ -54,6 +58,7 @@ export class LinkRepair {
   readonly #options: LinkRepairOptions;
   /** Shards whose link is being made again. */
   readonly #broken = new Map<number, Repair>();
+  #isLooking = false;
 
   constructor(options: LinkRepairOptions) {
     this.#options = options;
@@ -80,15 +85,45 @@ export class LinkRepair {
     }
     // What it refused, it refuses again.
     if (error instanceof Refused && !NOT_YET.includes(error.code)) return this.#options.fail(error);
-    const repair: Repair = { giveUp: () => undefined, isMoved: false, done: Promise.resolve() };
+    const repair: Repair = {
+      lost: error,
+      giveUp: () => undefined,
+      isMoved: false,
+      done: Promise.resolve(),
+    };
     this.#broken.set(shard, repair);
     repair.done = this.#repair(shard, repair, error);
+    if (!this.#isLooking) void this.#look();
+  }
+
+  /** As long as a link is missing. */
+  async #look(): Promise<void> {
+    const { links, look, fail } = this.#options;
+    if (!look) return;
+    this.#isLooking = true;
+    while (this.#broken.size > 0 && !links.hasFailed) {
+      try {
+        await look();
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        const [missing] = this.#broken.values();
+        if (missing && !links.hasFailed)
+          fail(new RunError(`${missing.lost.message}; ${error.message}`, { cause: error }));
+        break;
+      }
+      await this.#sleep(VIEW_POLL_MS);
+    }
+    this.#isLooking = false;
+  }
+
+  #sleep(ms: number): Promise<void> {
+    const { sleep = (forMs) => new Promise<void>((resolve) => setTimeout(resolve, forMs)) } = this.#options;
+    return sleep(ms);
   }
 
   async #repair(shard: number, repair: Repair, lost: RunError): Promise<void> {
     const { links, peerDeadlineMs, fail, onWaiting, deadlineMs } = this.#options;
     const now = this.#options.now ?? (() => performance.now());
-    const sleep = this.#options.sleep ?? ((ms) => new Promise<void>((resolve) => setTimeout(resolve, ms)));
     let since = now();
     let notice = new Notice();
     let reason = lost;
@@ -115,7 +150,7 @@ export class LinkRepair {
         if (error instanceof Refused && !NOT_YET.includes(error.code)) return fail(error);
         reason = error;
       }
-      if (!repair.isMoved) await sleep(RECONNECT_MS);
+      if (!repair.isMoved) await this.#sleep(RECONNECT_MS);
     }
   }
 

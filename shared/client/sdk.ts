@@ -30,7 +30,8 @@ import {
   stalenessOf,
 } from '../run-spec.js';
 import { Exchange, type StepHeaderFields, type StepResult } from './exchange.js';
-import { describe, joinRun, type Membership } from './membership.js';
+import { joinRun, type Membership } from './membership.js';
+import { observe } from './observe.js';
 import type { Age } from './pending.js';
 import { residualBytes } from './residuals.js';
 import { type RowGradients, RowsClient } from './rows.js';
@@ -160,12 +161,11 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   const address = normalPlace(options.join);
   const peerDeadlineMs = options.peerDeadlineMs ?? DEFAULT_PEER_DEADLINE_MS;
   if (!options.tensors) {
-    const reply = await describe(address, options.run ?? '', peerDeadlineMs);
-    const spec = fromWire(reply.spec);
-    if (!reply.view)
-      throw new UserError(`the run '${reply.run}' has no view yet; try again when it has started`);
-    const client = MeshClient.create(reply.run, undefined, spec, reply.view, peerDeadlineMs);
-    await client.open(reply.view, peerDeadlineMs);
+    const { run, spec: wire, view } = await observe(address, options.run ?? '', peerDeadlineMs);
+    const spec = fromWire(wire);
+    const findView = async () => (await observe(address, run, peerDeadlineMs)).view;
+    const client = MeshClient.create(run, undefined, spec, view, peerDeadlineMs, findView);
+    await client.open(view, peerDeadlineMs);
     return client;
   }
   const spec = compile(options, options.tensors);
@@ -310,6 +310,7 @@ class MeshClient implements Client {
     spec: RunSpec,
     view: Membership['view'],
     peerDeadlineMs: number,
+    findView?: () => Promise<Membership['view']>,
   ): MeshClient {
     const client = new MeshClient(run, membership, spec);
     client.#exchange = Exchange.create({
@@ -320,6 +321,7 @@ class MeshClient implements Client {
       view,
       memory: { kernels: client.#kernels, ...client.#addresses },
       peerDeadlineMs,
+      ...(findView && { findView }),
       onWaiting: () => undefined,
       onView: ({ number }) => membership?.entered(number),
     });

@@ -114,6 +114,8 @@ export class ServerLink {
 
     this.#pull = open().Pull() as unknown as grpc.ClientDuplexStream<PullMessage, PullReply__Output>;
     this.#pull.on('data', (reply: PullReply__Output) => {
+      // Another link may be in its place, and bring the same.
+      if (this.#closed) return;
       if (reply.block) this.#handlers.block(reply.block as unknown as Bulk);
       else if (reply.outcome) this.#handlers.outcome(reply.outcome);
       else if (reply.view) this.#handlers.view(reply.view.number);
@@ -129,6 +131,7 @@ export class ServerLink {
 
     this.#push = open().Push() as unknown as PushStream;
     this.#push.on('data', (reply: PushReply__Output) => {
+      if (this.#closed) return;
       if (reply.ack) {
         this.#creditBytes = Math.min(this.#creditMaxBytes, this.#creditBytes + reply.ack.releasedBytes);
         this.#handlers.acknowledged(reply.ack.step, reply.ack.blocks);

@@ -1,6 +1,7 @@
 // A mesh in etcd, with real processes and a real etcd: the keeper's role moves from server to server while a run goes
 // on, to the same bits; etcd itself is away for a while; and what is refused.
 import test, { type ExecutionContext } from 'ava';
+import { connect } from '../../shared/client/index.js';
 import { changeRules, status } from '../../shared/client/membership.js';
 import { etcdTest, startEtcd } from '../helpers/etcd.js';
 import type { Etcd } from '../helpers/etcd-process.js';
@@ -107,6 +108,35 @@ etcdTest(
     await assertWell(t, workers);
     t.like(await tiny.readSummary(), { weightsSha256, workers: 2, steps: 240 });
     t.is((await status(mesh.place, DEADLINE_MS)).servers.length, 2);
+  },
+);
+
+etcdTest(
+  'who only reads follows the keeper that follows one that is killed, and the shards that it held',
+  async (t) => {
+    t.timeout(180_000);
+    const { flags } = await tinyRun(t, 'slow');
+    const mesh = await startMesh(t, 3);
+    const at = [...flags, `--etcd=${mesh.etcd.host}`];
+    const env = { GRADLOOM_TEST_SLOW_MS: '60' };
+    const worker = start(t, 'gradloom-worker', [...at, '--workers=1', `--epochs=${EPOCHS}`], { env });
+    const evaluator = start(t, 'gradloom-worker', [...at, '--evaluate', '--every=2']);
+    await evaluator.event('evaluation');
+    const reader = await connect({ join: mesh.place });
+    const before = await reader.pull();
+    const keeper = await mesh.etcd.keeper('default');
+    mesh.servers.get(keeper)?.signal('SIGKILL');
+    await mesh.etcd.keeper('default', keeper);
+    await evaluator.event('takeover', ({ from }) => String(from).includes(keeper));
+    const { step: trained } = worker.events.findLast(({ event }) => event === 'step') ?? { step: 0 };
+    await evaluator.event(
+      'evaluation',
+      ({ step, skew }) => (step as number) > (trained as number) && skew === 0,
+    );
+    t.true((await reader.pull()).step > before.step);
+    await reader.close();
+    await assertWell(t, [worker, evaluator]);
+    t.is(evaluator.events.at(-1)?.event, 'finished-observing');
   },
 );
 

@@ -1,6 +1,7 @@
 // Servers that are killed in a running run, with real processes: their backups take over in the middle of a step, lost
 // copies are made again, and the weights are the same to the bit as without a death.
 import test, { type ExecutionContext } from 'ava';
+import { connect, RunError } from '../../shared/client/index.js';
 import { status } from '../../shared/client/membership.js';
 import { type Program, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';
@@ -79,6 +80,79 @@ test.serial('kill -9 of two of three servers, one after another: the same bits',
   const { weightsSha256, steps: applied } = await readSummary();
   t.is(applied, STEPS);
   t.is(weightsSha256, expected);
+});
+
+test.serial(
+  'who only reads follows the shards: an evaluator and a client of the SDK go on with the run',
+  async (t) => {
+    t.timeout(240_000);
+    const expected = await undisturbed(t, 'slow');
+    const { flags, readSummary } = await tinyRun(t, 'slow');
+    const { servers, workers, keeper } = await startMesh(t, 3, flags, 60);
+    const evaluator = start(t, 'gradloom-worker', [...flags, `--join=${keeper}`, '--evaluate', '--every=2']);
+    const reader = await connect({ join: keeper });
+    const reads: { step: number; skew: number }[] = [];
+    let reason: unknown;
+    const reading = (async () => {
+      for (;;) {
+        const { step, skew } = await reader.pull();
+        reads.push({ step, skew });
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    })().catch((error) => {
+      reason = error;
+    });
+    await evaluator.event('evaluation');
+    for (const killed of [1, 2]) {
+      while (!(await allCopied(keeper))) await new Promise((resolve) => setTimeout(resolve, 50));
+      servers[killed].signal('SIGKILL');
+      await evaluator.event('takeover', ({ shard }) => shard === killed);
+      const before = reads.at(-1)?.step ?? 0;
+      const { step: trained } = workers[0].events.findLast(({ event }) => event === 'step') ?? { step: 0 };
+      await evaluator.event('evaluation', ({ step }) => (step as number) > (trained as number));
+      while (!reason && (reads.at(-1)?.step ?? 0) <= before)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await assertWell(t, [...workers, evaluator]);
+    t.is((await readSummary()).weightsSha256, expected);
+    t.is(evaluator.events.at(-1)?.event, 'finished-observing');
+    const told = evaluator.events.filter(({ event }) => event === 'evaluation');
+    t.true(told.every(({ skew }) => skew === 0));
+    // What it says of a step is what the workers say of the same step.
+    for (const { step, accuracy } of workers[0].events.filter(({ event }) => event === 'epoch')) {
+      const same = told.find((each) => each.step === step);
+      if (same) t.is(same.accuracy, accuracy);
+    }
+    await reading;
+    t.true(reason instanceof RunError);
+    t.regex(String(reason), /server 0 .*expected the id of a running run/);
+    t.deepEqual(
+      reads.map(({ step }) => step),
+      reads.map(({ step }) => step).toSorted((a, b) => a - b),
+    );
+    await reader.close();
+  },
+);
+
+test.serial('a server is killed while a run is prepared: the others make the shards anew', async (t) => {
+  t.timeout(120_000);
+  const expected = await undisturbed(t);
+  const { flags, readSummary } = await tinyRun(t);
+  const listen = ['--listen=127.0.0.1:0', '--json'];
+  const first = start(t, 'gradloom-server', listen);
+  const keeper = String((await first.event('ready')).address);
+  const others = [1, 2].map(() => start(t, 'gradloom-server', [...listen, `--join=${keeper}`]));
+  for (const other of others) await other.event('ready');
+  // It makes no shard, so that the run waits for it.
+  others[1].signal('SIGSTOP');
+  const worker = [...flags, `--epochs=${EPOCHS}`, `--join=${keeper}`, '--workers=2'];
+  const workers = [0, 1].map(() => start(t, 'gradloom-worker', worker));
+  while ((await status(keeper, DEADLINE_MS)).runs[0]?.state !== 'preparing')
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  others[1].signal('SIGKILL');
+  t.like(await workers[0].event('start'), { servers: 2, replicas: 2 });
+  await assertWell(t, workers);
+  t.is((await readSummary()).weightsSha256, expected);
 });
 
 test.serial('a server whose shard has no copy dies: the run ends, and names the shard', async (t) => {

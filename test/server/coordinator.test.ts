@@ -2,6 +2,7 @@
 // state means.
 import test, { type ExecutionContext } from 'ava';
 import { Coordinator, type Order } from '../../server/coordinator.js';
+import { shareBytes } from '../../server/memory-budget.js';
 import { blockBytes, shardBytes } from '../../server/shard-memory.js';
 import { layoutBlocks } from '../../shared/blocks/blocks.js';
 import { place } from '../../shared/blocks/placement.js';
@@ -334,19 +335,6 @@ for (const state of ['preparing', 'running'] as const) {
     t.is(keeper.runs.size, 0);
     t.deepEqual(keeper.workerLeft(0, 'it left'), []);
   });
-
-  test(`a server that dies while the run is ${state} ends it for everybody, with its name and step`, (t) => {
-    const keeper = keeperIn(state);
-    const orders = keeper.serverLeft(101, 'its connection broke');
-    t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
-    t.regex(
-      reasons(orders)[0],
-      new RegExp(
-        `^server 1 \\(10\\.0\\.0\\.1:7000, host-1:1\\) is gone at step ${state === 'running' ? 6 : 0}`,
-      ),
-    );
-    t.is(keeper.runs.size, 0);
-  });
 }
 
 test('the last copy of a shard gone: who waited, in which phase, since when, compared with what is usual', (t) => {
@@ -366,6 +354,74 @@ test('a phase that is too long, and a time in it that cannot be, are refused', (
     refused(t, 'malformed', /expected a phase of at most 256 characters/, () =>
       keeper.workerProgress(0, { ...told, ...wrong }),
     );
+});
+
+test('a server that dies with the only copy of a shard ends the run for everybody, with its name and step', (t) => {
+  const keeper = keeperIn('running');
+  const orders = keeper.serverLeft(101, 'its connection broke');
+  t.deepEqual(told(orders), ['worker 0 ended', 'worker 1 ended', 'server 100 end', 'server 101 end']);
+  t.regex(reasons(orders)[0], /^server 1 \(10\.0\.0\.1:7000, host-1:1\) is gone at step 6/);
+  t.is(keeper.runs.size, 0);
+});
+
+for (const replicas of [1, 2])
+  test(`replicas ${replicas}: a server that dies while a run is prepared: the others make the shards anew`, (t) => {
+    const keeper = keeperIn('preparing', makeSpec({ replicas }));
+    keeper.serverPrepared(100, 'test-1');
+    const orders = keeper.serverLeft(101, 'its connection broke');
+    t.deepEqual(told(orders), ['server 100 end', 'server 100 prepare']);
+    t.deepEqual(
+      orders.map(({ order }) => ('end' in order ? order.end?.reason : undefined)),
+      ['it is placed anew: server 1 (10.0.0.1:7000) is gone: its connection broke', undefined],
+    );
+    t.like(keeper.runs.get('test-1')?.view, {
+      number: 1,
+      term: 2,
+      servers: [{ id: 0 }],
+      shards: [{ primary: 0, backups: [], joining: [] }],
+    });
+    t.is(keeper.waiting([...keeper.runs.values()][0]), 'waits for the shards of 10.0.0.0:7000');
+    // What was prepared before, and said only now.
+    t.deepEqual(keeper.serverPrepared(100, 'test-1', 1), []);
+    t.deepEqual(
+      told(keeper.serverPrepared(100, 'test-1', 2)).filter((each) => each.startsWith('worker')),
+      ['worker 0 start', 'worker 1 start'],
+    );
+  });
+
+test('a server that dies while copies are made before the start: all is made anew, also with fewer copies than asked for', (t) => {
+  const keeper = keeperIn('preparing', makeSpec({ replicas: 2 }));
+  keeper.serverPrepared(100, 'test-1');
+  t.deepEqual(told(keeper.serverPrepared(101, 'test-1')), ['server 100 place', 'server 101 place']);
+  keeper.shardReplicated(100, 'test-1', { shard: 0, server: 1 });
+  t.deepEqual(told(keeper.serverLeft(101, 'it was killed')), ['server 100 end', 'server 100 prepare']);
+  const term = keeper.runs.get('test-1')?.view?.term;
+  t.true(told(keeper.serverPrepared(100, 'test-1', term)).includes('worker 0 start'));
+  // As soon as there is another server it gets the copy.
+  const joined = serverJoins(keeper, 2);
+  t.deepEqual(told(joined).slice(0, 3), ['server 102 welcome', 'server 100 place', 'server 102 place']);
+  t.like(keeper.runs.get('test-1')?.view?.shards, [{ primary: 0, joining: [2] }]);
+});
+
+test('servers that die one after another while a run is prepared: it waits for one', (t) => {
+  const keeper = keeperIn('preparing');
+  keeper.serverLeft(101, 'it was killed');
+  t.deepEqual(told(keeper.serverLeft(100, 'it was killed')), ['worker 0 welcome', 'worker 1 welcome']);
+  t.is(keeper.waiting([...keeper.runs.values()][0]), 'waits for a server');
+  t.true(told(serverJoins(keeper, 2)).includes('server 102 prepare'));
+});
+
+test('what is left is too small for a run that was being prepared: it ends, with how much is missing', (t) => {
+  const keeper = new Coordinator();
+  const spec = makeSpec();
+  const memoryBytes = Math.ceil(shareBytes(spec, 2));
+  for (const index of [0, 1]) serverJoins(keeper, index, { memoryBytes });
+  workerJoins(keeper, 0, spec);
+  workerJoins(keeper, 1, spec);
+  const orders = keeper.serverLeft(101, 'it was killed');
+  t.deepEqual(told(orders), ['server 100 end', 'worker 0 ended', 'worker 1 ended']);
+  t.regex(reasons(orders)[1], /server/);
+  t.is(keeper.runs.size, 0);
 });
 
 test('a server that dies while workers gather is left out of the run, and they are told', (t) => {

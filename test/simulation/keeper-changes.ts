@@ -218,7 +218,10 @@ export function playKeepers(seed: number, bug?: Bug): Outcome {
     if (prepare?.view) {
       const run = String(prepare.run);
       server.runs.set(run, { view: prepare.view, fenced: new Set() });
-      report(server.connection, (coordinator, connection) => coordinator.serverPrepared(connection, run));
+      const { term } = prepare.view;
+      report(server.connection, (coordinator, connection) =>
+        coordinator.serverPrepared(connection, run, Number(term)),
+      );
     }
     if (place?.view) {
       const run = String(place.run);

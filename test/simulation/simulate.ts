@@ -40,7 +40,18 @@ if (values.bugs) {
 }
 const faults: Record<string, number> = {};
 const violating: number[] = [];
-const sums = { changes: 0, takeovers: 0, healed: 0, compared: 0, told: 0, spoilt: 0, done: 0 };
+const sums = {
+  changes: 0,
+  placedAnew: 0,
+  takeovers: 0,
+  healed: 0,
+  compared: 0,
+  reads: 0,
+  followed: 0,
+  told: 0,
+  spoilt: 0,
+  done: 0,
+};
 let lastMs = Date.now();
 for (let seed = first; seed < first + seeds; seed++) {
   const simulated = await simulate(seed);

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { elementsOf, manifestDifference } from '../../shared/blocks/manifest.js';
 import { Exchange } from '../../shared/client/exchange.js';
-import { describe } from '../../shared/client/membership.js';
+import { observe } from '../../shared/client/observe.js';
 import { RowsClient } from '../../shared/client/rows.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { Arena } from '../../shared/kernels/arena.js';
@@ -52,7 +52,7 @@ async function running({ join, run, peerDeadlineMs, onEvent, signal }: EvaluateO
   for (let told = false; ; told = true) {
     signal?.throwIfAborted();
     try {
-      return await describe(join, run, peerDeadlineMs);
+      return await observe(join, run, peerDeadlineMs);
     } catch (error) {
       if (!(error instanceof Refused) || error.code !== RefusalCode.REFUSAL_CODE_UNKNOWN_RUN) throw error;
       if (!told) onEvent({ event: 'awaiting-run', keeper: join, run });
@@ -75,7 +75,6 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const found = await running(options);
   const spec = fromWire(found.spec);
   const { run, view } = found;
-  if (!view) throw new RunError(`the keeper at ${options.join} described run ${run} without a view`);
   const tensors = freezeGroups(tensorsOf(model), options.optimizer.groups);
   const difference = manifestDifference(spec.tensors, tensors);
   if (difference)
@@ -105,6 +104,8 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   const scratch = arena.alloc(scratchBytes);
   const memory = { kernels, gradients: parameters, parameters, scratch };
   const compute = new Compute(model, tensors, options.loss, rows);
+  /** The step that was evaluated last. */
+  let evaluated = rounds.firstStep(spec.resume?.step ?? 0);
   const exchange = await Exchange.open({
     run,
     rank: undefined,
@@ -113,7 +114,9 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
     view,
     memory,
     peerDeadlineMs: options.peerDeadlineMs,
-    onWaiting: () => undefined,
+    findView: async () => (await observe(options.join, run, options.peerDeadlineMs)).view,
+    onTakeover: ({ shard, from, to }) => onEvent({ event: 'takeover', shard, step: evaluated, from, to }),
+    onWaiting: (waiting) => onEvent({ event: 'waiting', ...waiting, step: evaluated }),
   });
   const client =
     rows &&
@@ -144,10 +147,9 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
       const now = await exchange.fetch(0, 'fp32', parameters, layout.blocks.slice(0, 1));
       const wanted = Math.max(next, now.step + now.skew + ahead);
       const started = performance.now();
-      const { spec: inForce } = await describe(options.join, run, options.peerDeadlineMs);
       const { step: round, skew } = await exchange.fetch(wanted, 'fp32', parameters);
-      if (skew > 0 && !isClocked(fromWire(inForce)) && ahead < EVALUATION_AHEAD_MAX) {
-        // Some server was past it when it was asked.
+      // Some server was past it when it was asked.
+      if (skew > 0 && ahead < EVALUATION_AHEAD_MAX && (await hasOneClock(options, run))) {
         ahead *= 2;
         continue;
       }
@@ -184,6 +186,7 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
         records: sums.records,
         seconds,
       });
+      evaluated = step;
       next = rounds.endedWith(rounds.firstStep(newest) + options.everySteps);
     }
   } catch (error) {
@@ -198,10 +201,15 @@ export async function evaluate(options: EvaluateOptions): Promise<void> {
   }
 }
 
+/** Whether under the rules in force all workers take the same step, so that there is one version to be read. */
+async function hasOneClock({ join, peerDeadlineMs }: EvaluateOptions, run: string): Promise<boolean> {
+  return !isClocked(fromWire((await observe(join, run, peerDeadlineMs)).spec));
+}
+
 /** Whether a run whose servers have ended its streams goes on all the same; a keeper that is gone has ended it. */
 async function isRunning({ join, peerDeadlineMs }: EvaluateOptions, run: string): Promise<boolean> {
   try {
-    await describe(join, run, peerDeadlineMs);
+    await observe(join, run, peerDeadlineMs);
     return true;
   } catch {
     return false;

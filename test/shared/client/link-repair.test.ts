@@ -19,7 +19,7 @@ interface Attempt {
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function repairing() {
+function repairing(look?: () => Promise<void>) {
   const attempts: Attempt[] = [];
   const seen: string[] = [];
   const placed: ServerLink[] = [];
@@ -58,6 +58,7 @@ function repairing() {
     view: () => 1,
     subscribe: () => Promise.resolve(),
     resume: () => void seen.push('resumed'),
+    ...(look && { look }),
     onWaiting: (_, seconds) => void seen.push(`waits ${seconds}`),
     deadlineMs: () => EXCHANGE_DEADLINE_MS,
     doing: () => 'was in the exchange of step 3',
@@ -137,4 +138,33 @@ test('what a server refuses for good is not asked again', async (t) => {
   await attempts[0].fail(refused);
   t.deepEqual(failures, [refused]);
   t.is(attempts.length, 1);
+});
+
+test('whoever is told nothing asks who holds the shards, as long as a link is missing', async (t) => {
+  let asked = 0;
+  const { repair, attempts, failures } = repairing(async () => {
+    asked++;
+    // The second answer says that another server holds it.
+    if (asked === 2) repair.lost(0, new RunError('shard 0 has gone over'));
+    await settled();
+  });
+  repair.lost(0, new RunError('it broke'));
+  for (let turn = 0; turn < 5; turn++) await settled();
+  t.true(asked >= 2);
+  t.is(attempts.length, 2, 'the server that does not answer is given up for the other');
+  await attempts[1].succeed();
+  for (let turn = 0; turn < 5; turn++) await settled();
+  const before = asked;
+  for (let turn = 0; turn < 5; turn++) await settled();
+  t.is(asked, before);
+  t.deepEqual(failures, []);
+});
+
+test('where the run is over, what is missing is not looked for any more', async (t) => {
+  const over = new RunError("expected the id of a running run, got 'r'");
+  const { repair, failures } = repairing(() => Promise.reject(over));
+  repair.lost(0, new RunError('server 1 (host:7) ended the stream'));
+  await settled();
+  t.is(failures[0].message, "server 1 (host:7) ended the stream; expected the id of a running run, got 'r'");
+  t.is(failures[0].cause, over);
 });

@@ -222,3 +222,36 @@ for (const [title, options, message] of [
       message,
     });
   });
+
+test('a client that only reads follows a shard to another server, and is told of the end of its run', async (t) => {
+  const keeper = await startTestServer(t);
+  const other = await startTestServer(t, { join: keeper.address });
+  const large = { name: 'large', shape: [300_000], values: new Float32Array(300_000).fill(3) };
+  const worker = await connect({
+    join: keeper.address,
+    tensors: [line, large],
+    optimizer: 'sgd',
+    learningRate: 1,
+    codec: 'fp32',
+  });
+  const reader = await connect({ join: keeper.address });
+  const read = async () => {
+    const { values, step, skew } = await reader.pull();
+    t.true(values.large.every((value) => value === values.large[0]));
+    return { slope: [...values.slope], large: values.large[0], step, skew };
+  };
+  t.deepEqual(await read(), { slope: [1, 2], large: 3, step: 0, skew: 0 });
+  await other.close('the test closes it');
+  // Training has gone on before the reader looks again.
+  await worker.pushPull({ slope: new Float32Array([1, 1]), large: new Float32Array(300_000).fill(1) });
+  t.deepEqual(await read(), { slope: [0, 1], large: 2, step: 1, skew: 0 });
+  t.is(keeper.runs.get(worker.run)?.size, 2);
+  await worker.close();
+  await t.throwsAsync(
+    async () => {
+      for (;;) await reader.pull();
+    },
+    { instanceOf: RunError, message: /server 0 .* ended the stream .*expected the id of a running run/ },
+  );
+  await reader.close();
+});

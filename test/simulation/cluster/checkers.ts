@@ -1,8 +1,10 @@
 // What must hold of a simulated cluster, whatever happened to it. Stands apart from the code that it checks: it knows
 // the gradients, the rules of optimizers and what workers saw, and computes in double precision.
+import { codecs } from '../../../shared/codec/registry.js';
 import type { OptimizerSpec } from '../../../shared/run-spec.js';
 import type { ShardCopies } from '../../../shared/view.js';
 import { type Cluster, gradientOf, LEARNING_RATE, samplesOf, type WorkerHistory } from './cluster.js';
+import type { ReaderHistory } from './reader.js';
 
 /** How far rounding may take a value from the exact one; the least contribution of one worker is far larger. */
 const TOLERANCE = 1e-4;
@@ -88,6 +90,7 @@ export function faultsOf(
     ...(reference && !cluster.copies.isSpoilt ? sameBits(cluster, reference) : []),
     ...everyUpdateOnce(cluster),
     ...everyoneEnds(cluster, disturbed),
+    ...cluster.readers.flatMap((reader) => readersFollow(cluster, reader)),
     ...cluster.copies.faults,
     ...cluster.holders.map((name) => `${name} still holds the run`),
   ];
@@ -174,6 +177,28 @@ function everyUpdateOnce(cluster: Cluster): string[] {
   if (serverNames.some((name) => scheduler.isCrashed(name)) && finals.size < spec.tensors.length) return [];
   const values = spec.tensors.map((_, block) => finals.get(block) ?? Number.NaN);
   return wrongValues(cluster, 'servers hold', values, spec.stepsPerEpoch);
+}
+
+/** Who only reads sees what all others see, never anything older than before, and goes on as long as the run does. */
+function readersFollow(cluster: Cluster, { name, reads, end }: ReaderHistory): string[] {
+  if (!end)
+    return isGathering(cluster) ? [] : [`${name} has not come to an end, after ${reads.length} reads`];
+  const { spec, workers } = cluster;
+  const faults = end.runGoesOn ? [`${name} ended while the run goes on: ${end.reason}`] : [];
+  if (cluster.wasClocked || cluster.copies.isSpoilt) return faults;
+  const bitsOf = new Map<number, string>();
+  for (const [at, { step, skew, values, bits }] of reads.entries()) {
+    const before = reads[at - 1]?.step ?? 0;
+    if (step < before) faults.push(`${name} read step ${step} after step ${before}`);
+    if (skew > 0) continue;
+    if ((bitsOf.get(step) ?? bits) !== bits)
+      faults.push(`${name} read other bits at step ${step} than before`);
+    bitsOf.set(step, bits);
+    // What somebody left out who died before it saw the step is in the servers alone.
+    const isWhole = !codecs[spec.codec].lossy || workers.every(({ leftOut }) => leftOut.length >= step);
+    if (isKnown(cluster) && isWhole) faults.push(...wrongValues(cluster, `${name} read`, values, step));
+  }
+  return faults;
 }
 
 /** Of a run that lost all copies of a shard somebody says which. */

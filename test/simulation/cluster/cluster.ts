@@ -2,6 +2,7 @@
 // simulated network and clock. Only gRPC's sockets, LMDB and TensorFlow.js are left out: a worker's gradient is a small
 // number that (worker, step, tensor) decides, so that what the parameters must be is known without any of the code.
 import { createHash } from 'node:crypto';
+import type { MethodDefinition } from '@grpc/grpc-js';
 import { Coordinator, type Run } from '../../../server/coordinator.js';
 import type { HostedRun } from '../../../server/hosted-run.js';
 import { HostedShards } from '../../../server/hosted-shards.js';
@@ -15,12 +16,13 @@ import { Exchange } from '../../../shared/client/exchange.js';
 import { oneKeeper } from '../../../shared/client/keepers.js';
 import { joinRun } from '../../../shared/client/membership.js';
 import { residualBytes } from '../../../shared/client/residuals.js';
-import { isExpected, sentence } from '../../../shared/errors.js';
+import { isExpected, RunError, sentence } from '../../../shared/errors.js';
 import { Arena } from '../../../shared/kernels/arena.js';
 import { loadKernels } from '../../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../../shared/limits.js';
 import { keyedRandom } from '../../../shared/random.js';
 import type { ChangeReply } from '../../../shared/rpc/generated/gradloom/v1/ChangeReply.js';
+import type { DescribeReply__Output } from '../../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
 import type { DrainReply } from '../../../shared/rpc/generated/gradloom/v1/DrainReply.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
 import { membershipService, parametersService, replicationService } from '../../../shared/rpc/proto.js';
@@ -36,11 +38,12 @@ import type { FlippedBit } from '../../helpers/replication.js';
 import type { Bug } from './bugs.js';
 import { CopiesWatch, type Placed } from './copies-watch.js';
 import { type Delays, SimulatedNetwork } from './network.js';
+import { type ReaderHistory, readRun } from './reader.js';
 import { Scheduler } from './scheduler.js';
 
 export const LEARNING_RATE = 2 ** -6;
 type Tensors = RunSpec['tensors'];
-const TENSORS: Tensors = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, shape: [3], kind: 'trainable' }));
+const TENSORS: Tensors = Array.from('abcdefgh', (name) => ({ name, shape: [3], kind: 'trainable' }));
 /** Some large enough for a lossy codec, and every kind. */
 export const MIXED_TENSORS: Tensors = [
   { name: 'a', shape: [1100], kind: 'trainable' },
@@ -98,6 +101,8 @@ export interface ClusterOptions {
   readonly staleness?: number;
   /** Whether a worker that dies does not end the run. */
   readonly elastic?: boolean;
+  /** Nodes that only read; by default none. */
+  readonly readers?: number;
   /** Servers that hold each shard; by default one. */
   readonly replicas?: number;
   /** A server that comes so long (ms) after the others; by default none does. */
@@ -143,6 +148,7 @@ export class Cluster {
   readonly network: SimulatedNetwork;
   readonly spec: RunSpec;
   readonly workers: WorkerHistory[] = [];
+  readonly readers: ReaderHistory[] = [];
   /** Runs that each server holds now. */
   readonly hosted = new Map<string, ReadonlyMap<string, ReadonlyMap<number, HostedRun>>>();
   /** Views that somebody has asked for and got. */
@@ -153,6 +159,8 @@ export class Cluster {
   readonly departures = new Map<number, number>();
   /** Shards that a backup has taken over, and workers' links that were made again. */
   takeovers = 0;
+  /** Times that a run was prepared again, since a server had gone before it began. */
+  placedAnew = 0;
   healedLinks = 0;
   readonly copies = new CopiesWatch();
   /** The run, once there is one; also when it is over. */
@@ -164,6 +172,7 @@ export class Cluster {
   readonly finals = new Map<number, number>();
   readonly #layout;
   #drain: ((call: { request: object }, answer: (error: null, reply: DrainReply) => void) => void) | undefined;
+  #describe: ((call: { request: object }, answer: (error: null, reply: object) => void) => void) | undefined;
   #change:
     | ((call: { request: object }, answer: (error: null, reply: ChangeReply) => void) => void)
     | undefined;
@@ -207,6 +216,10 @@ export class Cluster {
     return Array.from({ length: this.options.workers }, (_, worker) => `worker-${worker}`);
   }
 
+  get readerNames(): string[] {
+    return Array.from({ length: this.options.readers ?? 0 }, (_, reader) => `reader-${reader}`);
+  }
+
   note(text: string): void {
     this.trace.push(`${this.scheduler.nowMs.toFixed(1).padStart(8)} ${text}`);
   }
@@ -226,6 +239,11 @@ export class Cluster {
       this.workers.push(history);
       this.scheduler.after(200 + index, name, () => void this.#work(history));
     }
+    for (const [index, name] of this.readerNames.entries()) {
+      const history: ReaderHistory = { name, reads: [], followed: 0 };
+      this.readers.push(history);
+      this.scheduler.after(200 + index, name, () => void readRun(this, history));
+    }
   }
 
   /** Servers that live and still hold the run. */
@@ -235,12 +253,41 @@ export class Cluster {
     );
   }
 
-  /** Whether every worker that lives has come to an end, and no server holds the run any more. */
+  /** Whether every worker that lives has come to an end. */
+  get haveWorkersEnded(): boolean {
+    return this.workers.every(({ name, end }) => end || this.scheduler.isCrashed(name));
+  }
+
+  /** Whether the keeper can answer. */
+  get isKept(): boolean {
+    const [keeper] = this.serverNames;
+    return !this.scheduler.isCrashed(keeper) && !this.scheduler.isPaused(keeper);
+  }
+
+  /** Whether everybody who lives has come to an end, and no server holds the run any more. */
   get isOver(): boolean {
-    return (
-      this.workers.every(({ name, end }) => end || this.scheduler.isCrashed(name)) &&
-      this.holders.length === 0
-    );
+    return this.haveWorkersEnded && this.readers.every(({ end }) => end) && this.holders.length === 0;
+  }
+
+  /** A node that only reads asks the keeper for a run. Throws RunError where that does not answer. */
+  describe(from: string, run: string): Promise<DescribeReply__Output> {
+    const [keeper] = this.serverNames;
+    const { scheduler } = this;
+    const { mostMs, noticeMs } = this.network.delays;
+    return new Promise((resolve, reject) => {
+      const fail = () => reject(new RunError('cannot reach the keeper: no answer'));
+      scheduler.after(scheduler.isCrashed(keeper) ? noticeMs : PEER_DEADLINE_MS, from, fail);
+      scheduler.after(mostMs, keeper, () =>
+        this.#describe?.({ request: { run } }, (_error, reply) => {
+          // As it is now, in the form in which it travels.
+          const method = membershipService.Describe as unknown as MethodDefinition<object, object>;
+          const bytes = method.responseSerialize(reply);
+          scheduler.after(mostMs, from, () =>
+            resolve(method.responseDeserialize(bytes) as DescribeReply__Output),
+          );
+        }),
+      );
+    });
   }
 
   /** A node dies, as by kill -9. */
@@ -354,6 +401,7 @@ export class Cluster {
       service.keep(this.coordinator);
       const handlers = service.handlers();
       this.network.listen(name, handlers as never);
+      this.#describe = handlers.Describe as never;
       this.#change = handlers.Change as never;
       this.#drain = handlers.Drain as never;
     }
@@ -372,6 +420,7 @@ export class Cluster {
       streams: this.network.connect<MembershipStreams>(name, this.serverNames[0], membershipService as never),
       prepare: (id, spec, view, serverId) => {
         this.copies.toldView(name, view);
+        if (view.term > 1 && isKeeper) this.placedAnew++;
         shards.prepare(id, spec, view, serverId);
         return undefined;
       },
@@ -401,7 +450,7 @@ export class Cluster {
     );
   }
 
-  #sleep(node: string, ms: number): Promise<void> {
+  sleep(node: string, ms: number): Promise<void> {
     return new Promise((resolve) => this.scheduler.after(ms, node, resolve));
   }
 
@@ -465,7 +514,7 @@ export class Cluster {
         scratch: arena.alloc(BLOCK_PAYLOAD_MAX_BYTES + 64),
       },
       peerDeadlineMs: PEER_DEADLINE_MS,
-      clock: { now: () => this.scheduler.nowMs, sleep: (ms) => this.#sleep(name, ms) },
+      clock: { now: () => this.scheduler.nowMs, sleep: (ms) => this.sleep(name, ms) },
       streamsTo: (address) => this.#streamsTo(history, address),
       onView: ({ number, fromStep, departed }) => {
         membership.entered(number);
@@ -499,7 +548,7 @@ export class Cluster {
     };
     beat();
     for (let step = 0; step < spec.stepsPerEpoch; step++) {
-      await this.#sleep(name, -MEAN_COMPUTE_MS * Math.log(1 - random.float()));
+      await this.sleep(name, -MEAN_COMPUTE_MS * Math.log(1 - random.float()));
       for (const block of layout.blocks) {
         const first = gradientOf(rank, step, block.tensor);
         const all = kernels.f32(gradients + 4 * blockOffset(layout, block), block.elements);

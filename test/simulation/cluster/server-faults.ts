@@ -1,5 +1,5 @@
 // Faults of a run that has copies of its shards, and what follows from them: it goes on, unless the plan itself took all
-// copies of a shard, a worker, or somebody before the run had begun. What excuses its end is judged here when a fault
+// copies of a shard, a worker, or, before there was a run, so many servers that fewer are left than it wants copies. What excuses its end is judged here when a fault
 // comes, by what the keeper says of the copies and by which nodes and connections the plan has taken.
 import type { KeyedRandom } from '../../../shared/random.js';
 import { holders } from './checkers.js';
@@ -52,9 +52,10 @@ export class ServerFaults {
     const [, ...others] = serverNames;
     const server = pick(random, others);
     const worker = pick(random, workerNames);
+    const client = pick(random, [...workerNames, ...cluster.readerNames]);
     const [one, other] = [pick(random, serverNames), pick(random, serverNames)];
     const node = pick(random, [...serverNames, ...workerNames]);
-    const towards = random.below(2) === 0 ? other : worker;
+    const towards = random.below(2) === 0 ? other : client;
     const which = pick(random, [DATA, DATA, ['Push'], ['Pull'], ['Replicate']]);
     const forMs = random.float();
     const again = random.below(2) === 0;
@@ -66,7 +67,9 @@ export class ServerFaults {
     // The plan is nobody's: it goes on whatever happens to the nodes.
     const at = (ms: number, work: () => void) => scheduler.after(ms, 'plan', work);
     // Most fall into the run, some into its preparation.
-    at(150 + random.below(slow ? 3000 : 700), () => {
+    const isEarly = random.below(6) === 0;
+    const atMs = isEarly ? 195 + random.below(slow ? 600 : 30) : 150 + random.below(slow ? 3000 : 700);
+    at(atMs, () => {
       if (cluster.isOver) return;
       switch (kind) {
         case 'kill-server':
@@ -83,7 +86,7 @@ export class ServerFaults {
         case 'cut':
           return this.#cut(one, towards, which);
         case 'part': {
-          const most = towards === worker ? PARTED_WORKER_MOST_MS : PARTED_MOST_MS;
+          const most = towards === client ? PARTED_WORKER_MOST_MS : PARTED_MOST_MS;
           return this.#part(one, towards, which, forMs ** 2 * most);
         }
         case 'drain':
@@ -173,8 +176,9 @@ export class ServerFaults {
     this.cluster.note(`${one} and ${other} are parted (${which.join(', ')}) for ${forMs.toFixed(0)} ms`);
     network.part(one, other, which);
     this.#isCut(one, other, forMs);
-    // For longer than the deadline nobody waits: the copy is given up.
-    this.#count('part', Math.min(forMs, PEER_DEADLINE_MS));
+    // For longer than the deadline nobody waits: the copy is given up. But a run begins with all its copies.
+    const isBegun = this.cluster.run?.state === 'running';
+    this.#count('part', isBegun ? Math.min(forMs, PEER_DEADLINE_MS) : forMs);
     scheduler.after(forMs, 'plan', () => network.heal(one, other));
   }
 
@@ -203,20 +207,28 @@ export class ServerFaults {
   /** A server is on its way out. */
   #goes(server: string): void {
     this.#gone.add(server);
-    const { run } = this.cluster;
-    if (run?.state !== 'running') this.#excuse(`${server} goes before the run has begun`);
+    const { spec, coordinator } = this.cluster;
+    const [run = this.cluster.run] = coordinator.runs.values();
+    const left = [...coordinator.servers.values()].filter(({ address }) => !this.#gone.has(address));
+    if (!run?.view && left.length < (spec.replicas ?? 1))
+      this.#excuse(`${server} goes before there is a run`);
     this.#judge();
   }
 
   /** Whether each shard has a copy that is whole. */
   #judge(): void {
-    const { run, scheduler } = this.cluster;
+    const { scheduler, coordinator } = this.cluster;
+    const [run = this.cluster.run] = coordinator.runs.values();
     if (this.#gone.size === 0 || !run?.view) return;
     const nameOf = (id: number) => run.view?.servers?.find((server) => server.id === id)?.address ?? '';
-    for (const [shard, { primary, backups }] of run.view.shards.entries()) {
+    const isPreparing = run.state === 'preparing';
+    for (const [shard, { primary, backups, joining }] of run.view.shards.entries()) {
+      // Before there are copies there is nothing to lose; while they are made the run may begin before anybody knows.
+      if (isPreparing && backups.length + joining.length === 0) continue;
       const from = nameOf(primary);
       const isWhole = (backup: string) => (this.#cutUntilMs.get(`${from} ${backup}`) ?? 0) < scheduler.nowMs;
-      const left = [from, ...backups.map(nameOf).filter(isWhole)].filter((name) => !this.#gone.has(name));
+      const copies = isPreparing ? [...backups, ...joining].map(nameOf) : backups.map(nameOf).filter(isWhole);
+      const left = [from, ...copies].filter((name) => !this.#gone.has(name));
       if (left.length > 0) continue;
       this.#excuse(`no copy of shard ${shard} is left`);
       this.isShardLost = true;

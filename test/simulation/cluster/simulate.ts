@@ -25,6 +25,11 @@ export interface Simulated {
   readonly takeovers: number;
   readonly healed: number;
   readonly compared: number;
+  /** Pulls of those who only read, and shards that they followed to another server. */
+  readonly reads: number;
+  readonly followed: number;
+  /** Times that the run was prepared again. */
+  readonly placedAnew: number;
   /** Blocks of copies that were told to differ, and whether one took over before it was known to be mended. */
   readonly told: number;
   readonly spoilt: number;
@@ -106,6 +111,7 @@ async function simulateAlone(seed: number, random: KeyedRandom, bug?: Bug): Prom
     steps: 3 + random.below(10),
     codec: 'fp32',
     consistency,
+    readers: random.below(4) === 0 ? 1 : 0,
     ...(consistency === 'ssp' ? { staleness: random.below(4) } : {}),
     bug,
     delays: delaysOf(random),
@@ -134,6 +140,7 @@ async function simulateCopied(seed: number, random: KeyedRandom, bug?: Bug): Pro
     ...options,
     seed,
     servers,
+    readers: random.below(3),
     steps: 4 + random.below(STEPS_MOST - 3),
     replicas: Math.min(servers, random.below(6) === 0 ? 3 : 2),
     ...(random.below(6) === 0 ? { lateServerMs: 150 + random.below(800) } : {}),
@@ -174,6 +181,9 @@ function simulated(
     takeovers: cluster.takeovers,
     healed: cluster.healedLinks + cluster.copies.healed,
     compared: cluster.copies.compared,
+    placedAnew: cluster.placedAnew,
+    reads: cluster.readers.reduce((sum, { reads }) => sum + reads.length, 0),
+    followed: cluster.readers.reduce((sum, { followed }) => sum + followed, 0),
     told: cluster.copies.told,
     spoilt: cluster.copies.isSpoilt ? 1 : 0,
   };

@@ -4,7 +4,7 @@ import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_R
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
 
 /**
- * Allocate the shard of a run; answered by `prepared` or `refused`.
+ * Allocate the shard of a run; answered by `prepared` or `refused`. Whatever is held of the run is dropped before.
  */
 export interface PrepareRun {
   'run'?: (string);
@@ -13,7 +13,7 @@ export interface PrepareRun {
 }
 
 /**
- * Allocate the shard of a run; answered by `prepared` or `refused`.
+ * Allocate the shard of a run; answered by `prepared` or `refused`. Whatever is held of the run is dropped before.
  */
 export interface PrepareRun__Output {
   'run': (string);

@@ -2,7 +2,15 @@
 
 
 export interface RunPrepared {
+  /**
+   * View.term of the order that is answered: where a server dies while a run is prepared, it is prepared again.
+   */
+  'term'?: (number);
 }
 
 export interface RunPrepared__Output {
+  /**
+   * View.term of the order that is answered: where a server dies while a run is prepared, it is prepared again.
+   */
+  'term': (number);
 }
