@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava';
 import { keyedRandom } from '../../shared/random.js';
 import { optimizerSpec } from '../../shared/run-spec.js';
 import type { Bug } from './cluster/bugs.js';
-import { Cluster, gradientOf, LEARNING_RATE, samplesOf } from './cluster/cluster.js';
+import { Cluster } from './cluster/cluster.js';
+import { gradientOf, LEARNING_RATE, samplesOf } from './cluster/workload.js';
 
 const MOMENTUM = 0.9;
 const TOLERANCE = 1e-4;

@@ -10,7 +10,7 @@ import type { Shard } from '../../../server/shard.js';
 import { checksumOf } from '../../../shared/rpc/checksum.js';
 import type { View__Output } from '../../../shared/rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
-import type { WorkerHistory } from './cluster.js';
+import type { WorkerHistory } from './worker-node.js';
 
 export interface Bug {
   /** In a shard of the server with this index, when it is made. */

@@ -3,8 +3,10 @@
 import { codecs } from '../../../shared/codec/registry.js';
 import type { OptimizerSpec } from '../../../shared/run-spec.js';
 import type { ShardCopies } from '../../../shared/view.js';
-import { type Cluster, gradientOf, LEARNING_RATE, samplesOf, type WorkerHistory } from './cluster.js';
+import type { Cluster } from './cluster.js';
 import type { ReaderHistory } from './reader.js';
+import type { WorkerHistory } from './worker-node.js';
+import { gradientOf, LEARNING_RATE, samplesOf } from './workload.js';
 
 /** How far rounding may take a value from the exact one; the least contribution of one worker is far larger. */
 const TOLERANCE = 1e-4;

@@ -12,6 +12,7 @@ import type { DescribeReply__Output } from '../../../shared/rpc/generated/gradlo
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
 import { parametersService } from '../../../shared/rpc/proto.js';
 import { layoutOf, type RunSpec } from '../../../shared/run-spec.js';
+import type { KeeperNode } from './keeper-node.js';
 import type { SimulatedNetwork } from './network.js';
 import type { Scheduler } from './scheduler.js';
 
@@ -27,9 +28,7 @@ export interface Surroundings {
   readonly network: SimulatedNetwork;
   readonly coordinator: { readonly runs: ReadonlyMap<string, unknown> };
   readonly haveWorkersEnded: boolean;
-  /** Whether the keeper can answer. */
-  readonly isKept: boolean;
-  describe(from: string, run: string): Promise<DescribeReply__Output>;
+  readonly keeper: Pick<KeeperNode, 'isLive' | 'describe'>;
   sleep(node: string, ms: number): Promise<void>;
   note(text: string): void;
 }
@@ -68,14 +67,14 @@ export async function readRun(cluster: Surroundings, history: ReaderHistory): Pr
   } catch (error) {
     if (!isExpected(error)) throw error;
     exchange?.close();
-    end(sentence(error), cluster.coordinator.runs.size > 0 && cluster.isKept);
+    end(sentence(error), cluster.coordinator.runs.size > 0 && cluster.keeper.isLive);
   }
 }
 
 /** Asks until there is a run; undefined: there will be none. */
 async function whenRunning(cluster: Surroundings, name: string): Promise<DescribeReply__Output | undefined> {
   for (;;) {
-    const reply = await cluster.describe(name, '');
+    const reply = await cluster.keeper.describe(name, '');
     if (!reply.refusal) return reply;
     if (cluster.haveWorkersEnded) return undefined;
     await cluster.sleep(name, RUN_POLL_MS);
@@ -103,7 +102,7 @@ async function pullAll(
     clock: { now: () => scheduler.nowMs, sleep: (ms) => cluster.sleep(name, ms) },
     streamsTo: (address) => network.connect<ParametersStreams>(name, address, parametersService as never),
     async findView() {
-      const { view: now, refusal } = await cluster.describe(name, run);
+      const { view: now, refusal } = await cluster.keeper.describe(name, run);
       if (!now) throw new RunError(refusal?.sentence ?? 'the keeper described the run without a view');
       return now;
     },

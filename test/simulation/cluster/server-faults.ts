@@ -144,7 +144,7 @@ export class ServerFaults {
   #drain(server: string): void {
     const { cluster } = this;
     if (cluster.scheduler.isCrashed(server) || cluster.scheduler.isPaused(server)) return;
-    cluster.drain(server, () => {
+    cluster.keeper.drain(server, () => {
       this.#count('drain');
       cluster.scheduler.after(0, 'plan', () => {
         if (cluster.scheduler.isCrashed(server)) return;

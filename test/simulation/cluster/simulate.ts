@@ -4,8 +4,9 @@ import { type KeyedRandom, keyedRandom } from '../../../shared/random.js';
 import { optimizerSpec } from '../../../shared/run-spec.js';
 import type { Bug } from './bugs.js';
 import { faultsOf, livesAgain, namesShards } from './checkers.js';
-import { Cluster, type ClusterOptions, LEARNING_RATE, MIXED_TENSORS, PEER_DEADLINE_MS } from './cluster.js';
+import { Cluster, type ClusterOptions, PEER_DEADLINE_MS } from './cluster.js';
 import { ServerFaults } from './server-faults.js';
+import { LEARNING_RATE, MIXED_TENSORS } from './workload.js';
 
 const PAUSE_MOST_MS = 5_000;
 /** Simulated time by which every cluster must have come to an end. */
@@ -50,7 +51,9 @@ function change(cluster: Cluster, random: KeyedRandom): void {
     const consistency = pick(random, ['bsp', 'ssp', 'asp'] as const);
     const staleness = consistency === 'ssp' ? random.below(4) : 0;
     const [keeper] = cluster.serverNames;
-    cluster.scheduler.after(200 + random.below(800), keeper, () => cluster.change(consistency, staleness));
+    cluster.scheduler.after(200 + random.below(800), keeper, () =>
+      cluster.keeper.change(consistency, staleness),
+    );
   }
 }
 
@@ -153,10 +156,10 @@ async function simulateCopied(seed: number, random: KeyedRandom, bug?: Bug): Pro
   const isHit = Object.keys(faults.injected).some((kind) => kind !== 'pause' && kind !== 'flip');
   // Numbers that are not finite any more end a run.
   const { isSpoilt } = cluster.copies;
-  const mayEnd = faults.excuses.length > 0 || isSpoilt || (cluster.hadClocks && isHit);
+  const mayEnd = faults.excuses.length > 0 || isSpoilt || (cluster.keeper.hadClocks && isHit);
   return simulated(cluster, faults.injected, [
     ...faultsOf(cluster, mayEnd, await referenceOf(options)),
-    ...namesShards(cluster, faults.isShardLost && faults.excuses.length === 1 && !cluster.hadClocks),
+    ...namesShards(cluster, faults.isShardLost && faults.excuses.length === 1 && !cluster.keeper.hadClocks),
     ...livesAgain(cluster, faults.quietFromMs),
   ]);
 }
@@ -176,7 +179,7 @@ function simulated(
     injected,
     violations,
     trace: cluster.trace,
-    changes: cluster.changes,
+    changes: cluster.keeper.changes,
     done: cluster.workers.filter(({ end }) => end && !end.failed).length,
     takeovers: cluster.takeovers,
     healed: cluster.healedLinks + cluster.copies.healed,
