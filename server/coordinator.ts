@@ -11,10 +11,10 @@ import { cancel, changeRequested, depart, serverFenced, serverTaken, workerHeld 
 import { drain } from './keeper/draining.js';
 import { end, endIfDone } from './keeper/ending.js';
 import { evaluationPart, evaluationWaits } from './keeper/evaluations.js';
-import { serverGone, shardReplicated } from './keeper/failover.js';
+import { backupLost, serverGone, shardReplicated } from './keeper/failover.js';
 import { gathered, serverJoined, serverPrepared, workerJoined } from './keeper/joining.js';
 import { type Lasting, Members } from './keeper/members.js';
-import { backupLost, fill } from './keeper/placing.js';
+import { fill } from './keeper/placing.js';
 import { recovered, resume, serverBack, workerBack } from './keeper/recovery.js';
 import {
   type EvaluationPart,
@@ -96,7 +96,7 @@ export class Coordinator {
     return shardReplicated(this.#members, connection, runId, copy);
   }
 
-  /** The primary of a shard cannot reach a backup. */
+  /** The primary of a shard cannot reach a copy of it. */
   backupLost(connection: number, runId: string, copy: { shard: number; server: number }): Order[] {
     return backupLost(this.#members, connection, runId, copy);
   }

@@ -1,14 +1,15 @@
 // A server is gone: the backups of its shards take over in the middle of the step, lost copies are made again, and a
-// run that has lost the only copy of a shard ends. And the other way round: a server has become a copy of a shard.
+// run that has lost the only copy of a shard ends. And of single copies: a server has become one, or is out of reach.
 import { refuse } from '../../shared/rpc/refusal.js';
-import { replicated, without } from '../replication/placement.js';
+import type { ShardCopies } from '../../shared/view.js';
+import { dropped, replicated, without } from '../replication/placement.js';
 import { afresh, allTaken, cancel, leftBefore } from './changes.js';
 import { emptied } from './draining.js';
 import { end } from './ending.js';
 import { gathered, prepareAgain, start } from './joining.js';
 import type { Members } from './members.js';
-import { placed } from './placing.js';
-import { type Order, type Run, type ServerEntry, stepOf } from './run.js';
+import { isCopying, placed } from './placing.js';
+import { type Order, type PlacedRun, type Run, type ServerEntry, stepOf } from './run.js';
 import { whereabouts } from './waiting.js';
 
 /** A server is gone for good: who waits for it to be emptied is told, and each run goes on without it or ends. */
@@ -68,21 +69,44 @@ export function failOver(
   return change.gone(connection) ? [...orders, ...allTaken(members, run, change)] : orders;
 }
 
-/** A server has become a copy of a shard; when all are there, a run that waits for them starts. */
+/** A server has become a copy of a shard. */
 export function shardReplicated(
   members: Members,
   connection: number,
   runId: string,
   { shard, server }: { shard: number; server: number },
 ): Order[] {
+  const run = primaryOf(members, connection, runId, shard);
+  const shards = run && replicated(run.view.shards, shard, server);
+  return shards ? [...copiesAre(members, run, shards), ...emptied(members)] : [];
+}
+
+/** The primary of a shard cannot reach a copy, whose server may live: the run goes on without it, or begins without it. */
+export function backupLost(
+  members: Members,
+  connection: number,
+  runId: string,
+  { shard, server }: { shard: number; server: number },
+): Order[] {
+  const run = primaryOf(members, connection, runId, shard);
+  const shards = run && dropped(run.view.shards, shard, server);
+  return shards ? copiesAre(members, run, shards) : [];
+}
+
+/** The run of a shard, where a server's word on its copies counts: that of its primary. */
+function primaryOf(
+  members: Members,
+  connection: number,
+  runId: string,
+  shard: number,
+): PlacedRun | undefined {
   const run = members.runs.get(runId);
-  const isPrimary = run?.servers.some(
-    (entry) => entry.connection === connection && entry.id === run.view?.shards[shard]?.primary,
-  );
-  const shards = run?.view && isPrimary ? replicated(run.view.shards, shard, server) : undefined;
-  if (!run || !shards) return [];
+  const entry = run?.servers.find((server) => server.connection === connection);
+  return entry && entry.id === run?.view?.shards[shard]?.primary ? (run as PlacedRun) : undefined;
+}
+
+/** Others hold the shards of a run; one that is prepared starts when it waits for no copy any more. */
+function copiesAre(members: Members, run: PlacedRun, shards: readonly ShardCopies[]): Order[] {
   const orders = placed(members, run, shards);
-  const waits = shards.some(({ joining }) => joining.length > 0);
-  if (run.state === 'preparing') return waits ? orders : [...orders, ...start(run)];
-  return [...orders, ...emptied(members)];
+  return run.state === 'preparing' && !isCopying(shards) ? [...orders, ...start(run)] : orders;
 }

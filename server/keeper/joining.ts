@@ -18,7 +18,7 @@ import { blockBytes } from '../shard-memory.js';
 import { end } from './ending.js';
 import type { Members } from './members.js';
 import { checkMemory, memoryFault } from './memory.js';
-import { fill, placed, replicasWanted } from './placing.js';
+import { fill, isCopying, placed, replicasWanted } from './placing.js';
 import { infoOf, NOT_HEARD_OF, type Order, type Run, type ServerEntry, toServers } from './run.js';
 
 /** What no name has that goes into logs and metrics. */
@@ -202,11 +202,10 @@ export function serverPrepared(members: Members, connection: number, runId: stri
   if (run.prepared.size < run.servers.length) return [];
   if (replicasWanted(members, run) === 1) return start(run);
   const orders = placed(members, run, run.view?.shards ?? []);
-  const isCopied = run.view?.shards.some(({ joining }) => joining.length > 0);
-  return isCopied ? orders : [...orders, ...start(run)];
+  return isCopying(run.view?.shards ?? []) ? orders : [...orders, ...start(run)];
 }
 
-/** All shards are there: the workers begin. */
+/** All shards are there, and the copies that could be made: the workers begin. */
 export function start(run: Run): Order[] {
   run.state = 'running';
   return run.workers.map((worker) => ({

@@ -2,7 +2,7 @@
 // copies are made where there are too few. What moves where is computed in replication/placement.ts.
 import { replicasOf, replicationFault, toWire } from '../../shared/run-spec.js';
 import type { ShardCopies } from '../../shared/view.js';
-import { dropped, filled, holdersOf } from '../replication/placement.js';
+import { filled, holdersOf } from '../replication/placement.js';
 import type { Members } from './members.js';
 import { freeBytes } from './memory.js';
 import {
@@ -18,7 +18,9 @@ import {
 /** The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few. */
 export function placed(members: Members, run: Run, shards: readonly ShardCopies[]): Order[] {
   const view = { ...(run.view as NonNullable<Run['view']>) };
-  const wanted = isBetweenViews(run) ? 1 : replicasWanted(members, run);
+  // A run that is prepared waits for its first copies, and for no more: one that cannot be made now is made while it trains.
+  const isWaiting = run.state === 'preparing' && isCopying(shards);
+  const wanted = isWaiting || isBetweenViews(run) ? 1 : replicasWanted(members, run);
   const needed = wanted > 1 || run.servers.some(({ id }) => members.drains.has(id));
   // A server that has come since may hold copies, too.
   for (const server of members.servers.values())
@@ -35,6 +37,10 @@ export function placed(members: Members, run: Run, shards: readonly ShardCopies[
   const told = run.state === 'running' ? toWorkers(run, { placed: view }) : [];
   return [...run.servers.map(({ connection }) => placeOrder(run, connection)), ...told];
 }
+
+/** Whether copies are on their way. */
+export const isCopying = (shards: readonly ShardCopies[]): boolean =>
+  shards.some(({ joining }) => joining.length > 0);
 
 /** What a server is told of who holds the shards of a run. */
 export function placeOrder({ id, spec, view }: Run, connection: number): Order {
@@ -67,19 +73,4 @@ export function replicasWanted(members: Members, { spec, servers, wanted }: Run)
   const count = [...members.servers.values()].filter(({ id }) => !members.drains.has(id)).length;
   const peers = servers.some(({ peer }) => peer);
   return replicasOf({ ...spec, replicas: wanted }, count, peers);
-}
-
-/** The primary of a shard cannot reach a backup, which may live: the run goes on without it. */
-export function backupLost(
-  members: Members,
-  connection: number,
-  runId: string,
-  { shard, server }: { shard: number; server: number },
-): Order[] {
-  const run = members.runs.get(runId);
-  const entry = run?.servers.find((each) => each.connection === connection);
-  const copies = run?.view?.shards[shard];
-  if (!run?.view || !copies || entry?.id !== copies.primary) return [];
-  if (!copies.backups.includes(server) && !copies.joining.includes(server)) return [];
-  return placed(members, run, dropped(run.view.shards, shard, server));
 }

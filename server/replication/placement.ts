@@ -88,8 +88,14 @@ export function replicated(
   );
 }
 
-/** A backup of one shard is given up, though its server may live. */
-export function dropped(shards: readonly ShardCopies[], shard: number, server: number): ShardCopies[] {
+/** A copy of one shard is given up, though its server may live; undefined where it is none. */
+export function dropped(
+  shards: readonly ShardCopies[],
+  shard: number,
+  server: number,
+): ShardCopies[] | undefined {
+  const copies = shards[shard];
+  if (![...(copies?.backups ?? []), ...(copies?.joining ?? [])].includes(server)) return undefined;
   return shards.map((each, at) =>
     at === shard
       ? {

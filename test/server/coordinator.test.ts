@@ -403,6 +403,47 @@ test('a server that dies while copies are made before the start: all is made ane
   t.like(keeper.runs.get('test-1')?.view?.shards, [{ primary: 0, joining: [2] }]);
 });
 
+test('a copy that cannot be made does not hold a run: it starts without, and the copy is made while it trains', (t) => {
+  const keeper = keeperIn('preparing', makeSpec({ replicas: 2 }));
+  keeper.serverPrepared(100, 'test-1');
+  keeper.serverPrepared(101, 'test-1');
+  const run = [...keeper.runs.values()][0];
+  // Only a shard's primary can say so, and only of its copies.
+  t.deepEqual(keeper.backupLost(101, 'test-1', { shard: 0, server: 1 }), []);
+  t.deepEqual(keeper.backupLost(100, 'test-1', { shard: 0, server: 0 }), []);
+  // The other copy is still waited for.
+  const lost = keeper.backupLost(100, 'test-1', { shard: 0, server: 1 });
+  t.deepEqual(told(lost), ['server 100 place', 'server 101 place']);
+  t.is(run.state, 'preparing');
+  t.is(keeper.waiting(run), 'waits for copies: that of shard 1 on server 0');
+  t.deepEqual(run.view?.shards[0], { primary: 0, backups: [], joining: [] });
+  const copied = keeper.shardReplicated(101, 'test-1', { shard: 1, server: 0 });
+  t.deepEqual(told(copied), ['server 100 place', 'server 101 place', 'worker 0 start', 'worker 1 start']);
+  const shards = [
+    { primary: 0, backups: [], joining: [1] },
+    { primary: 1, backups: [0], joining: [] },
+  ];
+  const [start] = copied.flatMap(({ order }) => ('start' in order && order.start ? [order.start] : []));
+  t.deepEqual(start.view?.shards, shards);
+  const made = keeper.shardReplicated(100, 'test-1', { shard: 0, server: 1 });
+  t.deepEqual(told(made).slice(2), ['worker 0 placed', 'worker 1 placed']);
+  t.deepEqual(run.view?.shards[0], { primary: 0, backups: [1], joining: [] });
+});
+
+test('a run of which no copy can be made starts when the last is given up', (t) => {
+  const keeper = keeperIn('preparing', makeSpec({ replicas: 2 }));
+  keeper.serverPrepared(100, 'test-1');
+  keeper.serverPrepared(101, 'test-1');
+  keeper.backupLost(100, 'test-1', { shard: 0, server: 1 });
+  const orders = keeper.backupLost(101, 'test-1', { shard: 1, server: 0 });
+  t.deepEqual(told(orders), ['server 100 place', 'server 101 place', 'worker 0 start', 'worker 1 start']);
+  t.like(keeper.runs.get('test-1')?.view?.shards, [{ joining: [1] }, { joining: [0] }]);
+  // While it trains nobody waits for it, however often it is given up.
+  t.deepEqual(told(keeper.backupLost(101, 'test-1', { shard: 1, server: 0 })), [
+    ...['server 100 place', 'server 101 place', 'worker 0 placed', 'worker 1 placed'],
+  ]);
+});
+
 test('servers that die one after another while a run is prepared: it waits for one', (t) => {
   const keeper = keeperIn('preparing');
   keeper.serverLeft(101, 'it was killed');

@@ -2,10 +2,13 @@
 // processes stopped and killed, connections cut, and copies of shards that take over. `npm run simulate` runs more seeds.
 import test from 'ava';
 import { BUGS } from './cluster/bugs.js';
+import { faultsOf } from './cluster/checkers.js';
+import { Cluster } from './cluster/cluster.js';
 import { simulate } from './cluster/simulate.js';
 
 const SEEDS = 500;
 const BUG_SEEDS_MAX = 1000;
+const UNTIL_MS = 60_000;
 /** Seeds from which a rare one is looked for: `npm run simulate -- --bugs` begins at 1. */
 const FIRST_SEEDS: Readonly<Record<string, number>> = {
   'a backup that takes over forgets which blocks have the update of the open step': 260,
@@ -49,6 +52,22 @@ test(`nothing is lost, applied twice or left waiting in ${SEEDS} simulated clust
   t.true(sums.reads > 1_000);
   t.true(sums.followed > 20);
   t.true(sums.told > 12);
+});
+
+test('servers that are parted for good before the first step: the run begins without copies, and says so', async (t) => {
+  const cluster = new Cluster({
+    ...{ seed: 1, servers: 2, workers: 2, steps: 5, codec: 'fp32', consistency: 'bsp', replicas: 2 },
+    delays: { leastMs: 0.1, mostMs: 2, noticeMs: 1 },
+  });
+  cluster.network.part('server-0', 'server-1', ['Replicate']);
+  cluster.start();
+  await cluster.scheduler.run(() => cluster.isOver, UNTIL_MS);
+  t.deepEqual(faultsOf(cluster, false), []);
+  // Made while it trains, as soon as they can be.
+  t.deepEqual(cluster.run?.view?.shards, [
+    { primary: 0, backups: [], joining: [1] },
+    { primary: 1, backups: [], joining: [0] },
+  ]);
 });
 
 test('a seed replays exactly', async (t) => {

@@ -50,7 +50,7 @@ function goThrough(
     const { joining, backups } = shards[shard];
     if (kind === 'comes') servers = [...servers, next++];
     else if (kind === 'whole') shards = replicated(shards, shard, joining[0] ?? -1) ?? shards;
-    else if (kind === 'dropped') shards = dropped(shards, shard, backups[0] ?? joining[0] ?? -1);
+    else if (kind === 'dropped') shards = dropped(shards, shard, backups[0] ?? joining[0] ?? -1) ?? shards;
     else {
       const leaving = servers[pick % servers.length];
       const left = without(shards, leaving);

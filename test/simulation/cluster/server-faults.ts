@@ -176,9 +176,8 @@ export class ServerFaults {
     this.cluster.note(`${one} and ${other} are parted (${which.join(', ')}) for ${forMs.toFixed(0)} ms`);
     network.part(one, other, which);
     this.#isCut(one, other, forMs);
-    // For longer than the deadline nobody waits: the copy is given up. But a run begins with all its copies.
-    const isBegun = this.cluster.run?.state === 'running';
-    this.#count('part', isBegun ? Math.min(forMs, PEER_DEADLINE_MS) : forMs);
+    // For longer than the deadline nobody waits: the copy is given up, also where the run has yet to begin.
+    this.#count('part', Math.min(forMs, PEER_DEADLINE_MS));
     scheduler.after(forMs, 'plan', () => network.heal(one, other));
   }
 
@@ -222,9 +221,9 @@ export class ServerFaults {
     if (this.#gone.size === 0 || !run?.view) return;
     const nameOf = (id: number) => run.view?.servers?.find((server) => server.id === id)?.address ?? '';
     const isPreparing = run.state === 'preparing';
+    // Before there are copies there is nothing to lose; while they are made the run may begin before anybody knows.
+    if (isPreparing && run.view.shards.every((copies) => holders(copies).length === 1)) return;
     for (const [shard, { primary, backups, joining }] of run.view.shards.entries()) {
-      // Before there are copies there is nothing to lose; while they are made the run may begin before anybody knows.
-      if (isPreparing && backups.length + joining.length === 0) continue;
       const from = nameOf(primary);
       const isWhole = (backup: string) => (this.#cutUntilMs.get(`${from} ${backup}`) ?? 0) < scheduler.nowMs;
       const copies = isPreparing ? [...backups, ...joining].map(nameOf) : backups.map(nameOf).filter(isWhole);
