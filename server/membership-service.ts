@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
+import type { BackupLost__Output } from '../shared/rpc/generated/gradloom/v1/BackupLost.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ChangeRequest__Output } from '../shared/rpc/generated/gradloom/v1/ChangeRequest.js';
 import type { DrainReply } from '../shared/rpc/generated/gradloom/v1/DrainReply.js';
@@ -10,7 +11,6 @@ import type { DrainRequest__Output } from '../shared/rpc/generated/gradloom/v1/D
 import type { MembershipHandlers } from '../shared/rpc/generated/gradloom/v1/Membership.js';
 import type { ServerOrder } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport__Output } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
-import type { ShardReplicated__Output } from '../shared/rpc/generated/gradloom/v1/ShardReplicated.js';
 import type { StatusReply } from '../shared/rpc/generated/gradloom/v1/StatusReply.js';
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
@@ -115,19 +115,18 @@ export class MembershipService {
               if (hello.back) return coordinator.serverBack(connection, hello, hello.back);
               return coordinator.serverJoined(connection, hello);
             }
-            if (report.prepared || report.replicated) {
-              const orders = report.prepared
-                ? coordinator.serverPrepared(connection, report.run, report.prepared.term)
-                : coordinator.shardReplicated(
-                    connection,
-                    report.run,
-                    report.replicated as ShardReplicated__Output,
-                  );
+            // With each of these a run may begin.
+            const { prepared, replicated, backupLost } = report;
+            if (prepared || replicated || backupLost) {
+              const orders = prepared
+                ? coordinator.serverPrepared(connection, report.run, prepared.term)
+                : replicated
+                  ? coordinator.shardReplicated(connection, report.run, replicated)
+                  : coordinator.backupLost(connection, report.run, backupLost as BackupLost__Output);
               void this.snapshots?.begin(report.run);
               return orders;
             }
             if (report.leaving) return this.#leaving(connection);
-            if (report.backupLost) return coordinator.backupLost(connection, report.run, report.backupLost);
             if (report.copyTimes) {
               const run = coordinator.runs.get(report.run);
               const id = coordinator.servers.get(connection)?.id;
