@@ -105,6 +105,11 @@ export const BUGS: Readonly<Record<string, Bug>> = {
       coordinator.serverLeft = () => [];
     },
   },
+  'a copy that is out of reach is given up by nobody': {
+    coordinator(coordinator) {
+      coordinator.backupLost = () => [];
+    },
+  },
   'effects leave before the copies have them': {
     hosted(run) {
       const { shard, carryOut } = run;
