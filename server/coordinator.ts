@@ -334,7 +334,7 @@ export class Coordinator {
 
   /** Who holds the run up, in one sentence; empty where nobody does. */
   waiting(run: Run): string {
-    return waiting(run, this.servers.size);
+    return waiting(run, this.#members.takers.length);
   }
 
   /** Ends everything, as the keeper does when it is stopped. */

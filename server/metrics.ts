@@ -134,7 +134,8 @@ export function reportTo(metrics: Instruments): ServerMetrics {
     },
     waiting(workers, ranks) {
       const waitedFor = new Set(ranks);
-      for (let rank = 0; rank < workers; rank++) {
+      // Also those of a run that is over: nobody waits for them any more.
+      for (let rank = 0; rank < Math.max(workers, waitingFor.length); rank++) {
         if (waitingFor[rank] === waitedFor.has(rank)) continue;
         waitingFor[rank] = waitedFor.has(rank);
         metrics.waitingForWorker.set(waitingFor[rank] ? 1 : 0, { rank: String(rank) });

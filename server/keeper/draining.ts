@@ -14,7 +14,7 @@ import type { Order } from './run.js';
  */
 export function drain(members: Members, server: number, keeper: number | undefined, call?: number): Order[] {
   const entry = members.serverWithId(server);
-  const others = [...members.servers.values()].filter(({ id }) => id !== server && !members.drains.has(id));
+  const others = members.takers.filter(({ id }) => id !== server);
   if (entry && server === keeper)
     throw refuse(
       'NOT_NOW',

@@ -117,7 +117,8 @@ export function workerJoined(
 
 /** Tells all workers how many are there; when all are, and a server is, the run is prepared. */
 export function gathered(members: Members, run: Run): Order[] {
-  const complete = run.workers.length === run.spec.workers && members.servers.size > 0 && !members.recovering;
+  const complete =
+    run.workers.length === run.spec.workers && members.takers.length > 0 && !members.recovering;
   const orders: Order[] = run.workers.map(({ connection, rank }) => ({
     to: 'worker',
     connection,
@@ -141,7 +142,7 @@ export function prepareAgain(members: Members, run: Run, reason: string): Order[
   run.servers = [];
   run.view = undefined;
   run.prepared.clear();
-  if (members.servers.size > 0) return [...orders, ...prepare(members, run, term)];
+  if (members.takers.length > 0) return [...orders, ...prepare(members, run, term)];
   run.state = 'gathering';
   return [...orders, ...gathered(members, run)];
 }
@@ -167,7 +168,7 @@ function prepare(members: Members, run: Run, term = 1): Order[] {
   // Nobody has asked for copies: where they do not fit the run goes without, and its workers say so.
   run.wanted = replicas || (memoryFault(members, run.spec, REPLICAS_DEFAULT) ? 1 : REPLICAS_DEFAULT);
   const { blocks } = layoutOf(run.spec);
-  run.servers = [...members.servers.values()].filter(({ id }) => !members.drains.has(id));
+  run.servers = members.takers;
   run.state = 'preparing';
   const infos = run.servers.map(infoOf);
   run.view = {

@@ -43,6 +43,11 @@ export class Members {
     return [...this.servers.values()].find((server) => server.id === id);
   }
 
+  /** Servers that may be given shards: all but those that are being emptied. */
+  get takers(): ServerEntry[] {
+    return [...this.servers.values()].filter(({ id }) => !this.drains.has(id));
+  }
+
   get absentServers(): ServerEntry[] {
     return [...this.servers.values()].filter(isAbsent);
   }

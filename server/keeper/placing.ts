@@ -70,7 +70,7 @@ export function recopied(members: Members, run: Run): Order[] {
 
 /** How many servers are to hold each shard of a run. */
 export function replicasWanted(members: Members, { spec, servers, wanted }: Run): number {
-  const count = [...members.servers.values()].filter(({ id }) => !members.drains.has(id)).length;
+  const count = members.takers.length;
   const peers = servers.some(({ peer }) => peer);
   return replicasOf({ ...spec, replicas: wanted }, count, peers);
 }

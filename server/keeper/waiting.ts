@@ -11,7 +11,7 @@ const NAMED_MAX = 3;
 
 /**
  * Who holds the run up, in one sentence; empty where nobody does.
- * @param servers how many there are in the mesh
+ * @param servers how many of the mesh may be given shards
  */
 export function waiting(run: Run, servers: number): string {
   const absent = [

@@ -373,7 +373,8 @@ export class Exchange {
 
   /** A server tells for whom its step waits: said on where this client waits too, and for longer than it usually does. */
   #waiting(server: number, { step, workers, servers, copies, ...told }: Waiting__Output): void {
-    if (!this.#receiver.underWay) return;
+    const { underWay } = this.#receiver;
+    if (!underWay) return;
     const since = this.#since;
     let { seconds, usualSeconds } = told;
     if (since !== undefined) {
@@ -387,12 +388,22 @@ export class Exchange {
     const worker = (rank: number) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`;
     const other = (at: number) => `${this.#links.nameOf(at)}, whose part in the step is missing`;
     const copy = (id: number) => `server ${id}, whose copy of shard ${server} is missing`;
+    const late = ({ index }: ServerLink) =>
+      `${this.#links.nameOf(index)}, whose blocks of the step are missing`;
+    // A server that is past the step of this client waits for all to be: for its copies, or others are those to wait for.
+    const isPast = since !== undefined && step > this.#step;
+    const missing = this.#links.all.filter(
+      ({ index }) => this.#links.ownOf(index, underWay.missing).length > 0 || underWay.undecided.has(index),
+    );
+    const whom = isPast ? missing.map(late) : [...workers.map(worker), ...servers.map(other)];
+    const names = copies.length > 0 && isPast ? copies.map(copy) : [...whom, ...copies.map(copy)];
+    if (names.length === 0) return;
     this.#options.onWaiting({
       step,
       seconds,
       ...(usualSeconds > 0 && { usualSeconds }),
       server: this.#links.addressOf(server),
-      workers: [...workers.map(worker), ...servers.map(other), ...copies.map(copy)],
+      workers: names,
     });
   }
 

@@ -125,7 +125,13 @@ const path = (description: Description, expected: string, example: string): Spec
 function folderOrBucket(description: Description): Spec<string> {
   const expected = 'a folder or s3://BUCKET/PREFIX';
   const spec = path(description, expected, 'snapshots/');
-  return { ...spec, schema: spec.schema.refine((value) => storeFault(value) === undefined) };
+  return {
+    ...spec,
+    schema: spec.schema.refine((value) => storeFault(value) === undefined, {
+      message:
+        'after s3:// stands the name of a bucket, of 3 characters at least, and then names between single slashes',
+    }),
+  };
 }
 
 function address(description: Description, leastPort: 0 | 1, example: string): Spec<Address> {

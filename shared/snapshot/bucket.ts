@@ -85,6 +85,15 @@ function failure(error: unknown, host: string): BucketError {
       error,
       'no region is set (AWS_REGION; most stores other than Amazon take any)',
     );
+  // The client's words for these name no setting.
+  if (message.startsWith('Region not accepted'))
+    return new BucketError(name, error, `the region is none: ${message} (AWS_REGION)`);
+  if (name === 'EndpointError' || code === 'ERR_INVALID_URL')
+    return new BucketError(
+      name,
+      error,
+      `the endpoint is no URL: expected one such as http://10.77.0.9:9000, got ${host} (AWS_ENDPOINT_URL_S3)`,
+    );
   const status = $metadata?.httpStatusCode;
   const clause = CLAUSES[name] ?? (status === 403 ? CLAUSES.AccessDenied : undefined);
   if (clause) return new BucketError(name, error, clause);

@@ -69,7 +69,7 @@ export async function chooseSnapshot(
   const store = await storeAt(given);
   if ((await store.folders()) === undefined)
     throw new UserError(
-      `--resume: expected the folder of a snapshot or a run, cannot read ${given}: it does not exist`,
+      `--resume: expected the folder of a snapshot or a run, cannot read ${given}: there is nothing; give another folder, or leave it out`,
     );
   const named = await readManifest(store);
   if (named) {

@@ -46,6 +46,9 @@ export class FolderStore implements Store {
 
   folders(): Promise<string[] | undefined> {
     return reading(this.path, async () => {
+      // Of a file it would not be true that nothing is there.
+      if ((await stat(this.path)).isFile())
+        throw new UserError(`Cannot read ${this.path}: it is a file; give a folder`);
       const entries = await readdir(this.path, { withFileTypes: true });
       return entries
         .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))

@@ -43,12 +43,13 @@ export interface NewFile {
   abandon(): Promise<void>;
 }
 
-const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
+/** What is meant to be one, written as it may: nobody wants a folder of that name. */
+const URL_LIKE = /^\s*(?:s3:|[a-z][a-z0-9+.-]*:\/\/)/i;
 const BUCKET = /^s3:\/\/([A-Za-z0-9._-]{3,255})((?:\/[^/]+)*)\/?$/;
 
 /** What is wrong with the name of a store; undefined: nothing. */
 export function storeFault(given: string): string | undefined {
-  const isFine = BUCKET.test(given) || !SCHEME.test(given);
+  const isFine = BUCKET.test(given) || !URL_LIKE.test(given);
   return isFine ? undefined : `expected a folder or s3://BUCKET/PREFIX, got ${given}`;
 }
 

@@ -203,8 +203,17 @@ test.serial('a bucket that cannot be used is refused at the start, in one line',
       /http:\/\/localhost:1 does not answer \(ECONNREFUSED\)/,
     ],
     [['--snapshots=gs://bucket/x'], {}, /--snapshots: expected a folder or s3:\/\/BUCKET\/PREFIX, got /],
+    [
+      ['--snapshots=s3://snapshots//x'],
+      {},
+      /--snapshots: expected a folder or s3:.*, got "s3:\/\/snapshots\/\/x" \(after s3:\/\/ stands the name of a bucket,/,
+    ],
     [['--resume=s3://none/x'], {}, /Cannot read s3:\/\/none\/x: there is no such bucket/],
-    [[`--resume=${RUNS}/none`], {}, /--resume: .*cannot read s3:.*none: it does not exist/],
+    [
+      [`--resume=${RUNS}/none`],
+      {},
+      /--resume: .*cannot read s3:.*none: there is nothing; give another folder/,
+    ],
   ];
   for (const [more, env, words] of cases) {
     const { code, stderr } = await run(t, 'gradloom', ['up', ...to.flags, ...more], {

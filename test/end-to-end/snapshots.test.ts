@@ -189,7 +189,8 @@ test.serial('snapshots that cannot be are refused with a sentence', async (t) =>
     [['--snapshots=s', '--consistency=asp'], /--snapshots: expected consistency bsp/],
     [['--resume=s', '--consistency=local', '--local-steps=4'], /--resume: expected consistency bsp/],
     [[`--snapshots=${file}`], /cannot write snapshots into .*: it is a file/],
-    [[`--resume=${folder}/none`], /--resume: .*cannot read/],
+    [[`--resume=${folder}/none`], /--resume: .*cannot read .*none: there is nothing; give another folder/],
+    [[`--resume=${file}`], /Cannot read .*file: it is a file; give a folder/],
   ];
   for (const [more, words] of cases) {
     const { code, stderr } = await run(t, 'gradloom', ['up', ...flags, ...more]);

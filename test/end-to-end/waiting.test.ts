@@ -65,3 +65,33 @@ test.serial('who is waited for as long as always is not named, who stops is', as
     ),
   );
 });
+
+for (const replicas of [1, 2])
+  test.serial(
+    `replicas ${replicas}: a server that stops is named, and none of the workers that wait for it`,
+    async (t) => {
+      t.timeout(120_000);
+      const { flags } = await tinyRun(t, 'slow');
+      const listen = ['--listen=127.0.0.1:0', '--json'];
+      const first = start(t, 'gradloom-server', listen);
+      const { address } = await first.event('ready');
+      const second = start(t, 'gradloom-server', [...listen, `--join=${address}`]);
+      await second.event('ready');
+      const all = [...flags, '--epochs=100000', `--join=${address}`, '--workers=2', `--replicas=${replicas}`];
+      const workers = [0, 1].map(() => start(t, 'gradloom-worker', all));
+      const ranks = await Promise.all(workers.map(async (worker) => (await worker.event('start')).rank));
+      const { step } = await workers[ranks.indexOf(0)].event('step', (event) => Number(event.step) >= STEPS);
+      second.signal('SIGSTOP');
+      for (const worker of workers) {
+        const isLate = (event: { [field: string]: unknown }) => Number(event.seconds) > 3;
+        await worker.event('waiting', isLate);
+        const told = worker.events.filter((event) => event.event === 'waiting' && isLate(event));
+        for (const { workers: names, step: at } of told) {
+          t.true(Number(at) >= Number(step));
+          t.regex(String(names), /^server [01][ ,]/);
+          t.notRegex(String(names), /worker/);
+          t.regex(String(names), /server 1( |,)/);
+        }
+      }
+    },
+  );

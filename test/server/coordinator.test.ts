@@ -452,6 +452,27 @@ test('servers that die one after another while a run is prepared: it waits for o
   t.true(told(serverJoins(keeper, 2)).includes('server 102 prepare'));
 });
 
+test('only a server that is being emptied is left for a run that was being prepared: it waits for another', (t) => {
+  const keeper = keeperIn('running', makeSpec({ replicas: 2 }));
+  for (const [connection, shard, server] of [
+    [100, 0, 1],
+    [101, 1, 0],
+  ])
+    keeper.shardReplicated(connection, 'test-1', { shard, server });
+  // What is decided keeps the one that is emptied from letting go.
+  keeper.changeRequested(7, { run: 'test-1', consistency: 2, staleness: 3 });
+  for (const rank of [0, 1]) keeper.workerHeld(rank, { number: 2, step: 7 });
+  keeper.drain(1, 8);
+  for (const worker of [2, 3]) workerJoins(keeper, worker, makeSpec());
+  const run = keeper.runs.get('test-2');
+  t.like(run?.view?.servers, [{ id: 0 }]);
+  t.is(run?.view?.servers?.length, 1);
+  keeper.serverLeft(100, 'it was killed');
+  t.is(run && keeper.waiting(run), 'waits for a server');
+  t.true(told(serverJoins(keeper, 2)).includes('server 102 prepare'));
+  t.like(run?.view?.servers, [{ id: 2 }]);
+});
+
 test('what is left is too small for a run that was being prepared: it ends, with how much is missing', (t) => {
   const keeper = new Coordinator();
   const spec = makeSpec();

@@ -109,6 +109,15 @@ test('steps of 8 s: nobody is named but in the first, before anything was measur
   t.deepEqual(keeper, [], 'no server is waited for');
 });
 
+test('who was waited for when the run ended is not waited for any more', async (t) => {
+  const { metrics, sample } = training();
+  const waits = new ServerWaits({ tell: () => undefined, onWorkers: metrics.waiting });
+  metrics.waiting(2, [1]);
+  t.is(await sample('gradloom_waiting_for_worker', { rank: '1' }), 1);
+  waits.look(new Map());
+  t.is(await sample('gradloom_waiting_for_worker', { rank: '1' }), 0);
+});
+
 test('steps of 20 ms: who stops is named within half a second', (t) => {
   const { told, pass, contribute, train } = training();
   train(20, 20);

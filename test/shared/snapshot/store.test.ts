@@ -186,6 +186,16 @@ const REFUSED: [string, (s3: S3Store) => void, RegExp][] = [
   ['no credentials', () => delete process.env.AWS_ACCESS_KEY_ID, /no credentials were found/],
   ['no region', () => delete process.env.AWS_REGION, /no region is set/],
   [
+    'a region of no name',
+    () => Object.assign(process.env, { AWS_REGION: 'x y' }),
+    /the region is none: .*region="x y".* \(AWS_REGION\)/,
+  ],
+  ...['nonsense', 'localhost:9000', '10.77.0.9:9000'].map((endpoint): [string, () => void, RegExp] => [
+    `the endpoint ${endpoint}`,
+    () => Object.assign(process.env, { AWS_ENDPOINT_URL_S3: endpoint }),
+    new RegExp(`the endpoint is no URL: expected .*, got ${endpoint} \\(AWS_ENDPOINT_URL_S3\\)`),
+  ]),
+  [
     'may not write',
     (s3) => Object.assign(s3, { refusal: 'AccessDenied' as Refusal }),
     /these credentials may not/,
@@ -255,6 +265,10 @@ test('folder: what is in the way of one is told at the start', async (t) => {
   const file = join(folder, 'file');
   await writeFile(file, '');
   await t.throwsAsync((await storeAt(file)).check(), { instanceOf: UserError, message: /it is a file/ });
+  await t.throwsAsync((await storeAt(file)).folders(), {
+    instanceOf: UserError,
+    message: /it is a file; give/,
+  });
   const store = await storeAt(folder);
   await mkdir(join(folder, 'part'));
   await t.throwsAsync(store.create('part', 0), { instanceOf: RunError, message: /^Cannot write .*part: / });
@@ -281,6 +295,10 @@ test('a store is a folder or s3://BUCKET/PREFIX', (t) => {
     'gs://bucket/a',
     'https://host/a',
     'S3://bucket',
+    's3:/bucket/a',
+    's3:bucket',
+    ' s3://bucket',
+    's3://bucket ',
   ])
     t.is(storeFault(name), `expected a folder or s3://BUCKET/PREFIX, got ${name}`);
 });
