@@ -63,7 +63,9 @@ test.serial(
     for (;;) {
       second.signal('SIGSTOP');
       if (await Promise.race([named, pause(NOTICED_MS, undefined)])) break;
+      const before = first.events.filter(({ event }) => event === 'epoch').length;
       second.signal('SIGCONT');
+      await first.event('epoch', ({ epoch }) => Number(epoch) > before);
     }
     const { runs } = await status(keeper, DEADLINE_MS);
     t.like(runs[0], { view: 2, fromStep: told.fromStep, consistency: 2, staleness: 2 });
