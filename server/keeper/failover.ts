@@ -2,7 +2,7 @@
 // run that has lost the only copy of a shard ends. And of single copies: a server has become one, or is out of reach.
 import { refuse } from '../../shared/rpc/refusal.js';
 import type { ShardCopies } from '../../shared/view.js';
-import { dropped, replicated, without } from '../replication/placement.js';
+import { type Copy, dropped, replicated, without } from '../replication/placement.js';
 import { afresh, allTaken, cancel, leftBefore } from './changes.js';
 import { emptied } from './draining.js';
 import { end } from './ending.js';
@@ -82,15 +82,11 @@ export function shardReplicated(
 }
 
 /** The primary of a shard cannot reach a copy, whose server may live: the run goes on without it, or begins without it. */
-export function backupLost(
-  members: Members,
-  connection: number,
-  runId: string,
-  { shard, server }: { shard: number; server: number },
-): Order[] {
+export function backupLost(members: Members, connection: number, runId: string, lost: Copy): Order[] {
+  const { shard, server } = lost;
   const run = primaryOf(members, connection, runId, shard);
   const shards = run && dropped(run.view.shards, shard, server);
-  return shards ? copiesAre(members, run, shards) : [];
+  return shards ? copiesAre(members, run, shards, lost) : [];
 }
 
 /** The run of a shard, where a server's word on its copies counts: that of its primary. */
@@ -106,7 +102,7 @@ function primaryOf(
 }
 
 /** Others hold the shards of a run; one that is prepared starts when it waits for no copy any more. */
-function copiesAre(members: Members, run: PlacedRun, shards: readonly ShardCopies[]): Order[] {
-  const orders = placed(members, run, shards);
+function copiesAre(members: Members, run: PlacedRun, shards: readonly ShardCopies[], lost?: Copy): Order[] {
+  const orders = placed(members, run, shards, lost);
   return run.state === 'preparing' && !isCopying(shards) ? [...orders, ...start(run)] : orders;
 }

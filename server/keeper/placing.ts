@@ -2,7 +2,7 @@
 // copies are made where there are too few. What moves where is computed in replication/placement.ts.
 import { replicasOf, replicationFault, toWire } from '../../shared/run-spec.js';
 import type { ShardCopies } from '../../shared/view.js';
-import { filled, holdersOf } from '../replication/placement.js';
+import { type Copy, filled, holdersOf } from '../replication/placement.js';
 import type { Members } from './members.js';
 import { freeBytes } from './memory.js';
 import {
@@ -15,8 +15,11 @@ import {
   toWorkers,
 } from './run.js';
 
-/** The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few. */
-export function placed(members: Members, run: Run, shards: readonly ShardCopies[]): Order[] {
+/**
+ * The keeper has decided who holds the shards of a run: tells all, and has copies made where there are too few.
+ * @param lost a copy that was just given up, since its server could not be reached
+ */
+export function placed(members: Members, run: Run, shards: readonly ShardCopies[], lost?: Copy): Order[] {
   const view = { ...(run.view as NonNullable<Run['view']>) };
   // A run that is prepared waits for its first copies, and for no more: one that cannot be made now is made while it trains.
   const isWaiting = run.state === 'preparing' && isCopying(shards);
@@ -32,7 +35,7 @@ export function placed(members: Members, run: Run, shards: readonly ShardCopies[
   run.view = view;
   const fits = (id: number, shard: number) =>
     freeBytes(members, entries.get(id) as ServerEntry) >= shardBytesOf(run, shard);
-  view.shards = filled(shards, [...entries.keys()], wanted, fits, members.drains.servers);
+  view.shards = filled(shards, [...entries.keys()], wanted, fits, members.drains.servers, lost);
   view.term++;
   const told = run.state === 'running' ? toWorkers(run, { placed: view }) : [];
   return [...run.servers.map(({ connection }) => placeOrder(run, connection)), ...told];

@@ -35,11 +35,18 @@ export function without(
   return { shards: left, lost };
 }
 
+/** A copy of a shard, on a server. */
+export interface Copy {
+  readonly shard: number;
+  readonly server: number;
+}
+
 /**
  * Lets servers join the copies of each shard until there are as many as wanted: each time the one that holds fewest, of
  * these the next after the primary, so that the shards of one server do not all go to the same other.
  * @param fits whether a server has room for a shard
  * @param leaving servers that are about to go: what they hold does not count, and they get no more
+ * @param lost a copy that could not be reached: another server is tried before it is made there again
  */
 export function filled(
   shards: readonly ShardCopies[],
@@ -47,12 +54,14 @@ export function filled(
   wanted: number,
   fits: (server: number, shard: number) => boolean = () => true,
   leaving: ReadonlySet<number> = new Set(),
+  lost?: Copy,
 ): ShardCopies[] {
   const load = new Map(servers.map((server) => [server, 0]));
   for (const copies of shards)
     for (const server of holdersOf(copies)) load.set(server, (load.get(server) ?? 0) + 1);
   return shards.map((copies, shard) => {
     const joining = [...copies.joining];
+    const wasLost = (server: number) => Number(lost?.shard === shard && lost.server === server);
     const after = (server: number) =>
       (servers.indexOf(server) - servers.indexOf(copies.primary) + servers.length) % servers.length;
     for (;;) {
@@ -60,7 +69,12 @@ export function filled(
       if (holders.filter((server) => !leaving.has(server)).length >= wanted) break;
       const [best] = servers
         .filter((server) => !holders.includes(server) && !leaving.has(server) && fits(server, shard))
-        .sort((a, b) => (load.get(a) as number) - (load.get(b) as number) || after(a) - after(b));
+        .sort(
+          (a, b) =>
+            wasLost(a) - wasLost(b) ||
+            (load.get(a) as number) - (load.get(b) as number) ||
+            after(a) - after(b),
+        );
       if (best === undefined) break;
       joining.push(best);
       load.set(best, (load.get(best) as number) + 1);

@@ -132,3 +132,22 @@ test('a server without room, or about to leave, gets no copy, and what it holds 
   // Server 1 goes: its shard needs two others.
   t.deepEqual([...shards[1].joining].sort(), [0, 3]);
 });
+
+test('a copy that could not be reached is tried on another server, and there again only where there is no other', (t) => {
+  const shards = [{ primary: 0, backups: [], joining: [] }];
+  const lost = { shard: 0, server: 1 };
+  const joining = (servers: number[]) => filled(shards, servers, 2, undefined, undefined, lost)[0].joining;
+  t.deepEqual(filled(shards, [0, 1, 2], 2)[0].joining, [1]);
+  t.deepEqual(joining([0, 1, 2]), [2]);
+  t.deepEqual(joining([0, 1]), [1]);
+  // Of another shard it may hold a copy.
+  const [, other] = filled(
+    [...shards, { primary: 2, backups: [], joining: [] }],
+    [0, 1, 2],
+    2,
+    undefined,
+    undefined,
+    lost,
+  );
+  t.deepEqual(other.joining, [1]);
+});
