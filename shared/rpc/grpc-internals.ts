@@ -3,11 +3,13 @@
 // was written for, and throws when a newer version is not, so that speed is never lost in silence.
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type * as grpc from '@grpc/grpc-js';
 import { CompressionFilter } from '@grpc/grpc-js/build/src/compression-filter.js';
 import { StreamDecoder } from '@grpc/grpc-js/build/src/stream-decoder.js';
+import subchannelCalls from '@grpc/grpc-js/build/src/subchannel-call.js';
 import { Framed } from './frame.js';
-import { MessageReader } from './receive.js';
+import { isWhole, MessageReader, pushWhole } from './receive.js';
 
 function expectInternals(holds: boolean, what: string): void {
   if (!holds)
@@ -118,6 +120,7 @@ function receiveIntoPool(): void {
   );
   const readers = new WeakMap<object, MessageReader>();
   decoder.write = function (piece) {
+    if (isWhole(piece)) return [piece];
     let reader = readers.get(this);
     if (!reader) {
       reader = new MessageReader(this.maxReadMessageLength);
@@ -127,5 +130,40 @@ function receiveIntoPool(): void {
   };
 }
 
+/** What both sides' calls read from. */
+interface Reading {
+  decoder: { maxReadMessageLength: number };
+}
+
+function readWhole(call: Reading, stream: Readable | undefined): void {
+  expectInternals(
+    typeof stream?.push === 'function' && typeof call.decoder?.maxReadMessageLength === 'number',
+    'calls read their messages elsewhere',
+  );
+  pushWhole(stream as Readable, call.decoder.maxReadMessageLength);
+}
+
+/** On a server: has the stream of each call put its messages together. */
+export const readWholeMessages: grpc.ServerInterceptor = (_method, call) => {
+  const internals = call as unknown as Reading & { stream?: Readable };
+  readWhole(internals, internals.stream);
+  return call as grpc.ServerInterceptingCall;
+};
+
+/** On clients: the same. */
+function readWholeMessagesOfClients(): void {
+  const calls = subchannelCalls as unknown as {
+    Http2SubchannelCall: new (...given: unknown[]) => Reading & { http2Stream?: Readable };
+  };
+  expectInternals(typeof calls.Http2SubchannelCall === 'function', 'clients make their calls elsewhere');
+  calls.Http2SubchannelCall = class extends calls.Http2SubchannelCall {
+    constructor(...given: unknown[]) {
+      super(...given);
+      readWhole(this, this.http2Stream);
+    }
+  };
+}
+
 passFramesOfClients();
+readWholeMessagesOfClients();
 receiveIntoPool();

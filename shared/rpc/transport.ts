@@ -13,6 +13,7 @@ import {
   openConnectionWindows,
   openStreamWindows,
   passFrames,
+  readWholeMessages,
 } from './grpc-internals.js';
 import type { ParametersStreams } from './in-process.js';
 import { MembershipStub, ParametersStub, ReplicationStub, RowsStub } from './proto.js';
@@ -89,7 +90,7 @@ export function createServer(peerDeadlineMs: number): grpc.Server {
   const server = new grpc.Server({
     ...common,
     ...keepalive(peerDeadlineMs),
-    interceptors: [passFrames],
+    interceptors: [passFrames, readWholeMessages],
   });
   openStreamWindows(server, FLOW_CONTROL_WINDOW_BYTES);
   return server;

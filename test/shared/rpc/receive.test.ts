@@ -4,23 +4,9 @@ import fc from 'fast-check';
 import { RECEIVE_POOL_MAX_BYTES, RECEIVE_POOLED_MIN_BYTES } from '../../../shared/limits.js';
 import { FRAME_BYTES } from '../../../shared/rpc/frame.js';
 import { MessageReader, recycle } from '../../../shared/rpc/receive.js';
+import { framed, headOf, pieces } from '../../helpers/frames.js';
 
 const seeded = { seed: 20_261_121, numRuns: 200 };
-
-function framed(content: Uint8Array, compressed = 0): Buffer {
-  const head = Buffer.alloc(FRAME_BYTES);
-  head[0] = compressed;
-  head.writeUInt32BE(content.length, 1);
-  return Buffer.concat([head, content]);
-}
-
-/** The stream cut at these places. */
-function pieces(stream: Buffer, cuts: readonly number[]): Buffer[] {
-  const places = [...new Set([0, ...cuts.map((cut) => cut % (stream.length + 1)), stream.length])].sort(
-    (a, b) => a - b,
-  );
-  return places.slice(1).map((end, i) => stream.subarray(places[i], end));
-}
 
 test.serial('messages come out as they were sent, however the stream was cut', (t) => {
   const large = fc.nat(3 * RECEIVE_POOLED_MIN_BYTES).map((bytes) => new Uint8Array(bytes).fill(bytes & 255));
@@ -86,6 +72,5 @@ test.serial('what is kept unused is bounded', (t) => {
 test.serial('a message larger than the limit is refused when it is announced', (t) => {
   const reader = new MessageReader(100);
   t.is(reader.write(framed(new Uint8Array(100))).length, 1);
-  const head = framed(new Uint8Array(101)).subarray(0, FRAME_BYTES);
-  t.throws(() => reader.write(head), { message: /at most 100 bytes, got one of 101/ });
+  t.throws(() => reader.write(headOf(101)), { message: /at most 100 bytes, got one of 101/ });
 });
