@@ -219,7 +219,7 @@ export class ServerLink {
     this.#unsent++;
     const message = this.inProcess
       ? new InMemory(field, fields, payload)
-      : frameBulk(FIELD[field], { ...fields, checksum: checksum() }, payload, this.#frames);
+      : frameBulk(FIELD[field], { checksum: checksum(), ...fields }, payload, this.#frames);
     this.#push?.write(message, () => {
       this.#unsent--;
       if (message instanceof Framed) message.release();

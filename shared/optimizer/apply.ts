@@ -71,10 +71,12 @@ export function scalarsOf(
 ): UpdateScalars {
   const learningRate =
     learningRateAt(optimizer.schedule, optimizer.learningRate, step) * rule.learningRateScale;
-  const scalars = { gradientScale: isPrepared(optimizer, rule) ? 1 : gradientScale, learningRate };
-  return optimizer.kind === 'adam' || optimizer.kind === 'adamw'
-    ? { ...scalars, ...adamScalars(version + 1, { ...optimizer, learningRate }) }
-    : scalars;
+  const scale = isPrepared(optimizer, rule) ? 1 : gradientScale;
+  if (optimizer.kind !== 'adam' && optimizer.kind !== 'adamw') return { gradientScale: scale, learningRate };
+  const { beta1, beta2 } = optimizer;
+  const options = { learningRate, beta1, beta2, epsilon: optimizer.epsilon };
+  const { stepSize, epsilon } = adamScalars(version + 1, options);
+  return { gradientScale: scale, learningRate, stepSize, epsilon };
 }
 
 const isPrepared = (optimizer: OptimizerSpec, { l1, l2 }: TensorRule): boolean =>
@@ -141,11 +143,22 @@ export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, updat
     case 'adam':
     case 'adamw': {
       const { beta1, beta2 } = optimizer;
-      const moments = { firstMoment: first, secondMoment: second, beta1, beta2 };
-      const scalars = { stepSize: stepSize as number, epsilon: epsilon as number };
+      // Not spread: V8 would give each such object a shape of its own, which costs microseconds a block.
+      const step = {
+        param,
+        gradient,
+        elements,
+        gradientScale,
+        firstMoment: first,
+        secondMoment: second,
+        beta1,
+        beta2,
+        stepSize: stepSize as number,
+        epsilon: epsilon as number,
+      };
       return optimizer.kind === 'adam'
-        ? kernels.adam({ ...common, ...moments, ...scalars })
-        : kernels.adamw({ ...common, ...moments, ...scalars, decayRate: learningRate * weightDecay });
+        ? kernels.adam(step)
+        : kernels.adamw({ decayRate: learningRate * weightDecay, ...step });
     }
     case 'adagrad':
       return kernels.adagrad({ ...common, sum: first, epsilon: optimizer.epsilon });
