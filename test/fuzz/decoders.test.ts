@@ -1,6 +1,7 @@
 // Whatever bytes come, a decoder gives a message or refuses them with an error that gRPC turns into a status, and what
 // passes the checks of a payload is decoded to finite numbers, within its block.
 
+import { Readable } from 'node:stream';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import test from 'ava';
 import fc from 'fast-check';
@@ -16,7 +17,9 @@ import {
   PROTOCOL_VERSION,
   parametersService,
 } from '../../shared/rpc/proto.js';
+import { isWhole, MessageReader, pushWhole } from '../../shared/rpc/receive.js';
 import { toWire } from '../../shared/run-spec.js';
+import { framed, headOf, pieces } from '../helpers/frames.js';
 import { almost, fuzzed, oddFloat, oddNumber } from '../helpers/fuzz.js';
 import { bulkOf, firstBulkOf, makeSpec, normals } from '../helpers/shards.js';
 
@@ -197,4 +200,43 @@ test('whatever payload passes the checks is decoded to finite numbers within its
   );
   t.true(taken > 100, `${taken} taken`);
   t.is(codecs.fp32.id, 1);
+});
+
+function isRefused(read: () => unknown): boolean {
+  try {
+    read();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+test('whatever bytes come, a stream of whole messages gives those that the bytes hold, and refuses where they do', (t) => {
+  const limitBytes = 300;
+  const example = Buffer.concat([framed(new Uint8Array(3)), framed(new Uint8Array(200)), headOf(0)]);
+  const broken = Buffer.concat([framed(new Uint8Array(7)), headOf(2 ** 31)]);
+  let refusals = 0;
+  fc.assert(
+    fc.property(almost([example, broken]), fc.array(fc.nat(), { maxLength: 5 }), (bytes, cuts) => {
+      const expected: Buffer[] = [];
+      const got: Buffer[] = [];
+      const refused = [expected, got].map(() => false);
+      const stream = new Readable({ read: () => undefined });
+      pushWhole(stream, limitBytes);
+      const plain = new MessageReader(limitBytes);
+      const behind = new MessageReader(limitBytes);
+      stream.on('data', (piece: Buffer) => {
+        refused[1] ||= isRefused(() => (isWhole(piece) ? got.push(piece) : behind.write(piece, got)));
+      });
+      for (const piece of pieces(bytes, cuts)) {
+        stream.push(piece);
+        refused[0] ||= isRefused(() => plain.write(piece, expected));
+      }
+      while (stream.read());
+      if (refused[0]) refusals++;
+      return refused[0] === refused[1] && Buffer.concat(got).equals(Buffer.concat(expected));
+    }),
+    fuzzed(),
+  );
+  t.true(refusals > 100, `${refusals} refused`);
 });
