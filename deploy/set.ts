@@ -2,7 +2,7 @@
 import { changeRules } from '../shared/client/membership.js';
 import { placeOf, type SetOptions } from '../shared/config/commands.js';
 import { printEvent } from '../shared/process.js';
-import { consistencyOf } from '../shared/run-spec.js';
+import { consistencyOf } from '../shared/run/spec.js';
 
 /** Asks the keeper, and prints from which step it holds. Throws Refused, or RunError where it cannot be reached. */
 export async function setRules(options: SetOptions): Promise<void> {

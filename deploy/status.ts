@@ -5,7 +5,7 @@ import { placeOf, type StatusOptions } from '../shared/config/commands.js';
 import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
 import type { RunStatus__Output } from '../shared/rpc/generated/gradloom/v1/RunStatus.js';
-import { consistencyOf } from '../shared/run-spec.js';
+import { consistencyOf } from '../shared/run/spec.js';
 import { shownMs, usually } from '../shared/usual.js';
 import { size } from '../worker/display/format.js';
 

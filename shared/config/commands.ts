@@ -3,10 +3,13 @@
 import { pairFault } from '../codec/allowed-pairs.js';
 import type { CodecName } from '../codec/codec.js';
 import { UserError } from '../errors.js';
-import { backupWorkersFault, type ConsistencyName, snapshotsFault } from '../run-spec.js';
+import { backupWorkersFault, snapshotsFault } from '../run/faults.js';
+import type { ConsistencyName } from '../run/spec.js';
 import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
-import { MESH_DEFAULT, OPTIONS, required } from './options.js';
+import { required } from './options/kinds.js';
+import { MESH_DEFAULT } from './options/mesh.js';
+import { OPTIONS } from './options.js';
 import { type CommandDefinition, type Compiled, missing, type Picked } from './parse.js';
 import { etcdPlace } from './place.js';
 import type { ProgramDefinition } from './program.js';

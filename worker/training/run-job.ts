@@ -11,7 +11,7 @@ import {
   SNAPSHOT_MINUTES_DEFAULT,
   SNAPSHOTS_KEPT_DEFAULT,
 } from '../../shared/limits.js';
-import { OUTER_DEFAULTS } from '../../shared/run-spec.js';
+import { OUTER_DEFAULTS } from '../../shared/run/spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseSnapshot } from '../../shared/snapshot/find.js';
 import { chooseBackend } from '../backend/ladder.js';

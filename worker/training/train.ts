@@ -8,14 +8,14 @@ import type { CodecName } from '../../shared/codec/codec.js';
 import { type CodecOptions, codecOptionsOfRun } from '../../shared/codec/codec-options.js';
 import { UserError } from '../../shared/errors.js';
 import { freezeGroups, groupsFault } from '../../shared/optimizer/groups.js';
+import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
+import { snapshotsFault } from '../../shared/run/faults.js';
 import {
   type ConsistencyName,
-  type OptimizerSpec,
   outerOptimizer,
   type RunSpec,
   type SnapshotsSpec,
-  snapshotsFault,
-} from '../../shared/run-spec.js';
+} from '../../shared/run/spec.js';
 import { checkFits } from '../../shared/snapshot/fits.js';
 import type { Snapshot } from '../../shared/snapshot/manifest.js';
 import type { Departed } from '../data/dealer.js';
