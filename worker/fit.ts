@@ -26,7 +26,8 @@ import type { ConsistencyName } from '../shared/run/spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
-import { type LocalOptions, type TrainingData, train } from './training/train.js';
+import { train } from './training/train.js';
+import type { LocalOptions, TrainingData } from './training/train-options.js';
 
 export { chooseBackend } from './backend/ladder.js';
 export type { Job, Loss } from './job.js';

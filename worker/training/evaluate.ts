@@ -29,7 +29,7 @@ import { ModelRows } from '../rows/model-rows.js';
 import { compileModelTables } from '../rows/model-tables.js';
 import { evaluateShare } from './evaluation-share.js';
 import type { TrainEvent } from './events.js';
-import type { TrainingData } from './train.js';
+import type { TrainingData } from './train-options.js';
 
 export interface EvaluateOptions {
   model: LayersModel;

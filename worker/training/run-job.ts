@@ -31,7 +31,8 @@ import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
 import { textData } from './text-data.js';
-import { type LocalOptions, train } from './train.js';
+import { train } from './train.js';
+import type { LocalOptions } from './train-options.js';
 
 export interface RunJobOptions {
   options: WorkerOptions;
