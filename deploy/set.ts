@@ -1,6 +1,7 @@
 // `gradloom set consistency NAME`: changes a running run at a step boundary.
 import { changeRules } from '../shared/client/membership.js';
-import { placeOf, type SetOptions } from '../shared/config/commands.js';
+import { placeOf } from '../shared/config/check-place.js';
+import type { SetOptions } from '../shared/config/commands.js';
 import { printEvent } from '../shared/process.js';
 import { consistencyOf } from '../shared/run/spec.js';
 

@@ -4,7 +4,8 @@ import { setBackend } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
-import { metricsAddress, placeOf, type WorkerOptions } from '../../shared/config/commands.js';
+import { metricsAddress, placeOf } from '../../shared/config/check-place.js';
+import type { WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
 import {
   REFUSALS_LIMIT_DEFAULT,
