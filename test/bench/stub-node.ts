@@ -5,14 +5,10 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { CodecName } from '../../shared/codec/codec.js';
+import { type OptimizerSpec, optimizerSpec } from '../../shared/optimizer/spec.js';
 import { collectSeldom, onParentGone, printEvent } from '../../shared/process.js';
 import { keyedRandom } from '../../shared/random.js';
-import {
-  type ConsistencyName,
-  type OptimizerSpec,
-  optimizerSpec,
-  type RunSpec,
-} from '../../shared/run-spec.js';
+import type { ConsistencyName, RunSpec } from '../../shared/run/spec.js';
 import { ExchangeClient } from '../../worker/exchange/exchange-client.js';
 import { fillUniform } from './fill.js';
 
@@ -34,10 +30,11 @@ const { values } = parseArgs({
     'compute-ms': { type: 'string', default: '0' },
     key: { type: 'string', default: '0' },
     rounds: { type: 'string', default: '1' },
+    /** Rounds that warm up: few where the compiled code of an exchange is not what is measured. */
+    'warm-up': { type: 'string', default: '3' },
     repeats: { type: 'string', default: '1' },
   },
 });
-const WARM_UP_ROUNDS = 3;
 
 const spec: RunSpec = {
   job: 'bench',
@@ -128,7 +125,7 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
   });
 }
 fillUniform(client.gradients(0), 2 + started.rank, 1e-2);
-await rounds(Math.min(WARM_UP_ROUNDS, Number(values.rounds)), 'warm');
+await rounds(Number(values['warm-up']), 'warm');
 for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
   await new Promise((resolve) => process.stdin.once('data', resolve));
   await rounds(Number(values.rounds), 'rounds');

@@ -18,7 +18,7 @@ import {
   parametersService,
 } from '../../shared/rpc/proto.js';
 import { isWhole, MessageReader, pushWhole } from '../../shared/rpc/receive.js';
-import { toWire } from '../../shared/run-spec.js';
+import { toWire } from '../../shared/run/wire.js';
 import { framed, headOf, pieces } from '../helpers/frames.js';
 import { almost, fuzzed, oddFloat, oddNumber } from '../helpers/fuzz.js';
 import { bulkOf, firstBulkOf, makeSpec, normals } from '../helpers/shards.js';
