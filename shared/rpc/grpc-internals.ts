@@ -1,6 +1,7 @@
 // The doors that grpc-js lacks, in one place: open receive windows on a server, an end to its connections, messages sent
-// in the frame that they were made in, messages received into memory that is used again. Each looks first whether grpc-js still is what it
-// was written for, and throws when a newer version is not, so that speed is never lost in silence.
+// in the frame that they were made in, messages received into memory that is used again, streams that push them whole.
+// Each looks first whether grpc-js still is what it was written for, and throws when a newer version is not, so that
+// speed is never lost in silence.
 import type { Http2Server, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
