@@ -133,6 +133,13 @@ export class MeshRun {
     await this.#seen((event) => event.event === 'step' && (event.step as number) >= step);
   }
 
+  /** Resolves when a step has ended that was begun after this; at once where there are no more. */
+  async goesOn(): Promise<void> {
+    const newest = Math.max(0, ...this.progress.map(({ step }) => step));
+    // Of the next one all may be decided.
+    await Promise.race([this.reached(newest + 2), ...this.#workers.map(({ exited }) => exited)]);
+  }
+
   /** The first event to come of a name that meets a condition. Rejects when a worker ends before. */
   event(name: string, meets: (event: ChildEvent) => boolean = () => true): Promise<ChildEvent> {
     return this.#seen((event) => event.event === name && meets(event));
