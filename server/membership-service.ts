@@ -16,7 +16,6 @@ import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrde
 import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { fromWire, type RunSpec, rulesToWire, toWire } from '../shared/run-spec.js';
-import type { Usual } from '../shared/usual.js';
 import type { Coordinator, Order } from './coordinator.js';
 import { SlownessWatch, type Straggler, stepSecondsOf } from './slowness-watch.js';
 import type { SnapshotKeeper } from './snapshot/keeper.js';
@@ -39,17 +38,6 @@ function leavesNoTrace(order: Order): boolean {
   return Boolean(evaluationWait) || (evaluation?.records ?? 0) > 0;
 }
 
-/** For the status of a run: what its steps take in the median, and when it is told who is waited for. */
-function paceOf(usual: readonly Usual[]): { usualStepSeconds: number; noticeSeconds: number } {
-  const longest = (of: (each: Usual) => number) => Math.max(0, ...usual.map((each) => of(each) / 1000));
-  const measured = usual.filter(({ medianMs }) => medianMs !== undefined);
-  if (measured.length === 0) return { usualStepSeconds: 0, noticeSeconds: 0 };
-  return {
-    usualStepSeconds: longest(({ medianMs = 0 }) => medianMs),
-    noticeSeconds: longest(({ deadlineMs }) => deadlineMs),
-  };
-}
-
 export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
@@ -67,8 +55,6 @@ export class MembershipService {
     readonly keeperName: () => string,
     readonly log: (message: string) => void,
     readonly onRefused: (code: string) => void,
-    /** What steps take on each shard of a run that this server is the primary of. */
-    readonly usualSteps: (run: string) => Usual[] = () => [],
   ) {}
 
   /** Undefined on a server that is not the keeper. */
@@ -127,10 +113,10 @@ export class MembershipService {
               return orders;
             }
             if (report.leaving) return this.#leaving(connection);
-            if (report.copyTimes) {
+            if (report.shardTimes) {
               const run = coordinator.runs.get(report.run);
               const id = coordinator.servers.get(connection)?.id;
-              if (run && id !== undefined) this.#slowness.copies(run, id, report.copyTimes);
+              if (run && id !== undefined) this.#slowness.shards(run, id, report.shardTimes);
               return [];
             }
             if (report.diverged) {
@@ -152,7 +138,7 @@ export class MembershipService {
             if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
             throw refuse(
               'MALFORMED',
-              'expected prepared, taken, fenced, progress, refused, diverged, copy_times or a snapshot, got an empty report',
+              'expected prepared, taken, fenced, progress, refused, diverged, shard_times or a snapshot, got an empty report',
             );
           },
           (connection, reason) => this.#coordinator?.serverLeft(connection, reason) ?? [],
@@ -292,7 +278,7 @@ export class MembershipService {
           secondsSilent: this.#slowness.secondsSilent(worker, nowMs),
         })),
         straggler: this.#slowness.straggler(run, nowMs),
-        ...paceOf(this.usualSteps(run.id)),
+        ...this.#slowness.pace(run),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run),

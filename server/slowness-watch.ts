@@ -1,7 +1,7 @@
 // What the keeper knows of the pace of each run: when every worker was last heard of, and since which step somebody has
 // been slower than its peers. The clock is handed in.
 import { HEARTBEAT_MS, HEARTBEATS_MISSED, SERVERS_MAX } from '../shared/limits.js';
-import type { CopyTimes__Output } from '../shared/rpc/generated/gradloom/v1/CopyTimes.js';
+import type { ShardTimes__Output } from '../shared/rpc/generated/gradloom/v1/ShardTimes.js';
 import type { StepTimes__Output } from '../shared/rpc/generated/gradloom/v1/StepTimes.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import type { Run, WorkerEntry } from './keeper/run.js';
@@ -58,7 +58,7 @@ export class SlownessWatch {
   readonly #times = new Map<number, StepTimes__Output>();
   readonly #since = new WeakMap<Run, Since>();
   /** By primary. */
-  readonly #copies = new WeakMap<Run, Map<number, CopyTimes__Output['backups']>>();
+  readonly #shards = new WeakMap<Run, Map<number, ShardTimes__Output>>();
 
   /** A worker of a run has said how it is getting on. Throws Refused. */
   heard(run: Run, connection: number, times: StepTimes__Output | null, nowMs: number): void {
@@ -70,11 +70,20 @@ export class SlownessWatch {
     this.#judge(run, nowMs);
   }
 
-  /** The primary of shards of a run has said how long its steps wait for its backups. Throws Refused. */
-  copies(run: Run, primary: number, { backups }: CopyTimes__Output): void {
-    checkTimes([], backups);
-    const known = this.#copies.get(run) ?? new Map<number, CopyTimes__Output['backups']>();
-    this.#copies.set(run, known.set(primary, backups));
+  /** The primary of shards of a run has said what steps take it, and how long they wait for its backups. Throws Refused. */
+  shards(run: Run, primary: number, times: ShardTimes__Output): void {
+    checkTimes([times.usualStepSeconds, times.noticeSeconds], times.backups);
+    const known = this.#shards.get(run) ?? new Map<number, ShardTimes__Output>();
+    this.#shards.set(run, known.set(primary, times));
+  }
+
+  /** What a step of a run usually takes, and how long one may last before it is told who is waited for; 0: not known. */
+  pace(run: Run): { usualStepSeconds: number; noticeSeconds: number } {
+    const told = this.#shardsOf(run).map(([, times]) => times);
+    return {
+      usualStepSeconds: Math.max(0, ...told.map(({ usualStepSeconds }) => usualStepSeconds)),
+      noticeSeconds: Math.max(0, ...told.map(({ noticeSeconds }) => noticeSeconds)),
+    };
   }
 
   left(connection: number): void {
@@ -123,9 +132,16 @@ export class SlownessWatch {
     return since;
   }
 
+  /** What was told by those who are primaries still. */
+  #shardsOf(run: Run): [number, ShardTimes__Output][] {
+    return [...(this.#shards.get(run) ?? [])].filter(([server]) =>
+      run.view?.shards.some(({ primary }) => primary === server),
+    );
+  }
+
   /** As the view has the copies: what was told of others is no more. */
   #copyTimesOf(run: Run): CopyTime[] {
-    return [...(this.#copies.get(run) ?? [])].flatMap(([primary, backups]) =>
+    return this.#shardsOf(run).flatMap(([primary, { backups }]) =>
       backups.flatMap(({ server: backup, seconds }) =>
         run.view?.shards.some((copies) => copies.primary === primary && copies.backups.includes(backup))
           ? [{ primary, backup, seconds }]

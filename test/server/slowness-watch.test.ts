@@ -2,6 +2,7 @@
 import test from 'ava';
 import type { Run } from '../../server/coordinator.js';
 import { SlownessWatch } from '../../server/slowness-watch.js';
+import type { ShardTimes__Output } from '../../shared/rpc/generated/gradloom/v1/ShardTimes.js';
 import type { StepTimes__Output } from '../../shared/rpc/generated/gradloom/v1/StepTimes.js';
 import { Refused } from '../../shared/rpc/refusal.js';
 
@@ -10,6 +11,12 @@ const times = (compute: number, more: Partial<StepTimes__Output> = {}): StepTime
   servers: [],
   ...more,
 });
+
+const shardTimes = (
+  backups: ShardTimes__Output['backups'],
+  usualStepSeconds = 0,
+  noticeSeconds = 0,
+): ShardTimes__Output => ({ backups, usualStepSeconds, noticeSeconds });
 
 function running(workers: number): Run {
   const entries = Array.from({ length: workers }, (_, rank) => ({
@@ -63,8 +70,8 @@ test('a backup is judged by what primaries tell of it, as long as the view has i
   ];
   const servers = [0, 1].map((id) => ({ id, address: `host-${id}:1` }));
   Object.assign(run, { servers, view: { shards } });
-  watch.copies(run, 0, { backups: [{ server: 1, seconds: 2 }] });
-  watch.copies(run, 1, { backups: [{ server: 0, seconds: 2 ** -6 }] });
+  watch.shards(run, 0, shardTimes([{ server: 1, seconds: 2 }]));
+  watch.shards(run, 1, shardTimes([{ server: 0, seconds: 2 ** -6 }]));
   beat(watch, run, 0, 3, [0.2, 0.2]);
   t.like(watch.straggler(run, 0), {
     ...{ role: 'server', number: 1, name: 'host-1:1', phase: 'replicate', seconds: 2, peersSeconds: 2 ** -6 },
@@ -73,7 +80,24 @@ test('a backup is judged by what primaries tell of it, as long as the view has i
   Object.assign(run, { view: { shards: [{ ...shards[0], backups: [] }, shards[1]] } });
   t.is(watch.straggler(run, 0), undefined);
   for (const seconds of [-1, Number.NaN, Number.POSITIVE_INFINITY])
-    t.throws(() => watch.copies(run, 0, { backups: [{ server: 1, seconds }] }), { instanceOf: Refused });
+    t.throws(() => watch.shards(run, 0, shardTimes([{ server: 1, seconds }])), { instanceOf: Refused });
+});
+
+test('what a step usually takes is known from whoever holds shards, the keeper or not: the longest counts', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  const shards = [1, 2].map((primary) => ({ primary, backups: [], joining: [] }));
+  Object.assign(run, { view: { shards } });
+  t.deepEqual(watch.pace(run), { usualStepSeconds: 0, noticeSeconds: 0 });
+  watch.shards(run, 1, shardTimes([], 0.04, 0.25));
+  watch.shards(run, 2, shardTimes([], 0.06, 0.3));
+  t.deepEqual(watch.pace(run), { usualStepSeconds: 0.06, noticeSeconds: 0.3 });
+  // Who has none any more measures none.
+  Object.assign(run, { view: { shards: [shards[0]] } });
+  t.deepEqual(watch.pace(run), { usualStepSeconds: 0.04, noticeSeconds: 0.25 });
+  for (const wrong of [-1, Number.NaN]) {
+    t.throws(() => watch.shards(run, 1, shardTimes([], wrong)), { instanceOf: Refused });
+    t.throws(() => watch.shards(run, 1, shardTimes([], 1, wrong)), { instanceOf: Refused });
+  }
 });
 
 test('nobody is compared before all have taken a step', (t) => {
