@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
+import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import type { BackupLost__Output } from '../shared/rpc/generated/gradloom/v1/BackupLost.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ChangeRequest__Output } from '../shared/rpc/generated/gradloom/v1/ChangeRequest.js';
@@ -116,7 +117,8 @@ export class MembershipService {
             if (report.shardTimes) {
               const run = coordinator.runs.get(report.run);
               const id = coordinator.servers.get(connection)?.id;
-              if (run && id !== undefined) this.#slowness.shards(run, id, report.shardTimes);
+              if (run && id !== undefined)
+                this.#slowness.shards(run, id, report.shardTimes, performance.now());
               return [];
             }
             if (report.diverged) {
@@ -281,7 +283,10 @@ export class MembershipService {
         ...this.#slowness.pace(run),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
-        waiting: coordinator.waiting(run),
+        waiting: coordinator.waiting(run, {
+          secondsSilent: (worker) => this.#slowness.secondsSilent(worker, nowMs),
+          noticeSeconds: this.#slowness.pace(run).noticeSeconds || WAITING_NOTICE_MS / 1000,
+        }),
         view: run.view?.number ?? 0,
         fromStep: run.view?.fromStep ?? 0,
         shards: run.view?.shards ?? [],
