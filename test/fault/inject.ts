@@ -56,8 +56,7 @@ export async function inject(
       const recovery = fault.recovers ? mesh.recovery(fault.role, fault.index) : undefined;
       const injected = begun(`${fault.role} ${fault.index}`, { pid: process.pid });
       process.kill('SIGKILL');
-      await exited;
-      await recovery;
+      await Promise.all([exited, recovery]);
       return injected;
     }
     case 'stop': {
