@@ -123,6 +123,8 @@ export class MembershipService {
             }
             if (report.diverged) {
               coordinator.copyDiverged(connection, report.run, report.diverged);
+              // Nobody is told, but the next keeper has to know.
+              this.dispatch([]);
               return [];
             }
             if (report.snapshot) {
