@@ -11,7 +11,7 @@ import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
 import type { RowTableSpec } from '../rows/tables.js';
 import { uniqueIds } from '../rows/unique.js';
 import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
-import { type RunSpec, stalenessOf } from '../run-spec.js';
+import { type RunSpec, stalenessOf } from '../run/spec.js';
 import { Exchange, type StepHeaderFields, type StepResult } from './exchange.js';
 import type { Membership } from './membership.js';
 import type { Age } from './pending.js';

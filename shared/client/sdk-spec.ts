@@ -5,15 +5,9 @@ import { codecOptionsFault, codecOptionsOfRun } from '../codec/codec-options.js'
 import { codecNames } from '../codec/registry.js';
 import { UserError } from '../errors.js';
 import { freezeGroups, groupsFault } from '../optimizer/groups.js';
-import { optimizerFault } from '../optimizer/spec.js';
-import {
-  consistencyFault,
-  gradientLimitFault,
-  normsFault,
-  type OptimizerSpec,
-  optimizerSpec,
-  type RunSpec,
-} from '../run-spec.js';
+import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../optimizer/spec.js';
+import { consistencyFault, gradientLimitFault, normsFault } from '../run/faults.js';
+import type { RunSpec } from '../run/spec.js';
 import { compileTables } from './sdk-tables.js';
 import type { ConnectOptions } from './sdk-types.js';
 

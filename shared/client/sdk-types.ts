@@ -2,8 +2,9 @@
 import type { TensorSpec } from '../blocks/manifest.js';
 import type { CodecName, DirectCodecName } from '../codec/codec.js';
 import type { CodecOptions } from '../codec/codec-options.js';
+import type { OptimizerSpec } from '../optimizer/spec.js';
 import type { RowTableSpec } from '../rows/tables.js';
-import type { ConsistencyName, OptimizerSpec } from '../run-spec.js';
+import type { ConsistencyName } from '../run/spec.js';
 import type { WaitTold } from './exchange-options.js';
 import type { Rows, TableOptions } from './sdk-tables.js';
 

@@ -3,7 +3,7 @@
 // reads a run that is going on.
 import { hostname } from 'node:os';
 import { normalPlace } from '../config/place.js';
-import { fromWire } from '../run-spec.js';
+import { fromWire } from '../run/wire.js';
 import { joinRun } from './membership.js';
 import { MeshClient, type Surroundings } from './mesh-client.js';
 import { observe } from './observe.js';

@@ -2,15 +2,16 @@
 // version, and goes on; who was taken gets the blocks of that very step, however late it reads them.
 import { setTimeout as pause } from 'node:timers/promises';
 import test from 'ava';
-import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
+import { HostedRun, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
+import type { PullCall } from '../../server/reader.js';
 import { STREAM_UNSENT_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run/spec.js';
 import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { openMesh, startWorkers } from '../helpers/mesh.js';
 import { bitsOfAll, bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';

@@ -3,7 +3,8 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Replica } from '../../../server/replication/replica.js';
 import { stateBytes } from '../../../server/shard-memory.js';
-import { layoutOf, optimizerSpec } from '../../../shared/run-spec.js';
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
+import { layoutOf } from '../../../shared/run/spec.js';
 import { bitsOf, newReplica, Primary } from '../../helpers/replication.js';
 import { makeSpec } from '../../helpers/shards.js';
 
