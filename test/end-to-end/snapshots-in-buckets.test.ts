@@ -197,11 +197,7 @@ test.serial('a bucket that cannot be used is refused at the start, in one line',
       {},
       /--snapshots: cannot write snapshots into s3:\/\/none\/x: there is no such bucket/,
     ],
-    [
-      ['--peers=2', '--snapshots=s3://none/x'],
-      {},
-      /--snapshots: .*there is no such bucket; give a bucket/,
-    ],
+    [['--peers=2', '--snapshots=s3://none/x'], {}, /--snapshots: .*there is no such bucket; give a bucket/],
     [[`--snapshots=${RUNS}`], { AWS_SECRET_ACCESS_KEY: 'x' }, /--snapshots: .*the credentials are wrong/],
     [
       [`--snapshots=${RUNS}`],
