@@ -1,6 +1,7 @@
 // `gradloom drain`: empties a server while runs go on, so that its host can be taken away.
 import { drainServer } from '../shared/client/membership.js';
-import { type DrainOptions, placeOf } from '../shared/config/commands.js';
+import { placeOf } from '../shared/config/check-place.js';
+import type { DrainOptions } from '../shared/config/commands.js';
 import { DRAIN_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
 

@@ -1,8 +1,9 @@
 // `gradloom set consistency NAME`: changes a running run at a step boundary.
 import { changeRules } from '../shared/client/membership.js';
-import { placeOf, type SetOptions } from '../shared/config/commands.js';
+import { placeOf } from '../shared/config/check-place.js';
+import type { SetOptions } from '../shared/config/commands.js';
 import { printEvent } from '../shared/process.js';
-import { consistencyOf } from '../shared/run-spec.js';
+import { consistencyOf } from '../shared/run/spec.js';
 
 /** Asks the keeper, and prints from which step it holds. Throws Refused, or RunError where it cannot be reached. */
 export async function setRules(options: SetOptions): Promise<void> {

@@ -1,11 +1,12 @@
 // `gradloom status`: what goes on in a mesh, in a few lines.
 
 import { status } from '../shared/client/membership.js';
-import { placeOf, type StatusOptions } from '../shared/config/commands.js';
+import { placeOf } from '../shared/config/check-place.js';
+import type { StatusOptions } from '../shared/config/commands.js';
 import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';
 import type { RunStatus__Output } from '../shared/rpc/generated/gradloom/v1/RunStatus.js';
-import { consistencyOf } from '../shared/run-spec.js';
+import { consistencyOf } from '../shared/run/spec.js';
 import { shownMs, usually } from '../shared/usual.js';
 import { size } from '../worker/display/format.js';
 

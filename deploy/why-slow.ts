@@ -1,7 +1,8 @@
 // `gradloom why-slow`: who makes the steps of a run long, in which phase, since when, compared with its peers; in one
 // sentence. The verdict is the keeper's (server/slowness.ts).
 import { status } from '../shared/client/membership.js';
-import { placeOf, type WhySlowOptions } from '../shared/config/commands.js';
+import { placeOf } from '../shared/config/check-place.js';
+import type { WhySlowOptions } from '../shared/config/commands.js';
 import { UserError } from '../shared/errors.js';
 import { STATUS_DEADLINE_MS } from '../shared/limits.js';
 import { printEvent } from '../shared/process.js';

@@ -5,7 +5,8 @@ import type { RunSpec as RunSpecMessage } from '../shared/rpc/generated/gradloom
 import type { StoredMesh, StoredMesh__Output } from '../shared/rpc/generated/gradloom/v1/StoredMesh.js';
 import type { StoredRun, StoredRun__Output } from '../shared/rpc/generated/gradloom/v1/StoredRun.js';
 import { messageCodec } from '../shared/rpc/proto.js';
-import { fromWire, type RunSpec, toWire } from '../shared/run-spec.js';
+import type { RunSpec } from '../shared/run/spec.js';
+import { fromWire, toWire } from '../shared/run/wire.js';
 import type { Lasting } from './keeper/members.js';
 import { NOT_HEARD_OF, type Run, type ServerEntry, type WorkerEntry } from './keeper/run.js';
 

@@ -6,7 +6,7 @@ import { NAME_CHARACTERS_MAX } from '../shared/limits.js';
 import type { CopyDiverged } from '../shared/rpc/generated/gradloom/v1/CopyDiverged.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import type { RunSpec } from '../shared/run-spec.js';
+import type { RunSpec } from '../shared/run/spec.js';
 import { cancel, changeRequested, depart, serverFenced, serverTaken, workerHeld } from './keeper/changes.js';
 import { drain } from './keeper/draining.js';
 import { end, endIfDone } from './keeper/ending.js';

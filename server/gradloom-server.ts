@@ -2,7 +2,8 @@
 // The binary gradloom-server: options in, a server of the mesh out, until it is stopped or its keeper is gone.
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { formatAddress, isLoopback, isWildcard, parseAddress } from '../shared/config/address.js';
-import { metricsAddress, placeOf, SERVER } from '../shared/config/commands.js';
+import { metricsAddress, placeOf } from '../shared/config/check-place.js';
+import { SERVER } from '../shared/config/commands.js';
 import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
 import { serveMetrics } from '../shared/metrics/http.js';

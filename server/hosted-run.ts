@@ -12,7 +12,8 @@ import type { StepHeader__Output } from '../shared/rpc/generated/gradloom/v1/Ste
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import type { InMemory } from '../shared/rpc/in-process.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { isClocked, type RunSpec, specUnder } from '../shared/run-spec.js';
+import { specUnder } from '../shared/run/rules.js';
+import { isClocked, type RunSpec } from '../shared/run/spec.js';
 import { Usual, usually } from '../shared/usual.js';
 import { ClockedWaits } from './clocked-waits.js';
 import type { BlockNorms, Cut } from './effects.js';

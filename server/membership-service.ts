@@ -15,7 +15,9 @@ import type { StatusReply } from '../shared/rpc/generated/gradloom/v1/StatusRepl
 import type { WorkerOrder } from '../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
 import type { WorkerReport__Output } from '../shared/rpc/generated/gradloom/v1/WorkerReport.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import { fromWire, type RunSpec, rulesToWire, toWire } from '../shared/run-spec.js';
+import { rulesToWire } from '../shared/run/rules.js';
+import type { RunSpec } from '../shared/run/spec.js';
+import { fromWire, toWire } from '../shared/run/wire.js';
 import type { Usual } from '../shared/usual.js';
 import type { Coordinator, Order } from './coordinator.js';
 import { SlownessWatch, type Straggler, stepSecondsOf } from './slowness-watch.js';

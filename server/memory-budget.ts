@@ -1,6 +1,6 @@
 // Whether a model fits onto the servers that are there, and how many it would take. Pure.
 import { type Refused, refuse } from '../shared/rpc/refusal.js';
-import { layoutOf, type RunSpec } from '../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../shared/run/spec.js';
 import { blockBytes, SHARD_FIXED_BYTES } from './shard-memory.js';
 
 const MiB = 1024 * 1024;

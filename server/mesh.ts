@@ -15,7 +15,8 @@ import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { RefusalCode, Refused } from '../shared/rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../shared/rpc/transport.js';
-import { fromWire, type RunSpec } from '../shared/run-spec.js';
+import type { RunSpec } from '../shared/run/spec.js';
+import { fromWire } from '../shared/run/wire.js';
 import type { ServerWait } from './server-waits.js';
 
 export interface MeshOptions {

@@ -6,7 +6,7 @@ import { codecById } from '../shared/codec/registry.js';
 import type { ServerMetrics as Instruments } from '../shared/metrics/metrics.js';
 import { learningRateAt } from '../shared/optimizer/schedule.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
-import { type RunSpec, stalenessOf } from '../shared/run-spec.js';
+import { type RunSpec, stalenessOf } from '../shared/run/spec.js';
 import type { Usual } from '../shared/usual.js';
 import type { HostedRun } from './hosted-run.js';
 import type { Replicated } from './replication/backup-link.js';

@@ -11,7 +11,7 @@ import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js
 import { InMemory, isInProcess } from '../shared/rpc/in-process.js';
 import { FIELD } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import { isClocked } from '../shared/run-spec.js';
+import { isClocked } from '../shared/run/spec.js';
 import type { PullCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
 import type { Encoded, Shard } from './shard.js';

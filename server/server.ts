@@ -21,7 +21,7 @@ import {
 } from '../shared/rpc/proto.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { bind, connectReplication, createServer, shutDown } from '../shared/rpc/transport.js';
-import { snapshotsFault } from '../shared/run-spec.js';
+import { snapshotsFault } from '../shared/run/faults.js';
 import { storeAt } from '../shared/snapshot/store.js';
 import { primaryOf, shardsOf } from '../shared/view.js';
 import { AgreeStreams } from './agree-streams.js';

@@ -15,10 +15,12 @@ import { loadKernels } from '../shared/kernels/load.js';
 import { applyOptimizer, initialSlots, measureBlock, type Update } from '../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
 import { normRounds, StepNorms } from '../shared/optimizer/norms.js';
+import type { OptimizerSpec } from '../shared/optimizer/spec.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { blockOptimizer, codecsByStep, type OptimizerSpec, type RunSpec } from '../shared/run-spec.js';
+import { blockOptimizer, codecsByStep } from '../shared/run/block-codecs.js';
+import type { RunSpec } from '../shared/run/spec.js';
 import type { Consistency } from './consistency/consistency.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 

@@ -5,8 +5,9 @@ import type { CodecName } from '../shared/codec/codec.js';
 import { codecs } from '../shared/codec/registry.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
 import { initialSlots, type OptimizerMemory } from '../shared/optimizer/apply.js';
+import type { OptimizerSpec } from '../shared/optimizer/spec.js';
 import { STAGE_SPARE_BYTES } from '../shared/rpc/frame.js';
-import { blockCodec, blockOptimizer, type OptimizerSpec } from '../shared/run-spec.js';
+import { blockCodec, blockOptimizer } from '../shared/run/block-codecs.js';
 
 const ALIGN_BYTES = 64;
 /** What the kernels keep for themselves at the bottom, generously. */

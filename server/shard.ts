@@ -6,7 +6,7 @@ import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { Codec, DirectCodecName } from '../shared/codec/codec.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
 import { refuse } from '../shared/rpc/refusal.js';
-import { isClocked, type RunSpec, stalenessOf } from '../shared/run-spec.js';
+import { isClocked, type RunSpec, stalenessOf } from '../shared/run/spec.js';
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency, ShardWork } from './consistency/consistency.js';

@@ -18,15 +18,16 @@ import {
 import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../shared/optimizer/spec.js';
 import {
   backupWorkersFault,
-  type ConsistencyName,
   consistencyFault,
   gradientLimitFault,
   normsFault,
-} from '../shared/run-spec.js';
+} from '../shared/run/faults.js';
+import type { ConsistencyName } from '../shared/run/spec.js';
 import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from './data/dealer.js';
 import type { Loss } from './job.js';
 import type { TrainEvent } from './training/events.js';
-import { type LocalOptions, type TrainingData, train } from './training/train.js';
+import { train } from './training/train.js';
+import type { LocalOptions, TrainingData } from './training/train-options.js';
 
 export { chooseBackend } from './backend/ladder.js';
 export type { Job, Loss } from './job.js';

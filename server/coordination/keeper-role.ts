@@ -3,7 +3,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { KEEPER_RENEWAL_MS, STATE_MAX_BYTES } from '../../shared/limits.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { Coordinator } from '../coordinator.js';
 import { restore, type State, save, specBytes } from '../coordinator-state.js';
 import type { MembershipService } from '../membership-service.js';

@@ -2,7 +2,7 @@
 // Workers are held, servers fence off whoever has left, every server takes the view, then it holds for all. The answers
 // are counted in view-change.ts; here is what follows from them.
 import { refuse } from '../../shared/rpc/refusal.js';
-import { rulesToWire, specUnder, specWithRules } from '../../shared/run-spec.js';
+import { rulesToWire, specUnder, specWithRules } from '../../shared/run/rules.js';
 import { type Fenced, type Leaving, ViewChange } from '../view-change.js';
 import { emptied } from './draining.js';
 import { end } from './ending.js';

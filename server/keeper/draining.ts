@@ -1,7 +1,8 @@
 // Servers that are emptied while runs go on: a server is asked to, its shards get copies elsewhere, others take them
 // over, and then it is told that it holds nothing. Which ones these are is known to drains.ts.
 import { refuse } from '../../shared/rpc/refusal.js';
-import { replicationFault, toWire } from '../../shared/run-spec.js';
+import { replicationFault } from '../../shared/run/faults.js';
+import { toWire } from '../../shared/run/wire.js';
 import { without } from '../replication/placement.js';
 import type { Members } from './members.js';
 import { placed } from './placing.js';

@@ -5,14 +5,11 @@ import { place } from '../../shared/blocks/placement.js';
 import { NAME_CHARACTERS_MAX, REPLICAS_DEFAULT, RUNS_MAX, SERVERS_MAX } from '../../shared/limits.js';
 import { placeRows } from '../../shared/rows/partitions.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import {
-  layoutOf,
-  type RunSpec,
-  replicationFault,
-  rulesToWire,
-  specDifference,
-  toWire,
-} from '../../shared/run-spec.js';
+import { specDifference } from '../../shared/run/difference.js';
+import { replicationFault } from '../../shared/run/faults.js';
+import { rulesToWire } from '../../shared/run/rules.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
+import { toWire } from '../../shared/run/wire.js';
 import { alone } from '../replication/placement.js';
 import { blockBytes } from '../shard-memory.js';
 import { end } from './ending.js';

@@ -1,7 +1,8 @@
 // Whether a run fits onto the servers that are there, beside the runs that they have. Pure: reads, changes nothing.
 import { SHARD_MEMORY_MAX_BYTES } from '../../shared/limits.js';
 import type { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf, type RunSpec, replicasOf } from '../../shared/run-spec.js';
+import { replicasOf } from '../../shared/run/faults.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { memoryRefusal, shareBytes } from '../memory-budget.js';
 import { holdersOf } from '../replication/placement.js';
 import { rowsBytes, rowsRefusal } from '../rows/rows-budget.js';

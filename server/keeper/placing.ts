@@ -1,6 +1,7 @@
 // Which servers hold the shards of a run: each decision has a new term, all servers of the run are told of it, and
 // copies are made where there are too few. What moves where is computed in replication/placement.ts.
-import { replicasOf, replicationFault, toWire } from '../../shared/run-spec.js';
+import { replicasOf, replicationFault } from '../../shared/run/faults.js';
+import { toWire } from '../../shared/run/wire.js';
 import type { ShardCopies } from '../../shared/view.js';
 import { type Copy, filled, holdersOf } from '../replication/placement.js';
 import type { Members } from './members.js';

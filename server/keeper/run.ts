@@ -6,7 +6,7 @@ import type { DrainReply } from '../../shared/rpc/generated/gradloom/v1/DrainRep
 import type { ServerOrder } from '../../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { View } from '../../shared/rpc/generated/gradloom/v1/View.js';
 import type { WorkerOrder } from '../../shared/rpc/generated/gradloom/v1/WorkerOrder.js';
-import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import type { ShardCopies } from '../../shared/view.js';
 import type { ServerWait } from '../server-waits.js';
 import { shardBytes } from '../shard-memory.js';

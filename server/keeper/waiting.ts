@@ -1,7 +1,7 @@
 // Whom a run waits for, in one sentence: what `status` and the workers show. Pure: reads, changes nothing. What comes
 // first holds up what comes after it.
 import { median } from '../../shared/outliers.js';
-import { stalenessOf } from '../../shared/run-spec.js';
+import { stalenessOf } from '../../shared/run/spec.js';
 import { shownMs, usually } from '../../shared/usual.js';
 import type { ServerWait } from '../server-waits.js';
 import { isAbsent, NOT_HEARD_OF, type Run, type WorkerEntry } from './run.js';

@@ -19,7 +19,7 @@ import type { RowsRequest__Output } from '../../shared/rpc/generated/gradloom/v1
 import type { RowsScan__Output } from '../../shared/rpc/generated/gradloom/v1/RowsScan.js';
 import { recycle } from '../../shared/rpc/receive.js';
 import { Refused, refuse } from '../../shared/rpc/refusal.js';
-import type { RunSpec } from '../../shared/run-spec.js';
+import type { RunSpec } from '../../shared/run/spec.js';
 import { Notice, Usual } from '../../shared/usual.js';
 import type { ServerMetrics } from '../metrics.js';
 import { RowsCore, type RowsEffect } from './rows-core.js';

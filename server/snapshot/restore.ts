@@ -2,7 +2,7 @@
 // when it was written. Every array is checked before it is taken.
 import { UserError } from '../../shared/errors.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import type { ResumeSpec, RunSpec } from '../../shared/run-spec.js';
+import type { ResumeSpec, RunSpec } from '../../shared/run/spec.js';
 import { findSnapshot } from '../../shared/snapshot/find.js';
 import { checkFits } from '../../shared/snapshot/fits.js';
 import type { Snapshot, SnapshotManifest } from '../../shared/snapshot/manifest.js';

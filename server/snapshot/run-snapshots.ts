@@ -3,7 +3,7 @@
 // of the step before, so that with a lossy codec what the workers hold is settled here too.
 import { SNAPSHOTS_OPEN_MAX } from '../../shared/limits.js';
 import type { SnapshotPart } from '../../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
-import { isClocked } from '../../shared/run-spec.js';
+import { isClocked } from '../../shared/run/spec.js';
 import { stepFolder } from '../../shared/snapshot/find.js';
 import { PartWriter, writeFailure } from '../../shared/snapshot/part-file.js';
 import type { Store } from '../../shared/snapshot/store.js';

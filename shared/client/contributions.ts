@@ -2,7 +2,8 @@
 // their server has room. What a lossy codec leaves out is in the residuals, which change when the step is decided.
 import { type Block, blockOffset } from '../blocks/blocks.js';
 import type { Codec } from '../codec/codec.js';
-import { codecsByStep, type RunSpec, workerMomentum } from '../run-spec.js';
+import { codecsByStep, workerMomentum } from '../run/block-codecs.js';
+import type { RunSpec } from '../run/spec.js';
 import type { ExchangeOptions } from './exchange-options.js';
 import { Residuals } from './residuals.js';
 

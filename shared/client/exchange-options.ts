@@ -3,7 +3,7 @@ import type { BlockLayout } from '../blocks/blocks.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
-import type { RunSpec } from '../run-spec.js';
+import type { RunSpec } from '../run/spec.js';
 
 export interface ExchangeMemory {
   readonly kernels: Kernels;

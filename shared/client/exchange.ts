@@ -11,7 +11,7 @@ import { RunError } from '../errors.js';
 import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutcome.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
-import { isClocked, type RunSpec } from '../run-spec.js';
+import { isClocked, type RunSpec } from '../run/spec.js';
 import { Usual, usually } from '../usual.js';
 import { shardsOf } from '../view.js';
 import { type CaughtUp, catchUp } from './catch-up.js';

@@ -22,7 +22,9 @@ import type { WorkerWelcome__Output } from '../rpc/generated/gradloom/v1/WorkerW
 import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
-import { type Rules, type RunSpec, rulesToWire, toWire } from '../run-spec.js';
+import { type Rules, rulesToWire } from '../run/rules.js';
+import type { RunSpec } from '../run/spec.js';
+import { toWire } from '../run/wire.js';
 import { Usual, usually } from '../usual.js';
 import type { WaitTold } from './exchange-options.js';
 import { KeeperStream } from './keeper-stream.js';

@@ -6,7 +6,8 @@
 import { type Block, type BlockLayout, blockOffset } from '../blocks/blocks.js';
 import type { Codec, LossyCodec } from '../codec/codec.js';
 import type { Kernels, RoundingKey } from '../kernels/kernels.js';
-import { codecsOf, type RunSpec, workerMomentum } from '../run-spec.js';
+import { codecsOf, workerMomentum } from '../run/block-codecs.js';
+import type { RunSpec } from '../run/spec.js';
 
 /**
  * Bytes that the residuals of a run take on each worker: two models' worth with a lossy codec, four where the worker

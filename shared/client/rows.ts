@@ -13,7 +13,7 @@ import type { RowValues__Output } from '../rpc/generated/gradloom/v1/RowValues.j
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../rpc/proto.js';
 import { recycle } from '../rpc/receive.js';
-import type { RunSpec } from '../run-spec.js';
+import type { RunSpec } from '../run/spec.js';
 import type { StepHeaderFields, WaitTold } from './exchange-options.js';
 import { RowsLink } from './rows-link.js';
 

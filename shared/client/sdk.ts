@@ -14,21 +14,13 @@ import { Arena } from '../kernels/arena.js';
 import { loadKernels } from '../kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../limits.js';
 import { freezeGroups, groupsFault } from '../optimizer/groups.js';
-import { optimizerFault } from '../optimizer/spec.js';
+import { type OptimizerSpec, optimizerFault, optimizerSpec } from '../optimizer/spec.js';
 import type { RowTableSpec } from '../rows/tables.js';
 import { uniqueIds } from '../rows/unique.js';
 import { STAGE_SPARE_BYTES } from '../rpc/frame.js';
-import {
-  type ConsistencyName,
-  consistencyFault,
-  fromWire,
-  gradientLimitFault,
-  normsFault,
-  type OptimizerSpec,
-  optimizerSpec,
-  type RunSpec,
-  stalenessOf,
-} from '../run-spec.js';
+import { consistencyFault, gradientLimitFault, normsFault } from '../run/faults.js';
+import { type ConsistencyName, type RunSpec, stalenessOf } from '../run/spec.js';
+import { fromWire } from '../run/wire.js';
 import { Exchange, type StepHeaderFields, type StepResult } from './exchange.js';
 import { joinRun, type Membership } from './membership.js';
 import { observe } from './observe.js';

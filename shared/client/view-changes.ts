@@ -2,7 +2,8 @@
 // the end of its step; a view that takes a step back holds at once, and what a server said before it had told that view
 // belongs to the step that was taken back.
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
-import { type RunSpec, specUnder } from '../run-spec.js';
+import { specUnder } from '../run/rules.js';
+import type { RunSpec } from '../run/spec.js';
 import type { ExchangeOptions } from './exchange-options.js';
 
 export class ViewChanges {

@@ -3,7 +3,7 @@
 import { UserError } from '../errors.js';
 import { SCHEDULE_DEFAULTS, SCHEDULES, type ScheduleKind } from '../optimizer/schedule.js';
 import { decaysWeights, type OptimizerKind } from '../optimizer/spec.js';
-import { isClocked, type RunSpec } from '../run-spec.js';
+import { isClocked, type RunSpec } from '../run/spec.js';
 
 /** What flags, environment and config file say of the optimizer; undefined where they say nothing. */
 export interface OptimizerFlags {

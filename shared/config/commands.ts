@@ -1,14 +1,19 @@
-// The commands and what each takes from the table of options, with the contradictions that it refuses.
-// Defaults that depend on another option are resolved by the small functions at the end.
-import { pairFault } from '../codec/allowed-pairs.js';
-import type { CodecName } from '../codec/codec.js';
+// The commands: what each takes from the table of options, its examples, and which contradictions it refuses.
 import { UserError } from '../errors.js';
-import { backupWorkersFault, type ConsistencyName, snapshotsFault } from '../run-spec.js';
-import { type Address, formatAddress, isLoopback, isWildcard } from './address.js';
 import { checkOptimizer } from './check-optimizer.js';
-import { MESH_DEFAULT, OPTIONS, required } from './options.js';
+import { checkListening, checkPlace, checkPlaceSecure, checkSecure, placeOf } from './check-place.js';
+import {
+  checkBackupWorkers,
+  checkBatch,
+  checkCodec,
+  checkElastic,
+  checkLocal,
+  checkSnapshots,
+  checkStaleness,
+} from './check-run.js';
+import { required } from './options/kinds.js';
+import { OPTIONS } from './options.js';
 import { type CommandDefinition, type Compiled, missing, type Picked } from './parse.js';
-import { etcdPlace } from './place.js';
 import type { ProgramDefinition } from './program.js';
 
 const { listen, advertise, join, metrics, memoryBytes, peerDeadlineMs, insecure, json, logLevel, config } =
@@ -41,187 +46,6 @@ const rules = {
 };
 
 const define = <P extends Picked>(definition: CommandDefinition<P>): CommandDefinition<P> => definition;
-
-function checkBatch(
-  options: { batch: number; workers: number; accumulate: number },
-  at: (key: 'batch' | 'accumulate') => string,
-  workers: string,
-): void {
-  if (options.batch >= options.workers * options.accumulate) return;
-  if (options.batch >= options.workers)
-    throw new UserError(
-      `${at('accumulate')}: expected at least one sample for each of ${options.accumulate} micro-batches of ${options.workers} workers, got a batch of ${options.batch}; ` +
-        `give --batch ${options.workers * options.accumulate} or more, or fewer micro-batches`,
-    );
-  throw new UserError(
-    `${at('batch')}: expected at least one sample for each of the ${options.workers} workers, got ${options.batch}; ` +
-      `give ${options.workers} or more, or fewer with ${workers}`,
-  );
-}
-
-function checkStaleness(
-  options: { consistency: string; staleness: number | undefined },
-  at: (key: 'consistency' | 'staleness') => string,
-): void {
-  if ((options.consistency === 'ssp') === (options.staleness !== undefined)) return;
-  throw new UserError(
-    options.consistency === 'ssp'
-      ? `${at('consistency')}: ssp expects a bound, got no --staleness; give for example --staleness 3, or asp for none`
-      : `${at('staleness')}: expected only with --consistency ssp, got it with ${options.consistency}; leave it out, or give --consistency ssp`,
-  );
-}
-
-function checkBackupWorkers(
-  options: { backupWorkers: number; workers: number; consistency: ConsistencyName; codec: CodecName },
-  at: (key: 'backupWorkers') => string,
-): void {
-  const fault = backupWorkersFault(options.backupWorkers, options);
-  if (fault) throw new UserError(`${at('backupWorkers')}: ${fault}`);
-}
-
-const OF_LOCAL = ['localSteps', 'outerLearningRate', 'outerMomentum'] as const;
-
-function checkLocal(
-  options: { consistency: string } & { readonly [key in (typeof OF_LOCAL)[number]]: number | undefined },
-  at: (key: 'consistency' | (typeof OF_LOCAL)[number]) => string,
-): void {
-  if (options.consistency === 'local') {
-    if (options.localSteps !== undefined) return;
-    throw new UserError(
-      `${at('consistency')}: local needs the number of steps between two exchanges, got none; give for example --local-steps 20`,
-    );
-  }
-  for (const key of OF_LOCAL)
-    if (options[key] !== undefined)
-      throw new UserError(
-        `${at(key)}: expected consistency local beside it, got ${options.consistency}; add --consistency local, or leave it out`,
-      );
-}
-
-/** Whether codec, optimizer and consistency go together; of the job's own optimizer the worker asks again. */
-function checkCodec(
-  options: {
-    codec: CodecName;
-    optimizer: string | undefined;
-    consistency: string;
-    topKPercent: number | undefined;
-    topKWarmupSteps: number | undefined;
-    rounding: string | undefined;
-  },
-  at: (key: 'codec' | 'topKPercent' | 'topKWarmupSteps' | 'rounding') => string,
-): void {
-  for (const key of ['topKPercent', 'topKWarmupSteps'] as const)
-    if (options[key] !== undefined && options.codec !== 'topk')
-      throw new UserError(
-        `${at(key)}: expected codec topk with it, got ${options.codec}; add --codec topk, or leave it out`,
-      );
-  if (options.rounding !== undefined && options.codec !== 'int8')
-    throw new UserError(
-      `${at('rounding')}: expected codec int8 with it, got ${options.codec}; add --codec int8, or leave it out`,
-    );
-  // Every codec goes with sgd: without an optimizer only the consistency is asked about.
-  const fault = pairFault(options.codec, options.optimizer ?? 'sgd', options.consistency);
-  if (fault) throw new UserError(`${at('codec')}: ${fault}`);
-}
-
-/** Whether snapshots have a folder, and a run that can be cut between two steps. */
-function checkSnapshots(
-  options: {
-    consistency: ConsistencyName;
-    backupWorkers: number | undefined;
-    snapshots: string | undefined;
-    snapshotSteps: number | undefined;
-    snapshotMinutes: number | undefined;
-    snapshotKeep: number | undefined;
-    resume: string | undefined;
-  },
-  at: (
-    key: 'snapshots' | 'snapshotSteps' | 'snapshotMinutes' | 'snapshotKeep' | 'resume' | 'consistency',
-  ) => string,
-): void {
-  if (options.snapshots === undefined)
-    for (const key of ['snapshotSteps', 'snapshotMinutes', 'snapshotKeep'] as const)
-      if (options[key] !== undefined)
-        throw new UserError(
-          `${at(key)}: expected a folder for snapshots beside it, got none; add --snapshots DIR, or leave it out`,
-        );
-  const asked = options.snapshots !== undefined ? 'snapshots' : 'resume';
-  const fault = options[asked] === undefined ? undefined : snapshotsFault(options);
-  if (fault) throw new UserError(`${at(asked)}: ${fault}`);
-}
-
-function checkSecure(address: Address | undefined, allowed: boolean, name: string, verb: string): void {
-  if (address === undefined || allowed || isLoopback(address.host)) return;
-  throw new UserError(
-    `${name}: ${verb} ${formatAddress(address)} would be neither encrypted nor authenticated; ` +
-      'add --insecure if the network can be trusted, or use 127.0.0.1',
-  );
-}
-
-interface Located {
-  join: Address | undefined;
-  etcd: Address[] | undefined;
-  mesh: string | undefined;
-}
-
-/** Where the mesh is found: through its keeper or through etcd, not both. */
-function checkPlace(options: Located, at: (key: 'join' | 'etcd' | 'mesh') => string): void {
-  if (options.join && options.etcd)
-    throw new UserError(
-      `${at('etcd')}: expected --join or --etcd, got both; with --etcd the keeper is found there, so leave --join out`,
-    );
-  if (options.mesh !== undefined && !options.etcd)
-    throw new UserError(
-      `${at('mesh')}: expected --etcd with it, got it without; a mesh has a name only in etcd: add --etcd HOST:PORT, or leave it out`,
-    );
-}
-
-function checkPlaceSecure(
-  options: Located & { insecure: boolean },
-  at: (key: 'join' | 'etcd') => string,
-): void {
-  checkSecure(options.join, options.insecure, at('join'), 'a connection to');
-  for (const host of options.etcd ?? []) checkSecure(host, options.insecure, at('etcd'), 'a connection to');
-}
-
-/** The place of the mesh as place.ts has it; undefined where none is given. */
-export function placeOf({ join, etcd, mesh = MESH_DEFAULT }: Located): string | undefined {
-  return etcd ? etcdPlace(etcd, mesh) : join && formatAddress(join);
-}
-
-interface Listening {
-  listen: Address;
-  advertise: Address | undefined;
-  join: Address | undefined;
-  insecure: boolean;
-}
-
-function checkListening(options: Listening, at: (key: 'listen' | 'join') => string): void {
-  checkSecure(options.listen, options.insecure, at('listen'), 'listening on');
-  if (isWildcard(options.listen.host) && options.advertise === undefined) {
-    throw new UserError(
-      `${at('listen')}: ${formatAddress(options.listen)} is every address of this machine; ` +
-        'say with --advertise HOST:PORT which one others shall use',
-    );
-  }
-  const own = options.advertise ?? options.listen;
-  if (options.join && formatAddress(options.join) === formatAddress(own)) {
-    throw new UserError(
-      `${at('join')}: expected another server, got this one's own address ${formatAddress(own)}; ` +
-        'leave --join out for the first server',
-    );
-  }
-}
-
-function checkElastic(
-  options: { elastic: boolean; refusalsLimit: number | undefined },
-  at: (key: 'refusalsLimit') => string,
-): void {
-  if (options.elastic || options.refusalsLimit === undefined) return;
-  throw new UserError(
-    `${at('refusalsLimit')}: expected --elastic with it, got it without; add it, or leave this out`,
-  );
-}
 
 export const UP = define({
   name: 'gradloom up',
@@ -538,8 +362,3 @@ export type WhySlowOptions = Compiled<typeof WHY_SLOW.options>;
 export type StatusOptions = Compiled<typeof STATUS.options>;
 export type ServerOptions = Compiled<typeof SERVER.options>;
 export type WorkerOptions = Compiled<typeof WORKER.options>;
-
-/** Where a process serves its metrics: as asked, else on a free port of the host it listens on, else of loopback. */
-export function metricsAddress(options: { metrics: Address | undefined; listen?: Address }): Address {
-  return options.metrics ?? { host: options.listen?.host ?? '127.0.0.1', port: 0 };
-}

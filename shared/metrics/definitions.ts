@@ -3,7 +3,7 @@
 // A label either lists its values, or is `bounded`: free text of which only so many are kept apart (instruments.ts).
 // Every metric also has the label `role`, so that a server's bytes and a worker's are not added up.
 
-import { CODECS, CONSISTENCIES } from '../config/options.js';
+import { CODECS, CONSISTENCIES } from '../config/options/exchange.js';
 
 export type Role = 'server' | 'worker';
 

@@ -2,7 +2,8 @@
 // number of servers and of workers, the epochs and the optimizer's numbers may be others.
 import { manifestDifference } from '../blocks/manifest.js';
 import { UserError } from '../errors.js';
-import { describeSpec, type RunSpec } from '../run-spec.js';
+import { describeSpec } from '../run/difference.js';
+import type { RunSpec } from '../run/spec.js';
 import type { Snapshot } from './manifest.js';
 
 /** What is compared: the rest may change from one part of a run to the next. */

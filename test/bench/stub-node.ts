@@ -5,14 +5,10 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { CodecName } from '../../shared/codec/codec.js';
+import { type OptimizerSpec, optimizerSpec } from '../../shared/optimizer/spec.js';
 import { collectSeldom, onParentGone, printEvent } from '../../shared/process.js';
 import { keyedRandom } from '../../shared/random.js';
-import {
-  type ConsistencyName,
-  type OptimizerSpec,
-  optimizerSpec,
-  type RunSpec,
-} from '../../shared/run-spec.js';
+import type { ConsistencyName, RunSpec } from '../../shared/run/spec.js';
 import { ExchangeClient } from '../../worker/exchange/exchange-client.js';
 import { fillUniform } from './fill.js';
 

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { changeRules, status } from '../../shared/client/membership.js';
-import type { RunSpec } from '../../shared/run-spec.js';
+import type { RunSpec } from '../../shared/run/spec.js';
 import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { type Event, type Program, run, start } from '../helpers/processes.js';
 import { tinyRun } from '../helpers/tiny-run.js';

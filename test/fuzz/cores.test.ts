@@ -4,9 +4,12 @@ import test from 'ava';
 import fc from 'fast-check';
 import { Coordinator } from '../../server/coordinator.js';
 import { codecNames, codecs, lossyCodecNames } from '../../shared/codec/registry.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { membershipService, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { codecsOf, fromWire, layoutOf, optimizerSpec, toWire } from '../../shared/run-spec.js';
+import { codecsOf } from '../../shared/run/block-codecs.js';
+import { layoutOf } from '../../shared/run/spec.js';
+import { fromWire, toWire } from '../../shared/run/wire.js';
 import { fuzzed, oddFloat, oddNumber } from '../helpers/fuzz.js';
 import { finiteHeader, firstBulkOf, gradientOf, makeShards, makeSpec, stateOf } from '../helpers/shards.js';
 

@@ -16,7 +16,7 @@ import {
   PROTOCOL_VERSION,
   parametersService,
 } from '../../shared/rpc/proto.js';
-import { toWire } from '../../shared/run-spec.js';
+import { toWire } from '../../shared/run/wire.js';
 import { almost, fuzzed, oddFloat, oddNumber } from '../helpers/fuzz.js';
 import { bulkOf, firstBulkOf, makeSpec, normals } from '../helpers/shards.js';
 

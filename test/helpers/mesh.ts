@@ -11,7 +11,7 @@ import { Arena } from '../../shared/kernels/arena.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
-import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { gradientOf, headerOf, normals } from './shards.js';
 
 /** Long enough for a busy machine: nothing here waits for it unless something is broken. */

@@ -6,7 +6,7 @@ import { Framed, FramePool } from '../../shared/rpc/frame.js';
 import { MembershipStub, ParametersStub, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { refusalLabel } from '../../shared/rpc/refusal.js';
 import { channelOptions } from '../../shared/rpc/transport.js';
-import type { RunSpec } from '../../shared/run-spec.js';
+import type { RunSpec } from '../../shared/run/spec.js';
 import { PEER_DEADLINE_MS } from './mesh.js';
 
 type Reply = Record<string, never> & { refusal?: { code: number; sentence: string } };

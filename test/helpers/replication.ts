@@ -15,7 +15,7 @@ import type {
 import { replicationService } from '../../shared/rpc/proto.js';
 import { copyReceived } from '../../shared/rpc/receive.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
-import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { bulkOf, contributionOf, headerOf, normals } from './shards.js';
 
 const method = (replicationService as Record<string, unknown>).Replicate as MethodDefinition<

@@ -9,10 +9,12 @@ import type { Codec, DirectCodecName, LossyCodec } from '../../shared/codec/code
 import { codecs } from '../../shared/codec/registry.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../shared/limits.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../shared/random.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { checksumOf } from '../../shared/rpc/checksum.js';
-import { codecsOf, layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { codecsOf } from '../../shared/run/block-codecs.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 
 /** A run of a small model with every kind of tensor. */
 export function makeSpec(changes: Partial<RunSpec> = {}): RunSpec {

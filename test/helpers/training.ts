@@ -4,7 +4,7 @@ import type { BlockNorms, Effect } from '../../server/effects.js';
 import type { Shard } from '../../server/shard.js';
 import type { Header } from '../../server/step-headers.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
-import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { contributionOf, headerOf, makeShards, type ShardSet } from './shards.js';
 
 export type Message = { header: Header; step: number } | { contribution: Bulk };

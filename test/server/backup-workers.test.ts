@@ -10,7 +10,7 @@ import type { Bulk } from '../../shared/rpc/bulk.js';
 import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run/spec.js';
 import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { openMesh, startWorkers } from '../helpers/mesh.js';
 import { bitsOfAll, bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';

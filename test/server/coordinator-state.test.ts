@@ -5,7 +5,7 @@ import { Coordinator, type Order } from '../../server/coordinator.js';
 import { restore, save } from '../../server/coordinator-state.js';
 import { PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import type { RunSpec } from '../../shared/run-spec.js';
+import type { RunSpec } from '../../shared/run/spec.js';
 import { makeSpec } from '../helpers/shards.js';
 
 const WORKERS = 3;

@@ -7,9 +7,10 @@ import { blockBytes, shardBytes } from '../../server/shard-memory.js';
 import { layoutBlocks } from '../../shared/blocks/blocks.js';
 import { place } from '../../shared/blocks/placement.js';
 import { SERVERS_MAX, SHARD_MEMORY_MAX_BYTES } from '../../shared/limits.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { makeSpec } from '../helpers/shards.js';
 
 const GiB = 1024 ** 3;

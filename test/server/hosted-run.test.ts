@@ -6,10 +6,11 @@ import { reportTo } from '../../server/metrics.js';
 import { codecs, lossyCodecNames } from '../../shared/codec/registry.js';
 import { OBSERVERS_MAX, UNREAD_MAX, WORKER_READERS_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { Framed } from '../../shared/rpc/frame.js';
 import { deserializePull } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf, optimizerSpec } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run/spec.js';
 import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
 

@@ -3,7 +3,7 @@ import test from 'ava';
 import { ruleOf } from '../../shared/optimizer/groups.js';
 import { learningRateAt } from '../../shared/optimizer/schedule.js';
 import { OPTIMIZERS, type OptimizerSpec, optimizerSpec } from '../../shared/optimizer/spec.js';
-import { layoutOf } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run/spec.js';
 import { bulkOf, finiteHeader, makeShards, makeSpec, normals, valuesOf } from '../helpers/shards.js';
 
 const STEPS = 12;

@@ -5,9 +5,9 @@ import '@tensorflow/tfjs-backend-cpu';
 import test from 'ava';
 import fc from 'fast-check';
 import type { BlockNorms } from '../../server/effects.js';
-import { OPTIMIZERS, type OptimizerSpec } from '../../shared/optimizer/spec.js';
+import { OPTIMIZERS, type OptimizerSpec, optimizerSpec } from '../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../shared/random.js';
-import { layoutOf, optimizerSpec, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import {
   bitsOfAll,
   bulkOf,

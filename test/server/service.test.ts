@@ -12,10 +12,12 @@ import { RunError, UserError } from '../../shared/errors.js';
 import { loadKernels } from '../../shared/kernels/load.js';
 import { CONTROL_MESSAGE_MAX_BYTES } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { encodeBulk } from '../../shared/rpc/bulk.js';
 import { FIELD, PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf, optimizerSpec, type RunSpec, toWire } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
+import { toWire } from '../../shared/run/wire.js';
 import {
   openMesh,
   openServer,

@@ -3,8 +3,9 @@
 import test from 'ava';
 import { type Effect, Shard } from '../../server/shard.js';
 import { BLOCK_ELEMENTS_MAX, PUSH_CREDIT_BYTES } from '../../shared/limits.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf, optimizerSpec } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run/spec.js';
 import {
   bulkOf,
   contributionOf,

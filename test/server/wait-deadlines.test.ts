@@ -6,7 +6,7 @@ import { reportTo } from '../../server/metrics.js';
 import { ServerWaits } from '../../server/server-waits.js';
 import { NOTICE_MIN_MS } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
-import { layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { parseExposition, sampleValue } from '../helpers/exposition.js';
 import { bulkOf, contributionOf, headerOf, makeSpec, normals } from '../helpers/shards.js';
 

@@ -5,8 +5,9 @@ import fc from 'fast-check';
 import type { BlockNorms } from '../../server/effects.js';
 import { ruleOf } from '../../shared/optimizer/groups.js';
 import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import { layoutOf, optimizerSpec } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run/spec.js';
 import {
   bulkOf,
   contributionOf,

@@ -2,8 +2,8 @@
 // the others go on; its half-sent step is complete on all servers or dropped on all; everybody has the same bits, which
 // are those of the gradients that count, computed apart from the code in double precision.
 import test, { type ExecutionContext } from 'ava';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../shared/random.js';
-import { optimizerSpec } from '../../shared/run-spec.js';
 import type { Bug } from './cluster/bugs.js';
 import { Cluster } from './cluster/cluster.js';
 import { gradientOf, LEARNING_RATE, samplesOf } from './cluster/workload.js';

@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import { Clocked } from '../../server/consistency/clocked.js';
 import { Shard } from '../../server/shard.js';
 import type { Block } from '../../shared/blocks/blocks.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../shared/random.js';
-import { layoutOf, optimizerSpec } from '../../shared/run-spec.js';
+import { layoutOf } from '../../shared/run/spec.js';
 import { type Report, type SimulatedServer, simulate } from '../helpers/clocked-simulation.js';
 import { bulkOf, makeSpec } from '../helpers/shards.js';
 

@@ -6,18 +6,13 @@ import fc from 'fast-check';
 import { Coordinator, type Order } from '../../server/coordinator.js';
 import type { Effect } from '../../server/effects.js';
 import { Shard } from '../../server/shard.js';
+import { optimizerSpec } from '../../shared/optimizer/spec.js';
 import { type KeyedRandom, keyedRandom } from '../../shared/random.js';
 import type { View } from '../../shared/rpc/generated/gradloom/v1/View.js';
 import { PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
-import {
-  isClocked,
-  layoutOf,
-  optimizerSpec,
-  type RunSpec,
-  rulesToWire,
-  specUnder,
-} from '../../shared/run-spec.js';
+import { rulesToWire, specUnder } from '../../shared/run/rules.js';
+import { isClocked, layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { bulkOf, finiteHeader, makeSpec } from '../helpers/shards.js';
 
 interface Change {

@@ -13,7 +13,7 @@ import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES, DRAIN_MS, EXCHANGE_YOUNG_MAX_MIB } from '../../shared/limits.js';
 import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
-import type { RunSpec } from '../../shared/run-spec.js';
+import type { RunSpec } from '../../shared/run/spec.js';
 import { localBytes } from '../local/local-steps.js';
 import type { WantedRows } from '../rows/model-rows.js';
 import type { TrainEvent } from '../training/events.js';

@@ -15,7 +15,7 @@ import { HEARTBEAT_MS } from '../../shared/limits.js';
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { ParametersStreams } from '../../shared/rpc/in-process.js';
-import { isClocked, layoutOf, type RunSpec } from '../../shared/run-spec.js';
+import { isClocked, layoutOf, type RunSpec } from '../../shared/run/spec.js';
 import { readManifest } from '../../shared/snapshot/manifest.js';
 import { storeAt } from '../../shared/snapshot/store.js';
 import { Usual, usually } from '../../shared/usual.js';

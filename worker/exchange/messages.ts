@@ -6,7 +6,7 @@ import type { Bytes } from '../../shared/client/membership.js';
 import type { RowGradients } from '../../shared/client/rows.js';
 import type { WasmMemory } from '../../shared/kernels/webassembly.js';
 import type { WorkerWelcome__Output } from '../../shared/rpc/generated/gradloom/v1/WorkerWelcome.js';
-import type { RunSpec } from '../../shared/run-spec.js';
+import type { RunSpec } from '../../shared/run/spec.js';
 import type { WantedRows } from '../rows/model-rows.js';
 import type { TrainEvent } from '../training/events.js';
 

@@ -7,7 +7,7 @@ import type { Kernels } from '../../shared/kernels/kernels.js';
 import { applyOptimizer, initialSlots, measureBlock, type Update } from '../../shared/optimizer/apply.js';
 import { ruleOf, type TensorRule } from '../../shared/optimizer/groups.js';
 import { StepNorms } from '../../shared/optimizer/norms.js';
-import type { OptimizerSpec } from '../../shared/run-spec.js';
+import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
 
 export interface LocalMemory {
   readonly kernels: Kernels;

@@ -1,6 +1,6 @@
 // Which steps make a round, at whose end workers exchange: one step, or under `local` so many, or what is left of
 // the epoch. Servers count rounds, everyone else counts steps. Pure.
-import type { RunSpec } from '../../shared/run-spec.js';
+import type { RunSpec } from '../../shared/run/spec.js';
 
 export interface Rounds {
   /** Whether a round ends with this step of the run (from 0). */

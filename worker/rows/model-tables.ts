@@ -3,8 +3,8 @@
 import { compileTables, type TableOptions } from '../../shared/client/sdk-tables.js';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { UserError } from '../../shared/errors.js';
+import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
 import { ROW_OPTIMIZERS, type RowOptimizerSpec, type RowTableSpec } from '../../shared/rows/tables.js';
-import type { OptimizerSpec } from '../../shared/run-spec.js';
 
 /** The run's optimizer, where a table has none of its own. Throws UserError where rows do not have it. */
 function optimizerOf(optimizer: OptimizerSpec): RowOptimizerSpec {

@@ -15,10 +15,12 @@ import { BLOCK_PAYLOAD_MAX_BYTES, EVALUATION_AHEAD_MAX, RUN_POLL_MS } from '../.
 import { serveMetrics } from '../../shared/metrics/http.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import { freezeGroups } from '../../shared/optimizer/groups.js';
+import type { OptimizerSpec } from '../../shared/optimizer/spec.js';
 import { describeTables } from '../../shared/rows/tables.js';
 import { STAGE_SPARE_BYTES } from '../../shared/rpc/frame.js';
 import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
-import { fromWire, isClocked, layoutOf, type OptimizerSpec } from '../../shared/run-spec.js';
+import { isClocked, layoutOf } from '../../shared/run/spec.js';
+import { fromWire } from '../../shared/run/wire.js';
 import type { Loss } from '../job.js';
 import { roundsOf } from '../local/rounds.js';
 import { Compute } from '../model/compute.js';
@@ -27,7 +29,7 @@ import { ModelRows } from '../rows/model-rows.js';
 import { compileModelTables } from '../rows/model-tables.js';
 import { evaluateShare } from './evaluation-share.js';
 import type { TrainEvent } from './events.js';
-import type { TrainingData } from './train.js';
+import type { TrainingData } from './train-options.js';
 
 export interface EvaluateOptions {
   model: LayersModel;

@@ -1,7 +1,7 @@
 // A part of the test set, evaluated batch by batch: a worker's share of an evaluation, or all of it by an evaluator.
 import type { Compute } from '../model/compute.js';
 import type { PullRows } from '../rows/model-rows.js';
-import type { TrainingData } from './train.js';
+import type { TrainingData } from './train-options.js';
 
 /** Sums over records, which shares are added up from. */
 export interface EvaluationSums {

@@ -6,7 +6,7 @@ import { createDealer, equalShares, stepsPerEpoch } from '../data/dealer.js';
 import { createLoader, type Batch as LoadedBatch } from '../data/loader.js';
 import type { Batch } from '../model/compute.js';
 import { cacheCounts } from './cache-counts.js';
-import type { TrainingData } from './train.js';
+import type { TrainingData } from './train-options.js';
 
 function toTensors({ x, labels, shape }: LoadedBatch, classes: number): Batch {
   // The loader uses its buffers again, and some backends keep the array that they are given.

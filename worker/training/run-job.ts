@@ -4,14 +4,15 @@ import { setBackend } from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import { codecFault, pairFault } from '../../shared/codec/allowed-pairs.js';
 import { formatAddress } from '../../shared/config/address.js';
-import { metricsAddress, placeOf, type WorkerOptions } from '../../shared/config/commands.js';
+import { metricsAddress, placeOf } from '../../shared/config/check-place.js';
+import type { WorkerOptions } from '../../shared/config/commands.js';
 import { sentence, UserError } from '../../shared/errors.js';
 import {
   REFUSALS_LIMIT_DEFAULT,
   SNAPSHOT_MINUTES_DEFAULT,
   SNAPSHOTS_KEPT_DEFAULT,
 } from '../../shared/limits.js';
-import { OUTER_DEFAULTS } from '../../shared/run-spec.js';
+import { OUTER_DEFAULTS } from '../../shared/run/spec.js';
 import { writeSafetensors } from '../../shared/safetensors.js';
 import { chooseSnapshot } from '../../shared/snapshot/find.js';
 import { chooseBackend } from '../backend/ladder.js';
@@ -31,7 +32,8 @@ import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
 import { textData } from './text-data.js';
-import { type LocalOptions, train } from './train.js';
+import { train } from './train.js';
+import type { LocalOptions } from './train-options.js';
 
 export interface RunJobOptions {
   options: WorkerOptions;

@@ -6,7 +6,7 @@ import { createDealer, equalShares, evaluationShare, stepsPerEpoch } from '../da
 import type { Split } from '../data/source.js';
 import type { Batch } from '../model/compute.js';
 import { cacheCounts } from './cache-counts.js';
-import type { TrainingData } from './train.js';
+import type { TrainingData } from './train-options.js';
 
 function toTensors(dataset: Dataset, split: Split, indices: Uint32Array): Batch {
   const { features, labels } = dataset.read(split, indices);

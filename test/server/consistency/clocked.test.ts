@@ -4,8 +4,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Effect } from '../../../server/effects.js';
 import { Shard } from '../../../server/shard.js';
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import { layoutOf, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../../shared/run/spec.js';
 import {
   bitsOfAll,
   bulkOf,

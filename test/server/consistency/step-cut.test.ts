@@ -9,7 +9,7 @@ import type { Outcome } from '../../../server/step-headers.js';
 import { optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../../shared/random.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import { layoutOf, type RunSpec } from '../../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../../shared/run/spec.js';
 import {
   bitsOfAll,
   contributionOf,

@@ -6,8 +6,9 @@ import type { Replica } from '../../../server/replication/replica.js';
 import { Rounds } from '../../../server/replication/rounds.js';
 import type { CodecName } from '../../../shared/codec/codec.js';
 import { COMPARED_STEP_BYTES } from '../../../shared/limits.js';
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import { optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import type { RunSpec } from '../../../shared/run/spec.js';
 import {
   bitsOf,
   type FlippedBit,

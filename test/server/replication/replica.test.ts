@@ -4,8 +4,9 @@ import test from 'ava';
 import type { Replica } from '../../../server/replication/replica.js';
 import type { Shard } from '../../../server/shard.js';
 import type { CodecName } from '../../../shared/codec/codec.js';
+import { type OptimizerSpec, optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import { type OptimizerSpec, optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import type { RunSpec } from '../../../shared/run/spec.js';
 import { bitsOf, newReplica, Primary, sendsOf } from '../../helpers/replication.js';
 import { makeSpec } from '../../helpers/shards.js';
 

@@ -6,7 +6,9 @@ import { lossyCodecNames } from '../../../shared/codec/registry.js';
 import { Arena } from '../../../shared/kernels/arena.js';
 import { loadKernels } from '../../../shared/kernels/load.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../../../shared/limits.js';
-import { codecsOf, layoutOf, optimizerSpec, workerMomentum } from '../../../shared/run-spec.js';
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
+import { codecsOf, workerMomentum } from '../../../shared/run/block-codecs.js';
+import { layoutOf } from '../../../shared/run/spec.js';
 import { makeSpec, normals } from '../../helpers/shards.js';
 
 const tensors = [

@@ -3,18 +3,12 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { codecFault, pairFault, pairTable } from '../../../shared/codec/allowed-pairs.js';
 import { codecNames, directCodecNames, lossyCodecNames } from '../../../shared/codec/registry.js';
-import { OPTIMIZERS } from '../../../shared/optimizer/spec.js';
+import { OPTIMIZERS, optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { membershipService } from '../../../shared/rpc/proto.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import {
-  blockCodec,
-  blockOptimizer,
-  fromWire,
-  optimizerSpec,
-  type RunSpec,
-  toWire,
-  workerMomentum,
-} from '../../../shared/run-spec.js';
+import { blockCodec, blockOptimizer, workerMomentum } from '../../../shared/run/block-codecs.js';
+import type { RunSpec } from '../../../shared/run/spec.js';
+import { fromWire, toWire } from '../../../shared/run/wire.js';
 import { makeSpec } from '../../helpers/shards.js';
 
 /** A spec as a server reads it off the wire. */

@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { topkCount } from '../../../shared/codec/topk.js';
 import { topkPercentAt } from '../../../shared/codec/topk-warm-up.js';
-import { codecsOf } from '../../../shared/run-spec.js';
+import { codecsOf } from '../../../shared/run/block-codecs.js';
 
 test('the share falls from a quarter by halves, in stages of equal length, to its own', (t) => {
   const options = { topKPercent: 1, topKWarmupSteps: 10 };

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { GRADLOOM, metricsAddress, SERVER, UP, WORKER } from '../../../shared/config/commands.js';
+import { metricsAddress } from '../../../shared/config/check-place.js';
+import { GRADLOOM, SERVER, UP, WORKER } from '../../../shared/config/commands.js';
 import { variableOf } from '../../../shared/config/option.js';
 import { OPTIONS } from '../../../shared/config/options.js';
 import {

@@ -5,7 +5,9 @@ import { ROW_PARTITIONS } from '../../../shared/limits.js';
 import { placeRows, placesPerServerMax, rowPlacementFault } from '../../../shared/rows/partitions.js';
 import { membershipService } from '../../../shared/rpc/proto.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import { fromWire, type RunSpec, specDifference, toWire } from '../../../shared/run-spec.js';
+import { specDifference } from '../../../shared/run/difference.js';
+import type { RunSpec } from '../../../shared/run/spec.js';
+import { fromWire, toWire } from '../../../shared/run/wire.js';
 import { makeTable } from '../../helpers/rows.js';
 import { makeSpec } from '../../helpers/shards.js';
 

@@ -1,7 +1,7 @@
 // What must hold of a simulated cluster, whatever happened to it. Stands apart from the code that it checks: it knows
 // the gradients, the rules of optimizers and what workers saw, and computes in double precision.
 import { codecs } from '../../../shared/codec/registry.js';
-import type { OptimizerSpec } from '../../../shared/run-spec.js';
+import type { OptimizerSpec } from '../../../shared/optimizer/spec.js';
 import type { ShardCopies } from '../../../shared/view.js';
 import type { Cluster } from './cluster.js';
 import type { ReaderHistory } from './reader.js';

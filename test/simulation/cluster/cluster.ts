@@ -3,8 +3,9 @@
 // is seen of all of them; what each does is in keeper-node, server-node, worker-node and reader, what they train in workload.
 import { Coordinator, type Run } from '../../../server/coordinator.js';
 import type { HostedRun } from '../../../server/hosted-run.js';
+import type { OptimizerSpec } from '../../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../../shared/random.js';
-import type { OptimizerSpec, RunSpec } from '../../../shared/run-spec.js';
+import type { RunSpec } from '../../../shared/run/spec.js';
 import type { FlippedBit } from '../../helpers/replication.js';
 import type { Bug } from './bugs.js';
 import { CopiesWatch, type Placed } from './copies-watch.js';

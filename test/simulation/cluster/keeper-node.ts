@@ -7,7 +7,7 @@ import type { ChangeReply } from '../../../shared/rpc/generated/gradloom/v1/Chan
 import type { DescribeReply__Output } from '../../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
 import type { DrainReply } from '../../../shared/rpc/generated/gradloom/v1/DrainReply.js';
 import { membershipService } from '../../../shared/rpc/proto.js';
-import { CONSISTENCY_IDS } from '../../../shared/run-spec.js';
+import { CONSISTENCY_IDS } from '../../../shared/run/spec.js';
 import type { Cluster } from './cluster.js';
 
 type Unary<Reply> = (call: { request: object }, answer: (error: null, reply: Reply) => void) => void;

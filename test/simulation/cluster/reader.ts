@@ -11,7 +11,7 @@ import { keyedRandom } from '../../../shared/random.js';
 import type { DescribeReply__Output } from '../../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
 import { parametersService } from '../../../shared/rpc/proto.js';
-import { layoutOf, type RunSpec } from '../../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../../shared/run/spec.js';
 import type { KeeperNode } from './keeper-node.js';
 import type { SimulatedNetwork } from './network.js';
 import type { Scheduler } from './scheduler.js';

@@ -1,7 +1,7 @@
 // One seed: a cluster of a size, a network and a plan of faults that the seed alone decides; what became of it.
 import { codecs } from '../../../shared/codec/registry.js';
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { type KeyedRandom, keyedRandom } from '../../../shared/random.js';
-import { optimizerSpec } from '../../../shared/run-spec.js';
 import type { Bug } from './bugs.js';
 import { faultsOf, livesAgain, namesShards } from './checkers.js';
 import { Cluster, type ClusterOptions, PEER_DEADLINE_MS } from './cluster.js';

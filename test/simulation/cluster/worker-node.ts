@@ -14,7 +14,7 @@ import { keyedRandom } from '../../../shared/random.js';
 import type { ParametersStreams } from '../../../shared/rpc/in-process.js';
 import { membershipService, parametersService } from '../../../shared/rpc/proto.js';
 import type { MembershipStreams } from '../../../shared/rpc/transport.js';
-import { layoutOf, type RunSpec } from '../../../shared/run-spec.js';
+import { layoutOf, type RunSpec } from '../../../shared/run/spec.js';
 import type { Cluster } from './cluster.js';
 import { gradientOf, samplesOf, shareOf } from './workload.js';
 

@@ -1,8 +1,10 @@
 // What is trained in a simulated cluster: the model, the samples of each worker, and gradients that (worker, step, tensor)
 // decide, so that what the parameters must be is known without any of the code. No node and no network is in it: the
 // checkers go by it, too.
+
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { keyedRandom } from '../../../shared/random.js';
-import { optimizerSpec, type RunSpec } from '../../../shared/run-spec.js';
+import type { RunSpec } from '../../../shared/run/spec.js';
 import type { ClusterOptions } from './cluster.js';
 
 export const LEARNING_RATE = 2 ** -6;

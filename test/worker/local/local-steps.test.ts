@@ -1,12 +1,7 @@
 // Local SGD by the workers' kernels and the servers' shards, against local SGD written down in float64.
 import test, { type ExecutionContext } from 'ava';
-import {
-  layoutOf,
-  type OptimizerSpec,
-  optimizerSpec,
-  outerOptimizer,
-  type RunSpec,
-} from '../../../shared/run-spec.js';
+import { type OptimizerSpec, optimizerSpec } from '../../../shared/optimizer/spec.js';
+import { layoutOf, outerOptimizer, type RunSpec } from '../../../shared/run/spec.js';
 import {
   gradientAt,
   type LocalRun,

@@ -1,7 +1,7 @@
 // Rounds against counting them one by one.
 import test from 'ava';
 import fc from 'fast-check';
-import { optimizerSpec } from '../../../shared/run-spec.js';
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
 import { roundsOf } from '../../../worker/local/rounds.js';
 
 const local = (steps: number) => ({ steps, optimizer: optimizerSpec('sgd', 1) });

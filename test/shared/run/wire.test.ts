@@ -1,20 +1,14 @@
 // A run's spec comes back from its wire form as it was.
 import test from 'ava';
-import { CONSISTENCIES } from '../../shared/config/options.js';
-import { BATCH_MAX_SAMPLES, EPOCHS_MAX } from '../../shared/limits.js';
-import { OPTIMIZERS, type OptimizerSpec } from '../../shared/optimizer/spec.js';
-import { membershipService, packageDefinition } from '../../shared/rpc/proto.js';
-import { RefusalCode, Refused } from '../../shared/rpc/refusal.js';
-import {
-  CONSISTENCY_IDS,
-  fromWire,
-  optimizerSpec,
-  outerOptimizer,
-  type RunSpec,
-  specDifference,
-  toWire,
-} from '../../shared/run-spec.js';
-import { makeSpec } from '../helpers/shards.js';
+import { CONSISTENCIES } from '../../../shared/config/options/exchange.js';
+import { BATCH_MAX_SAMPLES, EPOCHS_MAX } from '../../../shared/limits.js';
+import { OPTIMIZERS, type OptimizerSpec, optimizerSpec } from '../../../shared/optimizer/spec.js';
+import { membershipService, packageDefinition } from '../../../shared/rpc/proto.js';
+import { RefusalCode, Refused } from '../../../shared/rpc/refusal.js';
+import { specDifference } from '../../../shared/run/difference.js';
+import { CONSISTENCY_IDS, outerOptimizer, type RunSpec } from '../../../shared/run/spec.js';
+import { fromWire, toWire } from '../../../shared/run/wire.js';
+import { makeSpec } from '../../helpers/shards.js';
 
 /** A spec as the keeper reads what a worker sent. */
 function overTheWire(spec: RunSpec): RunSpec {
