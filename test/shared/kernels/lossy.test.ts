@@ -189,10 +189,10 @@ const emptyBlock = fc
   })
   .map(({ length, key, sparse }) => {
     const random = keyedRandom(key, 'top-k of zeros');
-    const draw = () =>
-      random.below(sparse) === 0 ? Math.fround(random.normal()) : random.below(2) - 1 || -0;
-    const zeroed = () => Float32Array.from({ length }, () => draw()).map((x) => (x === -1 ? 0 : x));
-    return { gradient: zeroed(), residual: zeroed() };
+    const zero = () => (random.below(2) === 0 ? 0 : -0);
+    const draw = () => (random.below(sparse) === 0 ? Math.fround(random.normal()) : zero());
+    const [gradient, residual] = [0, 1].map(() => Float32Array.from({ length }, draw));
+    return { gradient, residual };
   });
 
 for (const [title, arrays, runs] of [
