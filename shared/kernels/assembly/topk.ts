@@ -1,8 +1,8 @@
 // The k largest magnitudes of c = gradient + residual * factor, exactly k, ties to the lowest index. One pass over the
 // arrays (`gatherTopK`) writes what is left if nothing travels, and lists the elements of at least a magnitude that is
 // guessed from a sample. Among them (`packTopK`) a radix select on the bits of the magnitudes (11, 10 and 10 bits)
-// finds the k-th largest. A bad guess costs passes over the whole block, and no bit of the result. Zeros are listed
-// never: where fewer than k others are (differences after a sparse update), the first zeros make up for them.
+// finds the k-th largest. A bad guess costs passes over the whole block, and no bit of the result. Zeros are never
+// listed: where fewer than k others are (differences after a sparse update), the first zeros make up for them.
 // A payload is k (u32), the positions as Elias and Fano coded them (Elias, "Efficient storage and retrieval by
 // content and address of static files", J. ACM 1974): for each group of 256 elements a one bit for each element
 // in it and then a zero bit; the low byte of each position; and the values in fp16 with the block's scale.
@@ -17,8 +17,9 @@ const SAMPLED_LINES_MIN: i32 = 16;
 /** Elements that are marked before the marked ones are listed: few, lest the memory wait while they are listed. */
 const TILE: i32 = 256;
 
-// The room that a selection works in: how many are listed, whether these are all but zeros, the counts of the radix select, a bit for each element of a
-// tile and some to spare, and the list: positions (u32) of as many as fit, then their c.
+// The room that a selection works in: how many are listed, whether these are all but zeros, the counts of the radix
+// select, a bit for each element of a tile and some to spare, and the list: positions (u32) of as many as fit, then
+// their c.
 const COUNTS_AT: usize = 64;
 const MARKS_AT: usize = COUNTS_AT + (BINS << 2);
 const LIST_AT: usize = MARKS_AT + (TILE >> 3) + 8;
@@ -96,6 +97,13 @@ function guess(gradient: usize, residual: usize, n: i32, k: i32, factor: f32, wo
   return i32(reach(work + COUNTS_AT, BINS, ((k + (k >> 2)) >> 6) + 8)) << 20;
 }
 
+/** One bit for each of 16 lanes of comparisons. */
+// @ts-ignore: decorator
+@inline
+function lanes(a: v128, b: v128, c: v128, d: v128): i32 {
+  return i8x16.bitmask(i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d)));
+}
+
 /**
  * Lists what may travel, in a room of `workBytes`. Unless `next` is 0 it becomes the residual if nothing did,
  * c * inverse; with a `velocity`, nextVelocity = (gradient + velocity * momentum * factor) * inverse, and next has
@@ -118,12 +126,10 @@ export function gatherTopK(
     const g = gradient + at;
     const r = residual + at;
     const bits = !next
-      ? mark(g, r, elements, least, factor, inverse, 0, 0, 0, 0, work, 0, false)
+      ? mark(g, r, elements, least, factor, inverse, 0, 0, 0, 0, work, 0)
       : velocity
-        ? factor == 1
-          ? mark(g, r, elements, least, 1, 1, next + at, velocity + at, nextVelocity + at, momentum, work, 2, true)
-          : mark(g, r, elements, least, factor, inverse, next + at, velocity + at, nextVelocity + at, momentum, work, 2, false)
-        : mark(g, r, elements, least, factor, inverse, next + at, 0, 0, 0, work, 1, false);
+        ? mark(g, r, elements, least, factor, inverse, next + at, velocity + at, nextVelocity + at, momentum, work, 2)
+        : mark(g, r, elements, least, factor, inverse, next + at, 0, 0, 0, work, 1);
     largest = max(largest, bits);
     for (let word = 0; word < elements; word += 64) {
       let left = load<u64>(work + MARKS_AT + (word >> 3));
@@ -141,6 +147,14 @@ export function gatherTopK(
   return largest;
 }
 
+/** Four elements of what is left if nothing travels. */
+// @ts-ignore: decorator
+@inline
+function kept(c: v128, u: v128, inverse: v128, momentum: v128, arrays: i32): v128 {
+  const left = f32x4.mul(c, inverse);
+  return arrays == 2 ? f32x4.add(left, f32x4.mul(u, momentum)) : left;
+}
+
 /**
  * A tile's part of `gatherTopK`: a bit for each element whose magnitude is at least `least`, in words of 64.
  * @param arrays that are written: none, next, or next and nextVelocity
@@ -149,74 +163,64 @@ export function gatherTopK(
 @inline
 function mark(
   gradient: usize, residual: usize, n: i32, least: i32, factor: f32, inverse: f32, next: usize,
-  velocity: usize, nextVelocity: usize, momentum: f32, work: usize, arrays: i32, one: bool,
+  velocity: usize, nextVelocity: usize, momentum: f32, work: usize, arrays: i32,
 ): i32 {
   const mask = i32x4.splat(0x7fffffff);
-  const below = i32x4.splat(least - 1);
+  const bound = i32x4.splat(least);
   const f = f32x4.splat(factor);
   const inv = f32x4.splat(inverse);
   const m = f32x4.splat(momentum);
   const velocityFactor = momentum * factor;
   const vf = f32x4.splat(velocityFactor);
   let largest = i32x4.splat(0);
+  let other = largest;
   let marks = work + MARKS_AT;
   const whole = n & ~15;
   let i = 0;
   for (; i < whole; i += 16, marks += 2, gradient += 64, residual += 64) {
     const g0 = v128.load(gradient);
-    const c0 = one ? f32x4.add(g0, v128.load(residual)) : f32x4.add(g0, f32x4.mul(v128.load(residual), f));
-    if (arrays == 1) v128.store(next, one ? c0 : f32x4.mul(c0, inv));
-    if (arrays == 2) {
-      const v = f32x4.add(g0, f32x4.mul(v128.load(velocity), vf));
-      const u = one ? v : f32x4.mul(v, inv);
-      v128.store(nextVelocity, u);
-      v128.store(next, f32x4.add(one ? c0 : f32x4.mul(c0, inv), f32x4.mul(u, m)));
+    const g1 = v128.load(gradient, 16);
+    const g2 = v128.load(gradient, 32);
+    const g3 = v128.load(gradient, 48);
+    const c0 = f32x4.add(g0, f32x4.mul(v128.load(residual), f));
+    const c1 = f32x4.add(g1, f32x4.mul(v128.load(residual, 16), f));
+    const c2 = f32x4.add(g2, f32x4.mul(v128.load(residual, 32), f));
+    const c3 = f32x4.add(g3, f32x4.mul(v128.load(residual, 48), f));
+    if (arrays > 0) {
+      let u0 = g0;
+      let u1 = g1;
+      let u2 = g2;
+      let u3 = g3;
+      if (arrays > 1) {
+        u0 = f32x4.mul(f32x4.add(g0, f32x4.mul(v128.load(velocity), vf)), inv);
+        u1 = f32x4.mul(f32x4.add(g1, f32x4.mul(v128.load(velocity, 16), vf)), inv);
+        u2 = f32x4.mul(f32x4.add(g2, f32x4.mul(v128.load(velocity, 32), vf)), inv);
+        u3 = f32x4.mul(f32x4.add(g3, f32x4.mul(v128.load(velocity, 48), vf)), inv);
+        v128.store(nextVelocity, u0);
+        v128.store(nextVelocity, u1, 16);
+        v128.store(nextVelocity, u2, 32);
+        v128.store(nextVelocity, u3, 48);
+        velocity += 64;
+        nextVelocity += 64;
+      }
+      v128.store(next, kept(c0, u0, inv, m, arrays));
+      v128.store(next, kept(c1, u1, inv, m, arrays), 16);
+      v128.store(next, kept(c2, u2, inv, m, arrays), 32);
+      v128.store(next, kept(c3, u3, inv, m, arrays), 48);
+      next += 64;
     }
     const a0 = v128.and(c0, mask);
-    largest = i32x4.max_s(largest, a0);
-    const g1 = v128.load(gradient, 16);
-    const c1 = one ? f32x4.add(g1, v128.load(residual, 16)) : f32x4.add(g1, f32x4.mul(v128.load(residual, 16), f));
-    if (arrays == 1) v128.store(next, one ? c1 : f32x4.mul(c1, inv), 16);
-    if (arrays == 2) {
-      const v = f32x4.add(g1, f32x4.mul(v128.load(velocity, 16), vf));
-      const u = one ? v : f32x4.mul(v, inv);
-      v128.store(nextVelocity, u, 16);
-      v128.store(next, f32x4.add(one ? c1 : f32x4.mul(c1, inv), f32x4.mul(u, m)), 16);
-    }
     const a1 = v128.and(c1, mask);
-    largest = i32x4.max_s(largest, a1);
-    const low = i16x8.narrow_i32x4_s(i32x4.gt_s(a0, below), i32x4.gt_s(a1, below));
-    const g2 = v128.load(gradient, 32);
-    const c2 = one ? f32x4.add(g2, v128.load(residual, 32)) : f32x4.add(g2, f32x4.mul(v128.load(residual, 32), f));
-    if (arrays == 1) v128.store(next, one ? c2 : f32x4.mul(c2, inv), 32);
-    if (arrays == 2) {
-      const v = f32x4.add(g2, f32x4.mul(v128.load(velocity, 32), vf));
-      const u = one ? v : f32x4.mul(v, inv);
-      v128.store(nextVelocity, u, 32);
-      v128.store(next, f32x4.add(one ? c2 : f32x4.mul(c2, inv), f32x4.mul(u, m)), 32);
-    }
     const a2 = v128.and(c2, mask);
-    largest = i32x4.max_s(largest, a2);
-    const g3 = v128.load(gradient, 48);
-    const c3 = one ? f32x4.add(g3, v128.load(residual, 48)) : f32x4.add(g3, f32x4.mul(v128.load(residual, 48), f));
-    if (arrays == 1) v128.store(next, one ? c3 : f32x4.mul(c3, inv), 48);
-    if (arrays == 2) {
-      const v = f32x4.add(g3, f32x4.mul(v128.load(velocity, 48), vf));
-      const u = one ? v : f32x4.mul(v, inv);
-      v128.store(nextVelocity, u, 48);
-      v128.store(next, f32x4.add(one ? c3 : f32x4.mul(c3, inv), f32x4.mul(u, m)), 48);
-    }
     const a3 = v128.and(c3, mask);
-    largest = i32x4.max_s(largest, a3);
-    const high = i16x8.narrow_i32x4_s(i32x4.gt_s(a2, below), i32x4.gt_s(a3, below));
-    store<u16>(marks, u16(i8x16.bitmask(i8x16.narrow_i16x8_s(low, high))));
-    if (arrays > 0) next += 64;
-    if (arrays > 1) {
-      velocity += 64;
-      nextVelocity += 64;
-    }
+    largest = i32x4.max_s(largest, i32x4.max_s(a0, a1));
+    other = i32x4.max_s(other, i32x4.max_s(a2, a3));
+    store<u16>(
+      marks,
+      u16(lanes(i32x4.ge_s(a0, bound), i32x4.ge_s(a1, bound), i32x4.ge_s(a2, bound), i32x4.ge_s(a3, bound))),
+    );
   }
-  let highest = largestLane(largest);
+  let highest = largestLane(i32x4.max_s(largest, other));
   // The last word of a tile may have elements beyond its end.
   if (n & 63) memory.fill(marks, 0, 8);
   for (let bit = 0; i < n; i++, bit++, gradient += 4, residual += 4) {
