@@ -3,14 +3,10 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import { normRounds } from '../shared/optimizer/norms.js';
-import type { Framed } from '../shared/rpc/frame.js';
-import type { PullMessage__Output } from '../shared/rpc/generated/gradloom/v1/PullMessage.js';
-import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
 import type { PushMessage__Output } from '../shared/rpc/generated/gradloom/v1/PushMessage.js';
 import type { PushReply } from '../shared/rpc/generated/gradloom/v1/PushReply.js';
 import type { StepHeader__Output } from '../shared/rpc/generated/gradloom/v1/StepHeader.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
-import type { InMemory } from '../shared/rpc/in-process.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { specUnder } from '../shared/run/rules.js';
 import { isClocked, type RunSpec } from '../shared/run/spec.js';
@@ -18,7 +14,8 @@ import { Usual, usually } from '../shared/usual.js';
 import { ClockedWaits } from './clocked-waits.js';
 import type { BlockNorms, Cut } from './effects.js';
 import type { ServerMetrics } from './metrics.js';
-import { type Reader, Readers } from './readers.js';
+import type { PullCall, Reader } from './reader.js';
+import { Readers } from './readers.js';
 import type { Copies, Copy } from './replication/copies.js';
 import { type Effect, Shard } from './shard.js';
 import type { RunSnapshots } from './snapshot/run-snapshots.js';
@@ -26,7 +23,6 @@ import type { Outcome } from './step-headers.js';
 import { Writers } from './writers.js';
 
 export type PushCall = grpc.ServerDuplexStream<PushMessage__Output, PushReply>;
-export type PullCall = grpc.ServerDuplexStream<PullMessage__Output, PullReply | Framed | InMemory>;
 
 /** How a run tells the other servers what all must agree on within a step (agree-streams.ts). */
 export interface AgreeOut {

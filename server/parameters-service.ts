@@ -10,8 +10,9 @@ import type { Hello__Output } from '../shared/rpc/generated/gradloom/v1/Hello.js
 import type { ParametersHandlers } from '../shared/rpc/generated/gradloom/v1/Parameters.js';
 import { PROTOCOL_VERSION } from '../shared/rpc/proto.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
-import type { HostedRun, PullCall, PushCall } from './hosted-run.js';
+import type { HostedRun, PushCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
+import type { PullCall } from './reader.js';
 
 /** Shards that a server holds as their primary: by run, and by their index in the placement. */
 export type HostedRuns = ReadonlyMap<string, ReadonlyMap<number, HostedRun>>;

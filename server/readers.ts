@@ -1,67 +1,19 @@
 // The readers of a run on one server: workers' subscriptions, and fetches of anybody. Blocks wait as indices, not as
-// bytes, and are encoded when the reader has room, once for all subscribers of a version; what was fetched is copied
-// before it changes, so that it is one version, and readers never stop training.
+// bytes, until a reader has room; what it is sent then is made in reader-messages.ts.
 import type { BlockLayout } from '../shared/blocks/blocks.js';
 import type { DirectCodecName } from '../shared/codec/codec.js';
 import { codecs, directCodecNames } from '../shared/codec/registry.js';
 import { OBSERVERS_MAX, STREAM_UNSENT_MAX, UNREAD_MAX, WORKER_READERS_MAX } from '../shared/limits.js';
-import { frameBulk } from '../shared/rpc/bulk.js';
-import { Framed, FramePool } from '../shared/rpc/frame.js';
+import { Framed } from '../shared/rpc/frame.js';
 import type { PullReply } from '../shared/rpc/generated/gradloom/v1/PullReply.js';
-import { InMemory, isInProcess } from '../shared/rpc/in-process.js';
-import { FIELD } from '../shared/rpc/proto.js';
+import { type InMemory, isInProcess } from '../shared/rpc/in-process.js';
 import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { isClocked } from '../shared/run/spec.js';
-import type { PullCall } from './hosted-run.js';
 import type { ServerMetrics } from './metrics.js';
-import type { Encoded, Shard } from './shard.js';
+import type { PullCall, Queued, Reader } from './reader.js';
+import { ReaderMessages } from './reader-messages.js';
+import type { Shard } from './shard.js';
 import { type Outcome, outcomeToWire } from './step-headers.js';
-
-interface Queued {
-  readonly block: number;
-  /** The codec that a fetch asked for; undefined: of the subscription. */
-  readonly fetched?: DirectCodecName;
-  /** What the workers hold was asked for, instead of the values. */
-  readonly held?: boolean;
-  /** What was fetched, or with backup workers subscribed to, encoded before the block changed. */
-  kept?: Framed;
-  /** ssp, asp: the clock that the worker enters with it. */
-  step?: number;
-  /** No block: a worker that goes on after its stream broke has all that it missed. */
-  readonly ready?: boolean;
-}
-
-/** Which block a message holds, and whether it was fetched. */
-interface Which {
-  readonly block: number;
-  readonly fetched: boolean;
-}
-
-/** A reader of blocks: a worker's subscription, or somebody's single fetch. */
-export interface Reader {
-  readonly call: PullCall;
-  /** Rank of the worker whose stream it is; undefined: an observer. */
-  readonly rank: number | undefined;
-  /** It is in this process: it takes what is encoded at once, out of the shard's memory, and is never behind. */
-  readonly near: boolean;
-  subscribed: boolean;
-  /** Blocks to send, in order; a block waits here at most once. */
-  readonly queue: Queued[];
-  /** Blocks of the subscription that stand in the queue; what is late is sent as it is then. */
-  readonly queued: Map<number, Queued>;
-  /** Messages handed to the stream that it has not flushed. */
-  unsent: number;
-  /** Small messages that the stream has not flushed. */
-  unread: number;
-  /** Fetches that wait for a step. */
-  readonly fetches: {
-    step: number;
-    since: number;
-    codec: DirectCodecName;
-    blocks: readonly number[];
-    held: boolean;
-  }[];
-}
 
 export interface ReadersOptions {
   run: string;
@@ -75,30 +27,27 @@ export interface ReadersOptions {
 }
 
 export class Readers {
-  readonly #run: string;
   readonly #layout: BlockLayout;
   readonly #shard: Shard;
   readonly #fromStep: number;
   readonly #metrics: ServerMetrics;
   readonly #now: () => number;
   readonly #readers = new Set<Reader>();
-  /** Encoded subscription messages, current ones only, that some subscriber has not been given yet. */
-  readonly #encoded = new Map<number, Framed>();
-  readonly #frames = new FramePool();
-  /** How many answers to fetches have still to be sent of a block, as it stood when they were asked. */
-  readonly #promised = new Map<number, number>();
+  readonly #messages: ReaderMessages;
   /** Whether everything that the shard has done may leave. */
   isCommitted: () => boolean = () => true;
-  /** ssp, asp: the most that a block lacked of any worker's updates when it was read. */
-  #stalest = 0;
 
   constructor({ run, layout, shard, fromStep, metrics, now }: ReadersOptions) {
-    this.#run = run;
     this.#layout = layout;
     this.#shard = shard;
     this.#fromStep = fromStep;
     this.#metrics = metrics;
     this.#now = now;
+    this.#messages = new ReaderMessages({
+      ...{ run, shard, metrics },
+      readers: this.#readers,
+      refuse: (reader, error) => this.#refuse(reader, error),
+    });
   }
 
   [Symbol.iterator](): IterableIterator<Reader> {
@@ -131,8 +80,7 @@ export class Readers {
 
   detach(reader: Reader): void {
     if (!this.#readers.delete(reader)) return;
-    for (const { fetched, block } of reader.queue) if (fetched) this.#keepPromise(block);
-    for (const block of reader.queued.keys()) this.#forgetUnawaited(block);
+    this.#messages.left(reader);
   }
 
   subscribe(reader: Reader, codec: number): void {
@@ -192,23 +140,14 @@ export class Readers {
       (block) => shard.isExchanged(block) && shard.decidedOn(block) > step && !later.has(block),
     );
     for (const block of outcome?.skipped ? [] : ahead) {
-      if (shard.isDifferenceDue(block)) this.#encodeDue(block);
+      if (shard.isDifferenceDue(block)) this.#messages.encodeDue(block);
       const codec = shard.codecOf(block);
       const exact = codec.lossy ? 'fp32' : (codec.name as DirectCodecName);
       reader.queue.push({ block, fetched: exact, held: codec.lossy });
-      this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
+      this.#messages.promise(block);
     }
     reader.queue.push({ ready: true, block: -1 });
     this.#send(reader);
-  }
-
-  /** The difference that a block's last update makes is encoded now; those who wait for it get that. */
-  #encodeDue(block: number): void {
-    const others = [...this.#readers].filter(({ queued }) => queued.has(block)).length;
-    const frame = this.#frame({ block, fetched: false }, this.#shard.encodeUpdate(block));
-    if (others === 0) return frame.release();
-    frame.share(others - 1);
-    this.#encoded.set(block, frame);
   }
 
   /** Answers at once, or when the step is decided. Throws Refused. */
@@ -248,7 +187,7 @@ export class Readers {
    * they hold: the others fetch the newest when they have seen that they were late.
    */
   updated(block: number, workers?: readonly number[]): void {
-    this.#encoded.delete(block);
+    this.#messages.changed(block);
     for (const reader of this.#readers) {
       const wanted = !workers || reader.rank === undefined || workers.includes(reader.rank);
       if (reader.subscribed && wanted && !reader.queued.has(block)) this.#queue(reader, { block });
@@ -280,7 +219,7 @@ export class Readers {
 
   /** Another view is in force, with a bound of its own. */
   changed(number: number): void {
-    this.#stalest = 0;
+    this.#messages.ruled();
     for (const reader of [...this.#readers]) if (reader.subscribed) this.tell(reader, { view: { number } });
     if (!isClocked(this.#shard.spec)) return;
     for (const reader of [...this.#readers])
@@ -308,13 +247,23 @@ export class Readers {
 
   /** A block's last update was taken back: who has not been sent it is not sent it any more. */
   undone(block: number): void {
-    this.#encoded.delete(block);
+    this.#messages.changed(block);
     for (const { queue, queued } of this.#readers) {
       const late = queued.get(block);
       if (!late) continue;
       queued.delete(block);
       queue.splice(queue.indexOf(late), 1);
     }
+  }
+
+  /** Blocks that somebody has still to be sent as they stand now. */
+  get promised(): number[] {
+    return this.#messages.promised;
+  }
+
+  /** A block is about to change: whoever fetched it before gets it as it is now. */
+  copy(block: number): void {
+    this.#messages.copy(block);
   }
 
   #queue(reader: Reader, queued: Queued): void {
@@ -348,65 +297,9 @@ export class Readers {
     reader.fetches.shift();
     for (const block of fetch.blocks) {
       reader.queue.push({ block, fetched: fetch.codec, held: fetch.held });
-      this.#promised.set(block, (this.#promised.get(block) ?? 0) + 1);
+      this.#messages.promise(block);
     }
     this.#send(reader);
-  }
-
-  /** Blocks that somebody has still to be sent as they stand now. */
-  get promised(): number[] {
-    if (!this.#keepsSteps) return [...this.#promised.keys()];
-    const subscribed = [...this.#readers].flatMap(({ queued }) => [...queued.keys()]);
-    return [...new Set([...this.#promised.keys(), ...subscribed])];
-  }
-
-  /** With backup workers steps go on while some worker still reads the blocks of one that took its contributions. */
-  get #keepsSteps(): boolean {
-    return (this.#shard.spec.backupWorkers ?? 0) > 0;
-  }
-
-  /** Encodes a block of the subscription for the workers to whom it has not been sent: they get this very step's. */
-  #keepStep(block: number): void {
-    const behind = [...this.#readers].filter(({ rank, queued }) => rank !== undefined && queued.has(block));
-    if (behind.length === 0) return;
-    let kept = this.#encoded.get(block);
-    try {
-      if (!kept) {
-        kept = this.#frame({ block, fetched: false }, this.#shard.encodeUpdate(block));
-        kept.share(behind.length - 1);
-      }
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      for (const reader of behind) this.#refuse(reader, error);
-      return;
-    }
-    for (const { queued } of behind) {
-      (queued.get(block) as Queued).kept = kept;
-      queued.delete(block);
-    }
-    this.#forgetUnawaited(block);
-  }
-
-  /** A block is about to change: whoever fetched it before gets it as it is now, so that readers never stop training. */
-  copy(block: number): void {
-    if (this.#keepsSteps) this.#keepStep(block);
-    if (!this.#promised.has(block)) return;
-    for (const reader of this.#readers)
-      for (const queued of reader.queue) {
-        if (!queued.fetched || queued.block !== block) continue;
-        try {
-          queued.kept ??= this.#frame({ block, fetched: true }, this.#asked(queued, queued.fetched));
-        } catch (error) {
-          if (!(error instanceof Refused)) throw error;
-          this.#refuse(reader, error);
-        }
-      }
-  }
-
-  #keepPromise(block: number): void {
-    const left = (this.#promised.get(block) ?? 1) - 1;
-    if (left > 0) this.#promised.set(block, left);
-    else this.#promised.delete(block);
   }
 
   #send(reader: Reader): void {
@@ -419,12 +312,7 @@ export class Readers {
       }
       let message: Framed | InMemory;
       try {
-        if (next.fetched) this.#keepPromise(next.block);
-        message = next.fetched
-          ? (next.kept ?? this.#fetched(reader, next, next.fetched))
-          : next.step === undefined
-            ? (next.kept ?? this.#shared(reader, next.block))
-            : this.#answer(reader, next, next.step);
+        message = this.#messages.next(reader, next);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         this.#refuse(reader, error);
@@ -441,60 +329,5 @@ export class Readers {
       const { elements } = this.#layout.blocks[next.block];
       this.#metrics.moved('sent', codec.id, codec.payloadBytes(elements), elements);
     }
-  }
-
-  /** The subscription's message for a block: encoded for the first subscriber, kept until the last has it. */
-  #shared(reader: Reader, block: number): Framed | InMemory {
-    reader.queued.delete(block);
-    const kept = this.#encoded.get(block);
-    if (kept) {
-      this.#forgetUnawaited(block);
-      return kept;
-    }
-    const which = { block, fetched: false };
-    const others = [...this.#readers].filter(({ queued }) => queued.has(block)).length;
-    const encoded = this.#shard.encodeUpdate(block, !reader.near || others > 0);
-    if (others === 0) return this.#message(reader, which, encoded);
-    const message = this.#frame(which, encoded);
-    // Each of those who wait for it releases it once; one who leaves before does not, and its buffer is not reused.
-    message.share(reader.near ? others - 1 : others);
-    this.#encoded.set(block, message);
-    return reader.near ? this.#message(reader, which, encoded) : message;
-  }
-
-  /** ssp, asp: a block as it stands now, for the worker that enters clock `step` with it. */
-  #answer(reader: Reader, { block }: Queued, step: number): Framed | InMemory {
-    reader.queued.delete(block);
-    const encoded = this.#shard.encodeUpdate(block, !reader.near);
-    const staleness = Math.max(0, step - encoded.clockMin);
-    this.#stalest = Math.max(this.#stalest, staleness);
-    this.#metrics.read(this.#run, reader.rank ?? 0, staleness, this.#stalest);
-    return this.#message(reader, { block, fetched: false }, { ...encoded, step });
-  }
-
-  #forgetUnawaited(block: number): void {
-    for (const { queued } of this.#readers) if (queued.has(block)) return;
-    this.#encoded.delete(block);
-  }
-
-  /** @param leaves as of `Shard.encode` */
-  #asked({ block, held }: Queued, codec: DirectCodecName, leaves = true): Encoded {
-    return held ? this.#shard.encodeHeld(block, leaves) : this.#shard.encode(block, codec, leaves);
-  }
-
-  #fetched(reader: Reader, queued: Queued, codec: DirectCodecName): Framed | InMemory {
-    const which = { block: queued.block, fetched: true };
-    return this.#message(reader, which, this.#asked(queued, codec, !reader.near));
-  }
-
-  /** What was encoded, for one reader; in this process it is read at once. */
-  #message(reader: Reader, which: Which, encoded: Encoded): Framed | InMemory {
-    if (!reader.near) return this.#frame(which, encoded);
-    const { payload, ...fields } = encoded;
-    return new InMemory('block', { ...which, ...fields }, payload);
-  }
-
-  #frame(which: Which, { payload, ...fields }: Encoded): Framed {
-    return frameBulk(FIELD.block, { ...which, ...fields }, payload, this.#frames);
   }
 }

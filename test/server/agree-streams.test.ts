@@ -3,8 +3,9 @@
 import test, { type ExecutionContext } from 'ava';
 import { AgreeStreams } from '../../server/agree-streams.js';
 import type { BlockNorms } from '../../server/effects.js';
-import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
+import { HostedRun, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
+import type { PullCall } from '../../server/reader.js';
 import { schemaHash } from '../../shared/blocks/manifest.js';
 import { STREAM_UNSENT_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';

@@ -2,8 +2,9 @@
 // version, and goes on; who was taken gets the blocks of that very step, however late it reads them.
 import { setTimeout as pause } from 'node:timers/promises';
 import test from 'ava';
-import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
+import { HostedRun, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
+import type { PullCall } from '../../server/reader.js';
 import { STREAM_UNSENT_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';

@@ -1,8 +1,9 @@
 // One run between its streams: who subscribes gets every new block once and never an old one, however slow or
 // short-lived other subscribers are.
 import test from 'ava';
-import { HostedRun, type PullCall, type PushCall } from '../../server/hosted-run.js';
+import { HostedRun, type PushCall } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
+import type { PullCall } from '../../server/reader.js';
 import { codecs, lossyCodecNames } from '../../shared/codec/registry.js';
 import { OBSERVERS_MAX, UNREAD_MAX, WORKER_READERS_MAX } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';

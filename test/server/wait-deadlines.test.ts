@@ -1,8 +1,9 @@
 // A run of two workers on a server whose clock is the test's, looked at as a server does: while steps take what they
 // usually take nobody is named, however long that is; who stops is, the sooner the shorter steps are.
 import test from 'ava';
-import { HostedRun, type PullCall } from '../../server/hosted-run.js';
+import { HostedRun } from '../../server/hosted-run.js';
 import { reportTo } from '../../server/metrics.js';
+import type { PullCall } from '../../server/reader.js';
 import { ServerWaits } from '../../server/server-waits.js';
 import { NOTICE_MIN_MS } from '../../shared/limits.js';
 import { createMetrics } from '../../shared/metrics/metrics.js';
