@@ -1,10 +1,10 @@
 // How long an exchange takes: pushPull of 64 MiB of fp32 gradients (64 blocks), Adam on the server (momentum where the
-// codec does not go with Adam), 1 server and 1 worker (stub-node.ts) as processes, per codec. The
-// codecs take turns, so that a slow moment hits all of them. `round` is what the training thread waits; `encode`,
-// `wait` and `decode` are the exchange thread's parts of it, `check` the rest (are all gradients finite, and the way
-// between the threads). `server…` are the parts of the server's work, which overlap with the worker's; `serverCpu` and
-// `workerCpu` all that the processes computed, transport included. `push` is one stream of contributions that are
-// checked and dropped (push.ts): of 1 MiB in fp32.
+// codec does not go with Adam), 1 server and 1 worker (stub-node.ts) as processes, per codec. The codecs take turns, so
+// that a slow moment hits all of them, and have warmed up first: before V8 has compiled what runs, a round takes half as
+// long again. `round` is what the training thread waits; `encode`, `wait` and `decode` are the exchange thread's parts of
+// it, `check` the rest (are all gradients finite, and the way between the threads). `server…` are the parts of the
+// server's work, which overlap with the worker's; `serverCpu` and `workerCpu` all that the processes computed, transport
+// included. `push` is one stream of contributions that are checked and dropped (push.ts): of 1 MiB in fp32.
 import { pairFault } from '../../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { codecNames, codecs } from '../../shared/codec/registry.js';
@@ -19,6 +19,7 @@ import {
   scrape,
   startProcess,
   startServerProcess,
+  warmUpRounds,
 } from './processes.js';
 import { measurePush } from './push.js';
 import { type BenchOptions, type Result, Series } from './result.js';
@@ -34,17 +35,12 @@ interface Mesh {
 }
 
 /** A server and a worker, warm. */
-async function startMesh(codec: CodecName, elements: number, rounds: number, repeats: number): Promise<Mesh> {
+async function startMesh(codec: CodecName, shape: readonly string[]): Promise<Mesh> {
   const server = await startServerProcess();
   const worker = new StubNodes();
   const optimizer = pairFault(codec, 'adam', 'bsp') ? 'momentum' : 'adam';
   const flags = [`--join=${server.ready.address}`, '--workers=1', `--codec=${codec}`];
-  flags.push(
-    `--optimizer=${optimizer}`,
-    `--elements=${elements}`,
-    `--rounds=${rounds}`,
-    `--repeats=${repeats}`,
-  );
+  flags.push(`--optimizer=${optimizer}`, ...shape);
   try {
     await worker.start(flags);
     await worker.warm();
@@ -96,11 +92,16 @@ export async function run(options: ExchangeBenchOptions): Promise<Result[]> {
       return [codec, new Uint8Array(payload.buffer, 0, bytes)];
     }),
   );
+  const shape = [
+    `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
+    `--warm-up=${warmUpRounds(blocks, options.small)}`,
+    `--rounds=${rounds}`,
+    `--repeats=${options.repeats}`,
+  ];
   const meshes: Mesh[] = [];
   const sink = await startProcess('sink', 'test/bench/push-sink.js', []);
   try {
-    for (const codec of measured)
-      meshes.push(await startMesh(codec, blocks * BLOCK_ELEMENTS_MAX, rounds, options.repeats));
+    for (const codec of measured) meshes.push(await startMesh(codec, shape));
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       await options.between?.();
       for (const mesh of meshes) await measureRounds(mesh, rounds, series);

@@ -6,7 +6,7 @@
 import type { CodecName } from '../../shared/codec/codec.js';
 import { codecs } from '../../shared/codec/registry.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
-import { StubNodes } from './processes.js';
+import { StubNodes, warmUpRounds } from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 const MIB = 2 ** 20;
@@ -21,11 +21,12 @@ async function measure(
   codec: CodecName,
   optimizer: string,
   elements: number,
+  warmUp: number,
   rounds: number,
   series: Series,
 ): Promise<void> {
   const flags = ['--serve', `--codec=${codec}`, `--optimizer=${optimizer}`];
-  flags.push(`--elements=${elements}`, `--rounds=${rounds}`);
+  flags.push(`--elements=${elements}`, `--warm-up=${warmUp}`, `--rounds=${rounds}`);
   const name = `${codec}-${optimizer}`;
   const peers = new StubNodes();
   try {
@@ -48,11 +49,12 @@ async function measure(
 export async function run(options: BenchOptions): Promise<Result[]> {
   const blocks = options.small ? 2 : 64;
   const rounds = options.small ? 1 : 8;
+  const warmUp = warmUpRounds(blocks, options.small);
   const series = new Series('peers');
   for (let repeat = 0; repeat < options.repeats; repeat++) {
     await options.between?.();
     for (const [codec, optimizer] of CASES)
-      await measure(codec, optimizer, blocks * BLOCK_ELEMENTS_MAX, rounds, series);
+      await measure(codec, optimizer, blocks * BLOCK_ELEMENTS_MAX, warmUp, rounds, series);
   }
   return series.results();
 }

@@ -6,6 +6,16 @@ import { join } from 'node:path';
 import { Child, type ChildEvent, explain } from '../../deploy/children.js';
 import { parseExposition, type Sample } from '../helpers/exposition.js';
 
+/**
+ * Messages of a worker after which V8 has compiled what an exchange runs and the CPU of a round falls no further: a run
+ * has sent as many within its first seconds, and spends all the others so.
+ */
+const COMPILED_MESSAGES = 6400;
+
+/** Rounds that warm up, of so many blocks each. */
+export const warmUpRounds = (blocks: number, small: boolean): number =>
+  small ? 1 : Math.ceil(COMPILED_MESSAGES / blocks);
+
 /** Processes of stub-node.ts that take their steps together. */
 export class StubNodes {
   readonly #nodes: Started[] = [];

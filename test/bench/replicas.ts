@@ -3,7 +3,14 @@
 // leaves before it has: `round` is what the training thread waits, `serverCpu` what both servers computed.
 import type { CodecName } from '../../shared/codec/codec.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
-import { cpuSeconds, type Started, StubNodes, scrape, startServerProcess } from './processes.js';
+import {
+  cpuSeconds,
+  type Started,
+  StubNodes,
+  scrape,
+  startServerProcess,
+  warmUpRounds,
+} from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 const SERVERS = 2;
@@ -49,6 +56,7 @@ export async function run(options: ReplicasBenchOptions): Promise<Result[]> {
   const flags = [`--codec=${options.codec ?? 'fp16'}`, '--optimizer=adam'];
   flags.push(
     `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
+    `--warm-up=${warmUpRounds(blocks, options.small)}`,
     `--rounds=${rounds}`,
     `--repeats=${options.repeats}`,
   );

@@ -9,12 +9,15 @@
 // latency, and links that several hosts share the model knows nothing.
 import { Matrix, solve } from 'ml-matrix';
 import { codecs } from '../../shared/codec/registry.js';
-import { cpuSeconds, StubNodes, scrape, startServerProcess } from './processes.js';
+import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
+import { cpuSeconds, StubNodes, scrape, startServerProcess, warmUpRounds } from './processes.js';
 import { type BenchOptions, type Result, Series } from './result.js';
 
 const CODEC = 'fp16';
 const OPTIMIZER = 'adam';
 const MILLION = 1e6;
+/** Rounds of a measurement, at least; of small models there are more, since CPU time is told in steps of 10 ms. */
+const ROUNDS_MIN = 4;
 /** Hosts that the model is asked about, with one worker each. */
 const ASKED_HOSTS = [16, 64];
 /** Cores of a host that its exchange keeps busy: a peer's worker and server talk on one thread. */
@@ -55,17 +58,21 @@ async function measure(
   workers: number,
   servers: number,
   millions: number,
-  rounds: number,
+  small: boolean,
   series: Series,
 ): Promise<Measured> {
   const name = `workers${workers}-servers${servers}-${millions}M`;
+  const elements = Math.round(millions * MILLION);
+  const warmUp = warmUpRounds(Math.ceil(elements / BLOCK_ELEMENTS_MAX), small);
+  const rounds = Math.max(small ? 1 : ROUNDS_MIN, Math.ceil(warmUp / 10));
   const started = [await startServerProcess()];
   const nodes = new StubNodes();
   try {
     const join = `--join=${started[0].ready.address}`;
     while (started.length < servers) started.push(await startServerProcess([join]));
     const flags = [join, `--workers=${workers}`, `--codec=${CODEC}`, `--optimizer=${OPTIMIZER}`];
-    flags.push(`--elements=${Math.round(millions * MILLION)}`, `--rounds=${rounds}`);
+    flags.push(`--elements=${elements}`, `--rounds=${rounds}`);
+    flags.push(`--warm-up=${warmUp}`);
     for (let worker = 0; worker < workers; worker++) await nodes.start(flags);
     await nodes.warm();
     const cpu = async () => {
@@ -147,23 +154,19 @@ function model(measured: readonly Measured[], series: Series): void {
 
 /** Runs the bench; `small` only shows that it works. */
 export async function run(options: ScalingBenchOptions): Promise<Result[]> {
-  const [rounds, sizes, workerCounts, serverCounts] = options.small
-    ? [1, [0.01, 0.6], [1, 2], [1]]
-    : options.upTo
-      ? [
-          4,
-          [1, 16],
-          [1, 2, 4].filter((n) => n <= (options.upTo as number)),
-          [1, 2, 4].filter((n) => n <= (options.upTo as number)),
-        ]
-      : [4, [1, 16, 64], [1, 2, 4, 8], [1, 2, 4]];
+  const { small, upTo } = options;
+  const upToMost = (counts: number[]) =>
+    counts.filter((count) => count <= (upTo ?? Number.POSITIVE_INFINITY));
+  const sizes = small ? [0.01, 0.6] : upTo ? [1, 16] : [1, 16, 64];
+  const workerCounts = small ? [1, 2] : upTo ? upToMost([1, 2, 4]) : [1, 2, 4, 8];
+  const serverCounts = small ? [1] : upToMost([1, 2, 4]);
   const series = new Series('scaling');
   const measured: Measured[] = [];
   for (let repeat = 0; repeat < options.repeats; repeat++)
     for (const millions of sizes)
       for (const workers of workerCounts)
         for (const servers of serverCounts)
-          measured.push(await measure(workers, servers, millions, rounds, series));
+          measured.push(await measure(workers, servers, millions, small, series));
   model(measured, series);
   return series.results();
 }

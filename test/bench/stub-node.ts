@@ -30,10 +30,11 @@ const { values } = parseArgs({
     'compute-ms': { type: 'string', default: '0' },
     key: { type: 'string', default: '0' },
     rounds: { type: 'string', default: '1' },
+    /** Rounds that warm up: few where the compiled code of an exchange is not what is measured. */
+    'warm-up': { type: 'string', default: '3' },
     repeats: { type: 'string', default: '1' },
   },
 });
-const WARM_UP_ROUNDS = 3;
 
 const spec: RunSpec = {
   job: 'bench',
@@ -124,7 +125,7 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
   });
 }
 fillUniform(client.gradients(0), 2 + started.rank, 1e-2);
-await rounds(Math.min(WARM_UP_ROUNDS, Number(values.rounds)), 'warm');
+await rounds(Number(values['warm-up']), 'warm');
 for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
   await new Promise((resolve) => process.stdin.once('data', resolve));
   await rounds(Number(values.rounds), 'rounds');
