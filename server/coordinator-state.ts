@@ -48,6 +48,7 @@ function saveRun({
   wanted,
   lastLeaving,
   proposed,
+  divergences,
 }: Run): Buffer {
   const gone = change?.leaving;
   const last = change?.view && gone ? gone : lastLeaving;
@@ -74,6 +75,7 @@ function saveRun({
     servers: servers.map((server) => server.id),
     decided: change?.view ?? decided,
     ...{ wanted, proposed },
+    ...{ divergences: divergences?.count, lastDivergence: divergences?.last },
     lastLeaving: last && { rank: last.rank, label: last.label, leaving: last.reason, putOut: last.putOut },
   });
 }
@@ -102,6 +104,8 @@ function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
     wanted,
     lastLeaving: last,
     proposed,
+    divergences: count,
+    lastDivergence,
   } = runCodec.decode(bytes);
   return {
     id: run,
@@ -117,6 +121,7 @@ function restoreRun(bytes: Buffer, entries: readonly ServerEntry[]): Run {
     servers: servers.flatMap((id) => entries.find((entry) => entry.id === id) ?? []),
     ...(view ? { view } : {}),
     ...(decided ? { decided } : {}),
+    ...(lastDivergence ? { divergences: { count, last: lastDivergence } } : {}),
     ...(last
       ? { lastLeaving: { rank: last.rank, label: last.label, reason: last.leaving, putOut: last.putOut } }
       : {}),

@@ -25,7 +25,7 @@ import {
   type ServerEntry,
   type WholeEvaluation,
 } from './keeper/run.js';
-import { waiting } from './keeper/waiting.js';
+import { type Heard, waiting } from './keeper/waiting.js';
 import type { ServerWait } from './server-waits.js';
 import type { Fenced } from './view-change.js';
 
@@ -333,8 +333,8 @@ export class Coordinator {
   // All of it.
 
   /** Who holds the run up, in one sentence; empty where nobody does. */
-  waiting(run: Run): string {
-    return waiting(run, this.#members.takers.length);
+  waiting(run: Run, heard?: Heard): string {
+    return waiting(run, this.#members.takers.length, heard);
   }
 
   /** Ends everything, as the keeper does when it is stopped. */

@@ -95,7 +95,11 @@ export class HostedShards implements ReplicaHolder {
 
   of(id: string): ReadonlyMap<number, HostedRun> {
     const shards = this.runs.get(id);
-    if (!shards) throw refuse('UNKNOWN_RUN', `expected a run that is held here, got '${id.slice(0, 80)}'`);
+    if (!shards)
+      throw refuse(
+        'UNKNOWN_RUN',
+        `expected a run that is held here, got '${id.slice(0, 80)}'; it has ended, or is another mesh's`,
+      );
     return shards;
   }
 

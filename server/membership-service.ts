@@ -3,6 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../shared/errors.js';
+import { WAITING_NOTICE_MS } from '../shared/limits.js';
 import type { BackupLost__Output } from '../shared/rpc/generated/gradloom/v1/BackupLost.js';
 import type { ChangeReply } from '../shared/rpc/generated/gradloom/v1/ChangeReply.js';
 import type { ChangeRequest__Output } from '../shared/rpc/generated/gradloom/v1/ChangeRequest.js';
@@ -18,7 +19,6 @@ import { Refused, refuse } from '../shared/rpc/refusal.js';
 import { rulesToWire } from '../shared/run/rules.js';
 import type { RunSpec } from '../shared/run/spec.js';
 import { fromWire, toWire } from '../shared/run/wire.js';
-import type { Usual } from '../shared/usual.js';
 import type { Coordinator, Order } from './coordinator.js';
 import { SlownessWatch, type Straggler, stepSecondsOf } from './slowness-watch.js';
 import type { SnapshotKeeper } from './snapshot/keeper.js';
@@ -41,17 +41,6 @@ function leavesNoTrace(order: Order): boolean {
   return Boolean(evaluationWait) || (evaluation?.records ?? 0) > 0;
 }
 
-/** For the status of a run: what its steps take in the median, and when it is told who is waited for. */
-function paceOf(usual: readonly Usual[]): { usualStepSeconds: number; noticeSeconds: number } {
-  const longest = (of: (each: Usual) => number) => Math.max(0, ...usual.map((each) => of(each) / 1000));
-  const measured = usual.filter(({ medianMs }) => medianMs !== undefined);
-  if (measured.length === 0) return { usualStepSeconds: 0, noticeSeconds: 0 };
-  return {
-    usualStepSeconds: longest(({ medianMs = 0 }) => medianMs),
-    noticeSeconds: longest(({ deadlineMs }) => deadlineMs),
-  };
-}
-
 export class MembershipService {
   #nextConnection = 1;
   readonly #servers = new Map<number, ServeCall>();
@@ -69,8 +58,6 @@ export class MembershipService {
     readonly keeperName: () => string,
     readonly log: (message: string) => void,
     readonly onRefused: (code: string) => void,
-    /** What steps take on each shard of a run that this server is the primary of. */
-    readonly usualSteps: (run: string) => Usual[] = () => [],
   ) {}
 
   /** Undefined on a server that is not the keeper. */
@@ -129,14 +116,17 @@ export class MembershipService {
               return orders;
             }
             if (report.leaving) return this.#leaving(connection);
-            if (report.copyTimes) {
+            if (report.shardTimes) {
               const run = coordinator.runs.get(report.run);
               const id = coordinator.servers.get(connection)?.id;
-              if (run && id !== undefined) this.#slowness.copies(run, id, report.copyTimes);
+              if (run && id !== undefined)
+                this.#slowness.shards(run, id, report.shardTimes, performance.now());
               return [];
             }
             if (report.diverged) {
               coordinator.copyDiverged(connection, report.run, report.diverged);
+              // Nobody is told, but the next keeper has to know.
+              this.dispatch([]);
               return [];
             }
             if (report.snapshot) {
@@ -154,7 +144,7 @@ export class MembershipService {
             if (report.fenced) return coordinator.serverFenced(connection, report.run, report.fenced);
             throw refuse(
               'MALFORMED',
-              'expected prepared, taken, fenced, progress, refused, diverged, copy_times or a snapshot, got an empty report',
+              'expected prepared, taken, fenced, progress, refused, diverged, shard_times or a snapshot, got an empty report',
             );
           },
           (connection, reason) => this.#coordinator?.serverLeft(connection, reason) ?? [],
@@ -294,10 +284,13 @@ export class MembershipService {
           secondsSilent: this.#slowness.secondsSilent(worker, nowMs),
         })),
         straggler: this.#slowness.straggler(run, nowMs),
-        ...paceOf(this.usualSteps(run.id)),
+        ...this.#slowness.pace(run),
         step: run.workers.length > 0 ? Math.min(...run.workers.map(({ step }) => step)) : 0,
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
-        waiting: coordinator.waiting(run),
+        waiting: coordinator.waiting(run, {
+          secondsSilent: (worker) => this.#slowness.secondsSilent(worker, nowMs),
+          noticeSeconds: this.#slowness.pace(run).noticeSeconds || WAITING_NOTICE_MS / 1000,
+        }),
         view: run.view?.number ?? 0,
         fromStep: run.view?.fromStep ?? 0,
         shards: run.view?.shards ?? [],

@@ -6,9 +6,9 @@ import { KeeperStream } from '../shared/client/keeper-stream.js';
 import type { Keepers } from '../shared/client/keepers.js';
 import { isExpected, RunError, sentence } from '../shared/errors.js';
 import type { CopyDiverged } from '../shared/rpc/generated/gradloom/v1/CopyDiverged.js';
-import type { CopyTimes } from '../shared/rpc/generated/gradloom/v1/CopyTimes.js';
 import type { ServerOrder__Output } from '../shared/rpc/generated/gradloom/v1/ServerOrder.js';
 import type { ServerReport } from '../shared/rpc/generated/gradloom/v1/ServerReport.js';
+import type { ShardTimes } from '../shared/rpc/generated/gradloom/v1/ShardTimes.js';
 import type { SnapshotPart } from '../shared/rpc/generated/gradloom/v1/SnapshotPart.js';
 import type { TakeSnapshot__Output } from '../shared/rpc/generated/gradloom/v1/TakeSnapshot.js';
 import type { View__Output } from '../shared/rpc/generated/gradloom/v1/View.js';
@@ -56,8 +56,8 @@ export interface Mesh {
   offends(run: string, rank: number, sentence: string): void;
   /** Tells the keeper which servers the open step of a run waits for; none: it waits no more. */
   waits(run: string, progress: ServerWait): void;
-  /** Tells the keeper how long the steps of a run wait for backups. */
-  copyTimes(run: string, copyTimes: CopyTimes): void;
+  /** Tells the keeper what steps of a run take the shards here, and how long they wait for backups. */
+  shardTimes(run: string, shardTimes: ShardTimes): void;
   /** Tells the keeper that a server has become a copy of a shard of which this one is the primary. */
   replicated(run: string, shard: number, server: number): void;
   /** Tells the keeper that a backup of such a shard is out of reach. */
@@ -125,7 +125,7 @@ export function joinMesh(options: MeshOptions): Promise<Mesh> {
           waits: (run, progress) => tell({ run, progress }),
           replicated: (run, shard, server) => tell({ run, replicated: { shard, server } }),
           backupLost: (run, shard, server, reason) => tell({ run, backupLost: { shard, server, reason } }),
-          copyTimes: (run, copyTimes) => tell({ run, copyTimes }),
+          shardTimes: (run, shardTimes) => tell({ run, shardTimes }),
           diverged: (run, diverged) => tell({ run, diverged }),
           drain() {
             draining = true;

@@ -2,6 +2,7 @@
 // (shared/usual.ts): the workers who wait, the metrics, and the keeper of the other servers that are waited for, for
 // their part in what all decide together (norms, or whose contributions a step takes) or for their copy of an update.
 // The keeper is told while it lasts, and once when it is over; so `gradloom status` can name them.
+import type { ShardTimes } from '../shared/rpc/generated/gradloom/v1/ShardTimes.js';
 import { Notice } from '../shared/usual.js';
 import { primaryOf } from '../shared/view.js';
 import type { HostedRun, LateStep } from './hosted-run.js';
@@ -69,15 +70,21 @@ export class ServerWaits {
   }
 }
 
-/** For how long a step of a run's shards waits for each backup, at the most: what `gradloom why-slow` compares. */
-export function copyTimesOf(
-  shards: Iterable<Pick<HostedRun, 'copySeconds'>>,
-): { server: number; seconds: number }[] {
+/**
+ * What steps take a run's shards, each time of the shard that takes longest: how long they wait for each backup, which
+ * `gradloom why-slow` compares, and what is usual, which `gradloom status` shows.
+ */
+export function shardTimesOf(shards: readonly Pick<HostedRun, 'copySeconds' | 'usualStep'>[]): ShardTimes {
   const longest = new Map<number, number>();
   for (const run of shards)
     for (const [server, seconds] of run.copySeconds())
       longest.set(server, Math.max(seconds, longest.get(server) ?? 0));
-  return [...longest].map(([server, seconds]) => ({ server, seconds }));
+  const measured = shards.filter(({ usualStep }) => usualStep.medianMs !== undefined);
+  return {
+    backups: [...longest].map(([server, seconds]) => ({ server, seconds })),
+    usualStepSeconds: Math.max(0, ...measured.map(({ usualStep }) => usualStep.medianMs ?? 0)) / 1000,
+    noticeSeconds: Math.max(0, ...measured.map(({ usualStep }) => usualStep.deadlineMs)) / 1000,
+  };
 }
 
 function waitOf(run: HostedRun, { step, servers, copies, waitedMs, usual }: LateStep): ServerWait {

@@ -37,7 +37,7 @@ import { type HostedRuns, parametersHandlers } from './parameters-service.js';
 import { replicationHandlers } from './replication/replication-service.js';
 import { HostedRows, residentRows } from './rows/hosted-rows.js';
 import { rowsHandlers } from './rows/rows-service.js';
-import { copyTimesOf, ServerWaits } from './server-waits.js';
+import { ServerWaits, shardTimesOf } from './server-waits.js';
 import { type SnapshotEvent, SnapshotKeeper } from './snapshot/keeper.js';
 import { restoreShard } from './snapshot/restore.js';
 import { RunSnapshots } from './snapshot/run-snapshots.js';
@@ -122,7 +122,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     () => (keepers?.follow ? keepers.name : (options.join ?? '')),
     log,
     metrics.refused,
-    (id) => [...(runs.get(id)?.values() ?? [])].map(({ usualStep }) => usualStep),
   );
   const role = keeperRole({
     ...{ membership, peerDeadlineMs: options.peerDeadlineMs, log },
@@ -287,10 +286,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     report();
     const late = membership.coordinator?.evaluationWaits() ?? [];
     if (late.length > 0) membership.dispatch(late);
-    for (const [id, hosted] of runs) {
-      const backups = copyTimesOf(hosted.values());
-      if (backups.length > 0) mesh.copyTimes(id, { backups });
-    }
+    for (const [id, hosted] of runs)
+      if (hosted.size > 0) mesh.shardTimes(id, shardTimesOf([...hosted.values()]));
     metrics.tables(residentRows(rows.values()));
     metrics.usual(shards.all());
     metrics.stragglers(membership.stragglers());

@@ -51,6 +51,12 @@ export function blockBytes(
   return (arraysOf(block, optimizer, codec) + undo) * aligned(block.elements * 4);
 }
 
+/** Bytes of what a block has come to, of which a copy is made: values, slots, what the workers hold. */
+export function stateBytes(block: Block, optimizer: OptimizerSpec, codec: CodecName): number {
+  const arrays = 1 + slotsOf(block, optimizer, codec) + (isHeld(block, codec) ? 1 : 0);
+  return 4 * block.elements * arrays;
+}
+
 /** Bytes that a shard of these blocks takes. */
 export function shardBytes(
   blocks: readonly Block[],

@@ -352,7 +352,7 @@ export class Shard {
     if (state.block.kind === 'frozen')
       throw refuse(
         'UNKNOWN_BLOCK',
-        `block ${bulk.block} of '${this.#blocks.nameOf(state.block)}' is frozen and takes no gradient`,
+        `block ${bulk.block} of '${this.#blocks.nameOf(state.block)}' is frozen and takes no gradient; leave it out`,
       );
     this.#checkFenced(worker);
     if (this.#isWithdrawn(worker, bulk.step))

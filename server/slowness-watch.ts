@@ -1,7 +1,7 @@
 // What the keeper knows of the pace of each run: when every worker was last heard of, and since which step somebody has
 // been slower than its peers. The clock is handed in.
-import { HEARTBEAT_MS, HEARTBEATS_MISSED, SERVERS_MAX } from '../shared/limits.js';
-import type { CopyTimes__Output } from '../shared/rpc/generated/gradloom/v1/CopyTimes.js';
+import { HEARTBEATS_MISSED, SERVERS_MAX, WAITING_NOTICE_MS } from '../shared/limits.js';
+import type { ShardTimes__Output } from '../shared/rpc/generated/gradloom/v1/ShardTimes.js';
 import type { StepTimes__Output } from '../shared/rpc/generated/gradloom/v1/StepTimes.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import type { Run, WorkerEntry } from './keeper/run.js';
@@ -11,11 +11,10 @@ import {
   OWN_PHASES,
   type PhaseSeconds,
   ratioOf,
+  SILENCE_MAX_SECONDS,
   type Slowness,
   type WorkerTimes,
 } from './slowness.js';
-
-const SILENCE_MAX_SECONDS = (HEARTBEATS_MISSED * HEARTBEAT_MS) / 1000;
 
 /** As the status of a run has it. */
 export interface Straggler extends Slowness {
@@ -25,6 +24,14 @@ export interface Straggler extends Slowness {
   readonly fromStep: number;
   readonly steps: number;
   readonly ratio: number;
+}
+
+/** What a primary of shards has said last, and what workers had said by then of how long they wait for it. */
+interface Told {
+  readonly times: ShardTimes__Output;
+  readonly nowMs: number;
+  /** Seconds, by the workers' connections. */
+  readonly seen: ReadonlyMap<number, number>;
 }
 
 interface Since {
@@ -58,7 +65,7 @@ export class SlownessWatch {
   readonly #times = new Map<number, StepTimes__Output>();
   readonly #since = new WeakMap<Run, Since>();
   /** By primary. */
-  readonly #copies = new WeakMap<Run, Map<number, CopyTimes__Output['backups']>>();
+  readonly #shards = new WeakMap<Run, Map<number, Told>>();
 
   /** A worker of a run has said how it is getting on. Throws Refused. */
   heard(run: Run, connection: number, times: StepTimes__Output | null, nowMs: number): void {
@@ -70,11 +77,24 @@ export class SlownessWatch {
     this.#judge(run, nowMs);
   }
 
-  /** The primary of shards of a run has said how long its steps wait for its backups. Throws Refused. */
-  copies(run: Run, primary: number, { backups }: CopyTimes__Output): void {
-    checkTimes([], backups);
-    const known = this.#copies.get(run) ?? new Map<number, CopyTimes__Output['backups']>();
-    this.#copies.set(run, known.set(primary, backups));
+  /** The primary of shards of a run has said what steps take it, and how long they wait for its backups. Throws Refused. */
+  shards(run: Run, primary: number, times: ShardTimes__Output, nowMs: number): void {
+    checkTimes([times.usualStepSeconds, times.noticeSeconds], times.backups);
+    const seen = run.workers.flatMap(({ connection }): [number, number][] => {
+      const time = this.#times.get(connection)?.servers.find(({ server }) => server === primary);
+      return time ? [[connection, time.seconds]] : [];
+    });
+    const known = this.#shards.get(run) ?? new Map<number, Told>();
+    this.#shards.set(run, known.set(primary, { times, nowMs, seen: new Map(seen) }));
+  }
+
+  /** What a step of a run usually takes, and how long one may last before it is told who is waited for; 0: not known. */
+  pace(run: Run): { usualStepSeconds: number; noticeSeconds: number } {
+    const told = this.#shardsOf(run).map(([, { times }]) => times);
+    return {
+      usualStepSeconds: Math.max(0, ...told.map(({ usualStepSeconds }) => usualStepSeconds)),
+      noticeSeconds: Math.max(0, ...told.map(({ noticeSeconds }) => noticeSeconds)),
+    };
   }
 
   left(connection: number): void {
@@ -86,7 +106,7 @@ export class SlownessWatch {
     return this.#times.get(connection);
   }
 
-  secondsSilent({ connection }: WorkerEntry, nowMs: number): number {
+  secondsSilent({ connection }: Pick<WorkerEntry, 'connection'>, nowMs: number): number {
     return Math.max(0, nowMs - (this.#heardMs.get(connection) ?? nowMs)) / 1000;
   }
 
@@ -123,10 +143,17 @@ export class SlownessWatch {
     return since;
   }
 
+  /** What was told by those who are primaries still. */
+  #shardsOf(run: Run): [number, Told][] {
+    return [...(this.#shards.get(run) ?? [])].filter(([server]) =>
+      run.view?.shards.some(({ primary }) => primary === server),
+    );
+  }
+
   /** As the view has the copies: what was told of others is no more. */
   #copyTimesOf(run: Run): CopyTime[] {
-    return [...(this.#copies.get(run) ?? [])].flatMap(([primary, backups]) =>
-      backups.flatMap(({ server: backup, seconds }) =>
+    return this.#shardsOf(run).flatMap(([primary, { times }]) =>
+      times.backups.flatMap(({ server: backup, seconds }) =>
         run.view?.shards.some((copies) => copies.primary === primary && copies.backups.includes(backup))
           ? [{ primary, backup, seconds }]
           : [],
@@ -146,10 +173,22 @@ export class SlownessWatch {
       // One that has been replaced is told of until the next step is done.
       servers: new Map(
         times.servers.flatMap(({ server, seconds }) =>
-          run.servers.some(({ id }) => id === server) ? [[server, seconds]] : [],
+          run.servers.some(({ id }) => id === server)
+            ? [[server, this.#asKnown(run, worker, server, nowMs) ?? seconds]]
+            : [],
         ),
       ),
     };
+  }
+
+  /**
+   * How long a worker waited for a server's blocks when that was last heard of: it has not said yet what of a longer wait
+   * is that for its backups. Undefined where it says nothing any more, or has no backups.
+   */
+  #asKnown(run: Run, { connection }: WorkerEntry, server: number, nowMs: number): number | undefined {
+    const told = this.#shards.get(run)?.get(server);
+    const isSilent = nowMs - (told?.nowMs ?? 0) > HEARTBEATS_MISSED * WAITING_NOTICE_MS;
+    return isSilent || told?.times.backups.length === 0 ? undefined : told?.seen.get(connection);
   }
 }
 

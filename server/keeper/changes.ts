@@ -43,7 +43,10 @@ export function changeRequested(
       `expected one change at a time, got another ${run.change ? `while view ${run.change.proposed.number} is on its way` : `before worker ${late?.rank} has reached step ${run.view.fromStep}, from which view ${number} holds`}; try again then`,
     );
   if (run.workers.some(({ done }) => done))
-    throw refuse('NOT_NOW', 'expected a run that goes on, this one ends');
+    throw refuse(
+      'NOT_NOW',
+      'expected a run that goes on, this one ends; change the rules of another, or start one with them',
+    );
   const next = nextNumber(run);
   run.change = new ViewChange(
     { ...run.view, number: next, ...rulesToWire(spec) },

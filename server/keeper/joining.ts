@@ -28,7 +28,10 @@ export function serverJoined(
   hello: { address: string; memoryBytes: number; label: string; peer?: boolean },
 ): Order[] {
   if (members.servers.size >= SERVERS_MAX)
-    throw refuse('FULL', `expected at most ${SERVERS_MAX} servers in the mesh, got one more`);
+    throw refuse(
+      'FULL',
+      `expected at most ${SERVERS_MAX} servers in the mesh, got one more; let it join another mesh`,
+    );
   for (const other of members.servers.values())
     if (other.address === hello.address)
       throw refuse(
@@ -62,7 +65,7 @@ export function workerJoined(
   if (hello.run && (hello.run.length > NAME_CHARACTERS_MAX || CONTROL_CHARACTER.test(hello.run)))
     throw refuse(
       'MALFORMED',
-      `expected a run name of at most ${NAME_CHARACTERS_MAX} characters without control characters, got ${JSON.stringify(hello.run.slice(0, 80))}`,
+      `expected a run name of at most ${NAME_CHARACTERS_MAX} characters without control characters, got ${JSON.stringify(hello.run.slice(0, 80))}; give another name, or none`,
     );
   let run = hello.run
     ? members.runs.get(hello.run)

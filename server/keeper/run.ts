@@ -86,7 +86,7 @@ export interface Run {
   readonly prepared: Set<number>;
   /** Servers that wait for others, by their connections. */
   readonly serverWaits: Map<number, ServerWait>;
-  /** Blocks of copies that were not equal to their primary's, as told to this keeper. */
+  /** Blocks of copies that were not equal to their primary's, as told to the keepers so far. */
   divergences?: { readonly count: number; readonly last: CopyDiverged };
   /** Shares of the evaluation under way, by rank. */
   readonly evaluation: Map<number, EvaluationPart>;

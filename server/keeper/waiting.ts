@@ -4,16 +4,30 @@ import { median } from '../../shared/outliers.js';
 import { stalenessOf } from '../../shared/run/spec.js';
 import { shownMs, usually } from '../../shared/usual.js';
 import type { ServerWait } from '../server-waits.js';
+import { SILENCE_MAX_SECONDS } from '../slowness.js';
 import { isAbsent, NOT_HEARD_OF, type Run, type WorkerEntry } from './run.js';
 
 /** Workers whose whereabouts an error tells; of more it tells how many. */
 const NAMED_MAX = 3;
 
+/** Phases of a worker whose contributions of its step are still to come. */
+const BEFORE_EXCHANGE: readonly string[] = ['start', 'data', 'rows', 'compute'];
+
+/** When workers were heard of, and from when on a wait is worth a word. */
+export interface Heard {
+  /** Since a worker's last sign of life. */
+  secondsSilent(worker: Pick<WorkerEntry, 'connection'>): number;
+  readonly noticeSeconds: number;
+}
+
+/** Where nobody knows when: everything is taken for what is. */
+const JUST_NOW: Heard = { secondsSilent: () => 0, noticeSeconds: 0 };
+
 /**
  * Who holds the run up, in one sentence; empty where nobody does.
  * @param servers how many of the mesh may be given shards
  */
-export function waiting(run: Run, servers: number): string {
+export function waiting(run: Run, servers: number, heard: Heard = JUST_NOW): string {
   const absent = [
     ...run.servers.filter(isAbsent).map(({ id, address }) => `server ${id} (${address})`),
     ...run.workers
@@ -47,24 +61,55 @@ export function waiting(run: Run, servers: number): string {
     ].flatMap(({ connection, name }) => (missing.has(connection) ? [name] : []));
     return `waits for the answer of ${names.join(', ')} to view ${run.change.proposed.number}`;
   }
-  const last = Math.min(...run.workers.map(({ step }) => step));
   const { number = 0, fromStep = 0 } = run.view ?? {};
-  const before = run.workers.filter(({ view, step }) => view < number && step + 1 < fromStep);
+  const named = (late: readonly WorkerEntry[]) => late.map((worker) => nameOf(worker, heard)).join('; ');
   // Whoever is in the exchange of the last step under the old view waits for all to be there.
-  if (
-    before.length > 0 &&
-    run.workers.some(({ step, phase }) => step + 1 === fromStep && phase === 'exchange')
-  )
-    return `waits at step ${fromStep}, from which view ${number} holds, for ${before.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
-  const late = run.workers.filter(({ step }) => step === last);
-  if (late.length === run.workers.length) return waitingForServers(run);
-  // Within a round of `local` each goes its own way: who waits is ahead, and in the exchange.
-  const someoneWaits = run.workers.some(({ step, phase }) => step > last && phase === 'exchange');
-  if (run.spec.local && !someoneWaits) return '';
-  const lead = Math.max(...run.workers.map(({ step }) => step)) - last;
+  const atBoundary = run.workers.filter(({ step, phase }) => step + 1 === fromStep && phase === 'exchange');
+  const before = run.workers.filter(
+    (worker) =>
+      worker.view < number &&
+      worker.step + 1 < fromStep &&
+      atBoundary.some((waiter) => isKnownSince(worker, waiter, heard)),
+  );
+  if (before.length > 0)
+    return `waits at step ${fromStep}, from which view ${number} holds, for ${named(before)}`;
+  const waiters = run.workers.filter((worker) => waitSeconds(worker, heard) >= heard.noticeSeconds);
+  const late = run.workers.filter((worker) =>
+    waiters.some((waiter) => isBehind(run, worker, waiter) && isKnownSince(worker, waiter, heard)),
+  );
+  if (late.length === 0) return waitingForServers(run);
+  return `waits at step ${Math.min(...late.map(({ step }) => step))} for ${named(late)}`;
+}
+
+/** For how long a worker has waited by now for others, as far as is known; less than 0: it does not. */
+function waitSeconds({ phase, secondsInPhase, ...worker }: WorkerEntry, heard: Heard): number {
+  return phase === 'exchange' || phase === 'evaluate' ? secondsInPhase + heard.secondsSilent(worker) : -1;
+}
+
+/** Whether a worker holds another up that is in an exchange or an evaluation, as both were when they were last heard of. */
+function isBehind({ spec }: Run, worker: WorkerEntry, waiter: WorkerEntry): boolean {
+  if (worker.phase === NOT_HEARD_OF) return false;
+  const lead = waiter.step - worker.step;
+  const bound = stalenessOf(spec);
   // Whoever is within the bound goes on; only an evaluation waits for everybody.
-  if (lead < stalenessOf(run.spec) && run.workers.every(({ phase }) => phase !== 'evaluate')) return '';
-  return `waits at step ${last} for ${late.map(({ rank, label, phase, secondsInPhase }) => `worker ${rank} (${label}), in ${phase} for ${secondsInPhase.toFixed(1)} s`).join('; ')}`;
+  if (lead > 0) return lead >= bound || waiter.phase === 'evaluate';
+  return lead === 0 && bound === 0 && waiter.phase === 'exchange' && BEFORE_EXCHANGE.includes(worker.phase);
+}
+
+/** Heartbeats are of different ages: what a worker did before another began to wait says nothing; that it is silent does. */
+function isKnownSince(worker: WorkerEntry, waiter: WorkerEntry, heard: Heard): boolean {
+  const silent = heard.secondsSilent(worker);
+  return silent <= waitSeconds(waiter, heard) || silent > SILENCE_MAX_SECONDS;
+}
+
+function nameOf(worker: WorkerEntry, heard: Heard): string {
+  const { rank, label, phase, secondsInPhase } = worker;
+  const silent = heard.secondsSilent(worker);
+  const where =
+    silent > SILENCE_MAX_SECONDS
+      ? `not heard of for ${silent.toFixed(1)} s`
+      : `in ${phase} for ${secondsInPhase.toFixed(1)} s`;
+  return `worker ${rank} (${label}), ${where}`;
 }
 
 /** Which servers others wait for within the open step, in one sentence; empty where nobody does. */

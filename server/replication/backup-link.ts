@@ -1,8 +1,9 @@
 // A primary's stream to one backup of its shard. It begins with a copy of all that the shard holds, a few blocks at a
 // time while training goes on, and then carries every record as it is made: a block is copied at a version, and what
-// happens to it after that follows. A stream that breaks is opened again, and begins anew. What is on its way is
-// bounded by one step of the shard: no worker goes on before its updates have been acknowledged. A block that is found to
-// be another than here is copied once more, in the midst of the stream.
+// happens to it after that follows. A stream that breaks is opened again, and begins anew; there, and where another was the
+// primary before, blocks are compared first, and only those are copied that are others. What is on its way is bounded by
+// one step of the shard: no worker goes on before its updates have been acknowledged. A block that is found to be another
+// than here is copied once more, in the midst of the stream.
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../../shared/errors.js';
 import { RECONNECT_MS, STREAM_UNSENT_MAX } from '../../shared/limits.js';
@@ -31,6 +32,8 @@ export interface BackupLinkOptions {
   readonly server: number;
   readonly address: string;
   readonly shard: Shard;
+  /** Whether a whole copy is taken to be there, of this primary or the one before. */
+  readonly isThere: boolean;
   /** As it is now. */
   hello(): ReplicaHello;
   /** The verdict on the last step that had one. */
@@ -70,8 +73,14 @@ export class BackupLink {
   #sent = 0;
   /** For each record that is on its way: the number of its message, and its own. */
   #onTheWay: { message: number; record: number }[] = [];
-  /** Blocks that have still to be copied. */
+  /** Whether blocks are compared before they are copied. */
+  #isThere: boolean;
+  /** Blocks that have still to be compared, or copied. */
   #uncopied = new Set<number>();
+  /** Those of them that are others there. */
+  readonly #others = new Set<number>();
+  /** Goes on with them. */
+  #copyOn: () => void = () => undefined;
   /** The message that says that all is copied; undefined: it has not been sent. */
   #copiedMessage: number | undefined;
   #isWhole = false;
@@ -86,6 +95,7 @@ export class BackupLink {
   constructor(options: BackupLinkOptions, newest: number) {
     this.#options = options;
     this.#newest = newest;
+    this.#isThere = options.isThere;
     this.#open();
   }
 
@@ -138,9 +148,12 @@ export class BackupLink {
 
   /** Asks for a block, which was this here when all that has been sent was done. Not while it is being copied. */
   compare(sums: BlockSums): void {
-    if (!this.#call || !this.#isWhole) return;
+    if (this.#call && this.#isWhole) this.#ask(sums);
+  }
+
+  #ask(sums: BlockSums, written?: () => void): void {
     this.#asked.push(sums);
-    this.#write({ compare: { block: sums.block } });
+    this.#write({ compare: { block: sums.block } }, written);
   }
 
   close(): void {
@@ -162,6 +175,7 @@ export class BackupLink {
     this.#asked = [];
     this.#copiedMessage = undefined;
     this.#isWhole = false;
+    this.#others.clear();
     this.#uncopied = new Set([...shard.blockIndices].filter((block) => shard.isInitialized(block)));
     const broken = (reason: string) => {
       if (this.#call !== call) return;
@@ -190,15 +204,25 @@ export class BackupLink {
     this.#copy(call);
   }
 
-  /** Sends what has still to be copied, as the stream takes it. */
+  /** Sends what has still to be copied, as the stream takes it; where it may be there already, asks. */
   #copy(call: Call): void {
+    const { shard } = this.#options;
     let unsent = 0;
     const next = () => {
       while (this.#call === call && unsent < STREAM_UNSENT_MAX) {
         const [block] = this.#uncopied;
         if (block === undefined) return this.#finishCopy();
         this.#uncopied.delete(block);
-        const arrays = this.#options.shard.arraysOf(block);
+        // While the difference that its last update makes is still to be encoded, what workers hold has moved there alone.
+        if (this.#isThere && !this.#others.has(block) && !shard.isDifferenceDue(block)) {
+          unsent++;
+          this.#ask(shard.sumsOf(block), () => {
+            unsent--;
+            next();
+          });
+          continue;
+        }
+        const arrays = shard.arraysOf(block);
         for (let at = 0; at < arrays; at++) {
           unsent++;
           this.#array(block, at, () => {
@@ -209,11 +233,12 @@ export class BackupLink {
         }
       }
     };
+    this.#copyOn = next;
     next();
   }
 
   #finishCopy(): void {
-    if (this.#copiedMessage !== undefined) return;
+    if (this.#copiedMessage !== undefined || this.#asked.length > 0) return;
     const { shard } = this.#options;
     const outcome = this.#options.outcome();
     this.#copiedMessage = this.#sent + 1;
@@ -245,9 +270,21 @@ export class BackupLink {
 
   /** Sends a block again that is another there. What has happened to it since was sent before; what will, follows. */
   #judge({ block, version, checksums }: BlockSums, there: ReplicaCompared__Output): void {
-    const names = [...this.#options.shard.stateOf(block).arrays.keys()];
+    const { shard } = this.#options;
+    const names = [...shard.stateOf(block).arrays.keys()];
     const arrays = names.filter((_, at) => checksums[at] !== there.checksums[at]);
-    if (version === there.version && arrays.length === 0) return;
+    const isEqual = version === there.version && arrays.length === 0;
+    if (this.#copiedMessage === undefined) {
+      if (isEqual) this.#write({ kept: { block, step: shard.decidedOn(block) } });
+      else {
+        // Others may have been told of less than the primary before has sent there, or of more.
+        this.#others.add(block);
+        this.#uncopied.add(block);
+      }
+      this.#copyOn();
+      return;
+    }
+    if (isEqual) return;
     this.#options.onDiverged({ block, version, arrays: version === there.version ? arrays : [] });
     for (const at of names.keys()) this.#array(block, at);
   }
@@ -265,6 +302,7 @@ export class BackupLink {
       this.#applied = (this.#onTheWay.shift() as { record: number }).record;
     if (this.#copiedMessage !== undefined && messages >= this.#copiedMessage) {
       this.#isWhole = true;
+      this.#isThere = true;
       this.#brokenSince = undefined;
     }
     this.#options.onApplied();

@@ -27,8 +27,12 @@ export interface BlockSums {
   readonly checksums: readonly number[];
 }
 
-/** Reads every array of a block once. Throws Refused where the block is not of this shard. */
+/**
+ * Reads every array of a block once; there are no checksums where it has no values yet. Throws Refused where the block is
+ * not of this shard.
+ */
 export function sumsOf(blocks: ShardBlocks, block: number): BlockSums {
+  if (!blocks.state(block).initialized) return { block, version: 0, checksums: [] };
   const started = blocks.probe.now();
   const { version, arrays } = blocks.stateOf(block);
   const checksums = [...arrays.values()].map(({ byteOffset, byteLength }) =>

@@ -146,6 +146,7 @@ export class Copies {
       const link: BackupLink = new BackupLink(
         {
           ...{ server, address, shard, hello, outcome, open, after, now, onSent },
+          isThere: isBackup,
           onApplied: () => this.#flush(),
           onBroken: (reason) => onBroken(server, link?.brokenMs ?? 0, reason),
           onDiverged: (diverged) => onDiverged(server, diverged),

@@ -3,7 +3,7 @@
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { keep, recycle } from '../../shared/rpc/receive.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import type { Opening, Shard } from '../shard.js';
+import type { BlockSums, Opening, Shard } from '../shard.js';
 import type { Outcome } from '../step-headers.js';
 
 export class Replica {
@@ -15,6 +15,8 @@ export class Replica {
   #isWhole = false;
   /** Whether a copy of all is on its way. */
   #isCopying = false;
+  /** Blocks that the primary has asked for meanwhile, and not said yet whether they stay. */
+  readonly #compared = new Set<number>();
   /** Arrays of a block of which not all have come. */
   #arrays: Bulk[] = [];
 
@@ -52,12 +54,20 @@ export class Replica {
   }
 
   /**
-   * A primary begins anew, with a copy of all that it has. What is here stays good meanwhile, since nobody has been told
-   * of anything that is not here: each block goes over to what the primary has as a whole.
+   * A primary begins anew, with a copy of all that it has and that is another here. What is here stays good meanwhile, since
+   * nobody has been told of anything that is not here: each block goes over to what the primary has as a whole.
    */
   begin(): void {
     this.#arrays = [];
+    this.#compared.clear();
     this.#isCopying = true;
+  }
+
+  /** What a block has come to, which the primary asks for. Throws Refused. */
+  sumsOf(block: number): BlockSums {
+    const sums = this.shard.sumsOf(block);
+    if (this.#isCopying) this.#compared.add(block);
+    return sums;
   }
 
   /** Throws Refused; then nothing has changed. */
@@ -68,14 +78,22 @@ export class Replica {
     this.#arrays = [];
     this.shard.replace(arrays);
     for (const { payload } of arrays) recycle(payload);
-    if (!this.#decided.has(bulk.block)) return;
-    this.#decided.set(bulk.block, bulk.step);
+    this.kept(bulk.block, bulk.step);
+  }
+
+  /** A block is here as the primary has it, with so many steps decided on it. */
+  kept(block: number, step: number): void {
+    this.#compared.delete(block);
+    if (!this.#decided.has(block)) return;
+    this.#decided.set(block, step);
     // The primary may lack an update that came here before another one was lost.
-    this.#step = Math.min(this.#step, bulk.step);
+    this.#step = Math.min(this.#step, step);
   }
 
   /** Throws Refused; then nothing has changed. */
   update(bulk: Bulk): void {
+    // Where it does not follow on what is here the block is another, and comes as it is after this.
+    if (this.#compared.has(bulk.block) && !this.#isNext(bulk)) return;
     this.shard.repeat(bulk);
     this.#decided.set(bulk.block, bulk.step + 1);
     this.#closeWhereDone();
@@ -106,6 +124,10 @@ export class Replica {
     this.#isWhole = true;
     this.#isCopying = false;
     this.#closeWhereDone();
+  }
+
+  #isNext({ block, version }: Bulk): boolean {
+    return this.shard.isInitialized(block) && this.shard.stateOf(block).version === version;
   }
 
   #closeWhereDone(): void {

@@ -72,7 +72,8 @@ export function replicationHandlers(
         else if (array) replica.array(array);
         else if (message.outcome) replica.verdict(message.outcome);
         else if (message.compare)
-          call.write({ compared: replica.shard.sumsOf(message.compare.block) as ReplicaCompared });
+          call.write({ compared: replica.sumsOf(message.compare.block) as ReplicaCompared });
+        else if (message.kept) replica.kept(message.kept.block, message.kept.step);
         else if (message.withdrawn) replica.withdrawn(message.withdrawn.step);
         else if (message.copied) replica.copied(message.copied.step, message.copied.outcome ?? undefined);
         else

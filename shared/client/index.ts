@@ -7,15 +7,15 @@ export { type OptimizerSpec, optimizerSpec } from '../optimizer/spec.js';
 export { openTables, type SavedTableSpec, type SavedTables } from '../rows/saved-tables.js';
 export type { RowInitializerSpec, RowOptimizerKind, RowOptimizerSpec, RowTableSpec } from '../rows/tables.js';
 export { Refused } from '../rpc/refusal.js';
-export {
-  type Client,
-  type ConnectOptions,
-  connect,
-  type Outcome,
-  type Pulled,
-  type PulledRows,
-  type PushOptions,
-  type Rows,
-  type Tensors,
-} from './sdk.js';
-export type { TableOptions } from './sdk-tables.js';
+export { connect } from './sdk.js';
+export type { Rows, TableOptions } from './sdk-tables.js';
+export type {
+  Client,
+  ConnectOptions,
+  Outcome,
+  Pulled,
+  PulledRows,
+  PushOptions,
+  Tensors,
+  Waiting,
+} from './sdk-types.js';

@@ -131,7 +131,7 @@ export interface Kernels {
   /** Everything from this address up belongs to the caller. */
   readonly firstFreeByte: number;
 
-  /** dst = fp16(src · scale), to nearest even; infinity beyond the range. */
+  /** dst = fp16(src · scale), to nearest even; products of 65,520 and more, and NaN, come out as any bits. */
   packF16(src: number, elements: number, scale: number, dst: number): void;
   /** dst = fp32(src) · factor, from fp16. */
   unpackF16(src: number, elements: number, factor: number, dst: number): void;

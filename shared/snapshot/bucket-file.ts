@@ -3,10 +3,10 @@
 // complete, so it is whole or not there. A small one is a single call. Read ahead by a chunk, since arrays are read in
 // the order in which they lie.
 import type { CompletedPart } from '@aws-sdk/client-s3';
-import { RunError, UserError } from '../errors.js';
 import { BUCKET_CHUNK_BYTES, BUCKET_UPLOADS_MAX } from '../limits.js';
 import type { OpenFile } from '../safetensors.js';
 import { type Bucket, BucketError } from './bucket.js';
+import { readFailure, writeFailure } from './failures.js';
 import type { NewFile } from './store.js';
 
 export class BucketUpload implements NewFile {
@@ -171,13 +171,9 @@ export class BucketFile implements OpenFile {
 }
 
 export function unreadable(path: string, error: unknown): unknown {
-  return error instanceof BucketError
-    ? new UserError(`Cannot read ${path}: ${error.message}`, { cause: error })
-    : error;
+  return error instanceof BucketError ? readFailure(path, error.message, error) : error;
 }
 
 export function unwritable(path: string, error: unknown): unknown {
-  return error instanceof BucketError
-    ? new RunError(`Cannot write ${path}: ${error.message}`, { cause: error })
-    : error;
+  return error instanceof BucketError ? writeFailure(path, error.message, error) : error;
 }

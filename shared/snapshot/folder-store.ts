@@ -7,6 +7,7 @@ import { RunError, UserError } from '../errors.js';
 import { SNAPSHOT_FOLDERS_MAX } from '../limits.js';
 import { makeNewFolder } from '../new-folder.js';
 import type { OpenFile } from '../safetensors.js';
+import { readFailure, writeFailure } from './failures.js';
 import type { NewFile, Store } from './store.js';
 
 /** What the system says where there is nothing of that name. */
@@ -40,7 +41,9 @@ export class FolderStore implements Store {
   async newFolder(run: string, startedAt: Date): Promise<string> {
     const name = await writing(this.path, () => makeNewFolder(this.path, run, startedAt));
     if (name === undefined)
-      throw new RunError(`Cannot write ${this.path}: too many folders of this name are in it`);
+      throw new RunError(
+        `Cannot write ${this.path}: too many folders of this name are in it; give another with --snapshots`,
+      );
     return name;
   }
 
@@ -136,7 +139,7 @@ async function reading<T>(path: string, read: (path: string) => Promise<T>): Pro
   } catch (error) {
     if (!isSystemError(error)) throw error;
     if (MISSING.includes(error.code ?? '')) return undefined;
-    throw new UserError(`Cannot read ${path}: ${reason(error)}`);
+    throw readFailure(path, reason(error), error);
   }
 }
 
@@ -144,8 +147,6 @@ async function writing<T>(path: string, write: (path: string) => Promise<T>): Pr
   try {
     return await write(path);
   } catch (error) {
-    throw isSystemError(error)
-      ? new RunError(`Cannot write ${path}: ${reason(error)}`, { cause: error })
-      : error;
+    throw isSystemError(error) ? writeFailure(path, reason(error), error) : error;
   }
 }

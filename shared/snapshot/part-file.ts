@@ -100,7 +100,8 @@ export class PartReader {
   static async open(store: Store, file: string, identity: PartIdentity): Promise<PartReader> {
     const path = store.pathOf(file);
     const handle = await store.open(file);
-    if (!handle) throw new UserError(`Cannot read ${path}: it or its folder does not exist`);
+    if (!handle)
+      throw new UserError(`Cannot read ${path}: it or its folder does not exist; resume from another`);
     try {
       const { size } = await handle.stat();
       if (size !== identity.bytes)

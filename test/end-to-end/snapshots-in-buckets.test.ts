@@ -130,7 +130,9 @@ test.serial(
     objects.set(part, wholePart.subarray(0, 1000));
     await refused(/shard-0\.safetensors .*expected \d+ bytes, as its manifest says, got 1000/);
     objects.delete(part);
-    await refused(/Cannot read s3:.*shard-0\.safetensors: it or its folder does not exist/);
+    await refused(
+      /Cannot read s3:.*shard-0\.safetensors: it or its folder does not exist; resume from another/,
+    );
     objects.set(part, wholePart);
     objects.set(manifest, Buffer.from(wholeManifest.toString().replace('"epoch":', '"epoch":1')));
     await refused(/manifest\.json .*its SHA-256 differs/);
@@ -168,7 +170,7 @@ test.serial(
     const first = await whole(0);
     await s3.stop();
     const away = await failed(
-      /^[^\n]*Cannot write s3:[^\n]*http:\/\/localhost:\d+ does not answer \(ECONNREFUSED\)$/,
+      /^[^\n]*Cannot write s3:[^\n]*http:\/\/localhost:\d+ does not answer \(ECONNREFUSED\); mend [^\n]+$/,
       0,
     );
     await program.event('step', ({ step }) => (step as number) > (away.step as number) + 2);
@@ -176,7 +178,7 @@ test.serial(
     const second = await whole(away.step as number);
     s3.refusal = 'AccessDenied';
     const refused = await failed(
-      /^[^\n]*Cannot write s3:[^\n]*these credentials may not$/,
+      /^[^\n]*Cannot write s3:[^\n]*these credentials may not; mend [^\n]+$/,
       second.step as number,
     );
     s3.refusal = undefined;
@@ -195,7 +197,7 @@ test.serial('a bucket that cannot be used is refused at the start, in one line',
       {},
       /--snapshots: cannot write snapshots into s3:\/\/none\/x: there is no such bucket/,
     ],
-    [['--peers=2', '--snapshots=s3://none/x'], {}, /--snapshots: .*there is no such bucket/],
+    [['--peers=2', '--snapshots=s3://none/x'], {}, /--snapshots: .*there is no such bucket; give a bucket/],
     [[`--snapshots=${RUNS}`], { AWS_SECRET_ACCESS_KEY: 'x' }, /--snapshots: .*the credentials are wrong/],
     [
       [`--snapshots=${RUNS}`],
@@ -208,7 +210,7 @@ test.serial('a bucket that cannot be used is refused at the start, in one line',
       {},
       /--snapshots: expected a folder or s3:.*, got "s3:\/\/snapshots\/\/x" \(after s3:\/\/ stands the name of a bucket,/,
     ],
-    [['--resume=s3://none/x'], {}, /Cannot read s3:\/\/none\/x: there is no such bucket/],
+    [['--resume=s3://none/x'], {}, /Cannot read s3:\/\/none\/x: there is no such bucket; mend that, or give/],
     [
       [`--resume=${RUNS}/none`],
       {},

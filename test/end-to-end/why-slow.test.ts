@@ -68,6 +68,12 @@ test.serial(
         `^worker ${ranks[2]} \\(.+:${workers[2].pid}\\) is silent: nothing has been heard of it for \\d`,
       ),
     );
+    const status = await run(t, 'gradloom', ['status', `--join=${keeper}`]);
+    t.regex(status.stdout.join('\n'), /a step usually takes \d+ ms, who holds it up is named after \d+ ms/);
+    t.regex(
+      status.stdout.join('\n'),
+      new RegExp(`waits at step \\d+ for worker ${ranks[2]} \\(.+\\), not heard of for \\d`),
+    );
     const { code, stderr } = await run(t, 'gradloom', ['why-slow', `--join=${keeper}`, '--run=other']);
     t.is(code, 2);
     t.regex(stderr.join('\n'), /--run: expected a run of the mesh \(slow-.*\), got 'other'/);

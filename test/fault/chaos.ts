@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command, CommanderError } from 'commander';
 import { EXIT, sentence, UserError } from '../../shared/errors.js';
 import { fail, onStopSignal } from '../../shared/process.js';
 import { keyedRandom } from '../../shared/random.js';
@@ -24,6 +24,17 @@ import { SCENARIOS } from './scenarios.js';
 
 const RANDOM = 'random';
 
+/** As they were given. */
+interface Flags {
+  scenario: string;
+  minutes: string;
+  seed: string;
+  json?: boolean;
+  small?: boolean;
+  data?: string;
+  epochs?: string;
+}
+
 interface Asked {
   scenario: string;
   minutes: number;
@@ -34,30 +45,39 @@ interface Asked {
   epochs: number;
 }
 
-function flags() {
+/** What was asked for, and by flag what it may be. Throws UserError; ends the process where help is asked for. */
+function flags(): Flags {
+  const names = Object.entries(SCENARIOS).map(([name, { summary }]) => `  ${name.padEnd(16)} ${summary}`);
+  const program = new Command('chaos')
+    .description(
+      'Does faults to real processes that train, beside the same run without them, and judges what has held.',
+    )
+    .option('--scenario <name>', 'which faults', RANDOM)
+    .option('--minutes <m>', 'repeats it, a seed after the other, until the time is over', '0')
+    .option('--seed <s>', 'who is met, and when', '1')
+    .option('--small', 'a model and data that only show that it works')
+    .option('--data <path>', 'what the built-in job reads (default: a few images of its own)')
+    .option('--epochs <n>', 'of each run (default: 8, with --small 60)')
+    .option('--json', 'one JSON object for each run before the last line')
+    .addHelpText(
+      'after',
+      `\nScenarios:\n${names.join('\n')}\n  ${RANDOM.padEnd(16)} several faults, drawn from the seed`,
+    )
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
   try {
-    return parseArgs({
-      options: {
-        scenario: { type: 'string', default: RANDOM },
-        minutes: { type: 'string', default: '0' },
-        seed: { type: 'string', default: '1' },
-        json: { type: 'boolean', default: false },
-        /** A model and data that only show that it works. */
-        small: { type: 'boolean', default: false },
-        /** What the main job reads; by default a few images of its own. */
-        data: { type: 'string' },
-        epochs: { type: 'string' },
-      },
-    }).values;
+    return program.parse().opts();
   } catch (error) {
-    throw new UserError(sentence(error));
+    if (error instanceof CommanderError && error.exitCode === EXIT.done) process.exit(EXIT.done);
+    throw new UserError(`${sentence(error).replace(/^error: /, '')}; see npm run chaos -- --help`);
   }
 }
 
 /** Throws UserError. */
 function asked(): Asked {
   const values = flags();
-  const { scenario, small } = values;
+  const { scenario, small = false, json = false } = values;
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
   const epochs = Number(values.epochs ?? (small ? 60 : 8));
   const names = [...Object.keys(SCENARIOS), RANDOM];
@@ -68,7 +88,7 @@ function asked(): Asked {
   if (!Number.isSafeInteger(seed)) throw new UserError(`--seed: expected a whole number, got ${values.seed}`);
   if (!Number.isInteger(epochs) || epochs < 6)
     throw new UserError(`--epochs: expected a whole number of at least 6, got ${values.epochs}`);
-  return { ...values, scenario, minutes, seed, small, epochs };
+  return { ...values, scenario, minutes, seed, json, small, epochs };
 }
 
 /** The built-in CNN on images that are quickly made, 32 steps an epoch; small: a little model, eight steps. */

@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { holdersOf } from '../../server/replication/placement.js';
-import { initialSlots } from '../../shared/optimizer/apply.js';
+import { stateBytes } from '../../server/shard-memory.js';
 import type { DescribeReply__Output } from '../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
-import { blockOptimizer } from '../../shared/run/block-codecs.js';
 import { layoutOf } from '../../shared/run/spec.js';
 import { fromWire } from '../../shared/run/wire.js';
 import { snapshotFolders } from '../../shared/snapshot/find.js';
@@ -58,8 +57,7 @@ export async function inject(
       const recovery = fault.recovers ? mesh.recovery(fault.role, fault.index) : undefined;
       const injected = begun(`${fault.role} ${fault.index}`, { pid: process.pid });
       process.kill('SIGKILL');
-      await exited;
-      await recovery;
+      await Promise.all([exited, recovery]);
       return injected;
     }
     case 'stop': {
@@ -89,6 +87,8 @@ export async function inject(
         heldBytes(await mesh.description(), fault.index),
       ];
       await mesh.drain(fault.index);
+      // What others hold for those who took over has been compared, and copied where it was another, when steps end again.
+      await mesh.goesOn();
       return { ...injected, leastBytes, movedBytes: (await mesh.copiedBytes(fault.index)) - before };
     }
     case 'kill-all': {
@@ -115,15 +115,12 @@ async function unfinished(folder: string): Promise<string[]> {
   return torn.length < steps.length ? torn : [];
 }
 
-/** Bytes of the copies that a server holds: values and slots of the optimizer, in fp32 (a run without lossy codecs). */
+/** Bytes of the copies that a server holds. */
 function heldBytes({ view, spec: wire }: DescribeReply__Output, server: number): number {
   const spec = fromWire(wire);
   if (!view) return 0;
   const shards = shardsOf(view);
   return layoutOf(spec)
     .blocks.filter(({ index }) => holdersOf(shards[view.placement[index]]).includes(server))
-    .reduce((sum, block) => {
-      const slots = initialSlots(blockOptimizer(spec.optimizer, spec.codec, block));
-      return sum + 4 * block.elements * (1 + slots.length);
-    }, 0);
+    .reduce((sum, block) => sum + stateBytes(block, spec.optimizer, spec.codec), 0);
 }

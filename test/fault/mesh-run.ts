@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Child, ChildEvent, Exit } from '../../deploy/children.js';
 import { describe, drainServer } from '../../shared/client/membership.js';
-import { isExpected } from '../../shared/errors.js';
+import { isExpected, RunError } from '../../shared/errors.js';
 import { DRAIN_DEADLINE_MS, REPLICAS_DEFAULT } from '../../shared/limits.js';
 import type { DescribeReply__Output } from '../../shared/rpc/generated/gradloom/v1/DescribeReply.js';
 import { scrape, startProcess } from '../bench/processes.js';
@@ -131,6 +131,13 @@ export class MeshRun {
   async reached(step: number): Promise<void> {
     if (this.progress.some((each) => each.kind === 'step' && each.step >= step)) return;
     await this.#seen((event) => event.event === 'step' && (event.step as number) >= step);
+  }
+
+  /** Resolves when a step has ended that was begun after this; at once where there are no more. */
+  async goesOn(): Promise<void> {
+    const newest = Math.max(0, ...this.progress.map(({ step }) => step));
+    // Of the next one all may be decided.
+    await Promise.race([this.reached(newest + 2), ...this.#workers.map(({ exited }) => exited)]);
   }
 
   /** The first event to come of a name that meets a condition. Rejects when a worker ends before. */
@@ -267,7 +274,7 @@ export class MeshRun {
     if (this.#killing || this.#workers.some(({ running }) => running)) return;
     const words = exit.lastWords.at(-1) ?? 'nothing';
     for (const { reject } of this.#watchers)
-      reject(new Error(`all workers have ended before; the last one said: ${words}`));
+      reject(new RunError(`all workers have ended before the run was over; the last one said: ${words}`));
     this.#watchers.clear();
   }
 }

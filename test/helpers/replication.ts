@@ -3,7 +3,7 @@
 import { EventEmitter } from 'node:events';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import type { Diverged } from '../../server/replication/backup-link.js';
-import { Copies, type Copy } from '../../server/replication/copies.js';
+import { Copies, type CopiesOptions, type Copy } from '../../server/replication/copies.js';
 import { Replica } from '../../server/replication/replica.js';
 import { type Effect, Shard } from '../../server/shard.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
@@ -27,6 +27,8 @@ const method = (replicationService as Record<string, unknown>).Replicate as Meth
 class Wire extends EventEmitter {
   readonly #messages: ReplicaMessage__Output[] = [];
   #applied = -1;
+  /** Blocks of which all arrays were sent to the copy, in the order in which it took them. */
+  readonly copied: number[] = [];
 
   get length(): number {
     return this.#messages.length;
@@ -49,10 +51,13 @@ class Wire extends EventEmitter {
     const { update, array } = message as unknown as { update?: Bulk; array?: Bulk };
     if (message.hello) replica.begin();
     else if (update) replica.update(update);
-    else if (array) replica.array(array);
-    else if (message.outcome) replica.verdict(message.outcome);
+    else if (array) {
+      replica.array(array);
+      if (array.codec === 0) this.copied.push(array.block);
+    } else if (message.outcome) replica.verdict(message.outcome);
     else if (message.withdrawn) replica.withdrawn(message.withdrawn.step);
-    else if (message.compare) this.emit('data', { compared: replica.shard.sumsOf(message.compare.block) });
+    else if (message.compare) this.emit('data', { compared: replica.sumsOf(message.compare.block) });
+    else if (message.kept) replica.kept(message.kept.block, message.kept.step);
     else if (message.copied) replica.copied(message.copied.step, message.copied.outcome ?? undefined);
     this.#applied++;
     if (this.#applied > 0) this.emit('data', { applied: { messages: this.#applied } });
@@ -74,9 +79,14 @@ export class Primary {
   /** Blocks of copies that were found to be others than its own. */
   readonly diverged: Diverged[] = [];
 
-  constructor(readonly spec: RunSpec) {
-    this.shard = newShard(spec);
-    this.copies = new Copies({
+  /** @param from the copy that takes over; by default it is the first */
+  constructor(
+    readonly spec: RunSpec,
+    from?: Replica,
+  ) {
+    this.shard = from?.shard ?? newShard(spec);
+    from?.shard.takeOver(1, spec, from.opening);
+    const options: CopiesOptions = {
       shard: this.shard,
       hello: () => ({}),
       open: (address) => {
@@ -96,7 +106,8 @@ export class Primary {
       onReplicated: (server) => void this.reported.push(server),
       onBroken: () => undefined,
       onDiverged: (_server, diverged) => void this.diverged.push(diverged),
-    });
+    };
+    this.copies = new Copies(options, from?.outcome);
   }
 
   /** Backups, by number. */

@@ -1,8 +1,10 @@
 // What outlives a keeper: a keeper that goes on from it gives the same orders as the one before would have given.
+import { EventEmitter } from 'node:events';
 import test from 'ava';
 import fc from 'fast-check';
 import { Coordinator, type Order } from '../../server/coordinator.js';
 import { restore, save } from '../../server/coordinator-state.js';
+import { MembershipService } from '../../server/membership-service.js';
 import { PROTOCOL_VERSION } from '../../shared/rpc/proto.js';
 import { Refused } from '../../shared/rpc/refusal.js';
 import type { RunSpec } from '../../shared/run/spec.js';
@@ -166,6 +168,7 @@ test('what is kept comes back as it was', (t) => {
     keeper.lasting.servers.map(({ id, address, peer }) => ({ id, address, peer })),
   );
   t.deepEqual(left.runs[0].spec, run.spec);
+  t.is(left.runs[0].divergences, undefined);
   t.deepEqual(left.runs[0].view?.placement, run.view?.placement);
   // The one that is leaving is still to be put out.
   t.deepEqual(
@@ -176,8 +179,41 @@ test('what is kept comes back as it was', (t) => {
       [2, 'it left'],
     ],
   );
+  for (const block of [4, 2]) keeper.copyDiverged(100, run.id, { shard: 0, server: 1, block, version: 7 });
+  const divergences = { count: 2, last: { shard: 0, server: 1, block: 2, version: 7 } };
+  t.like(restore(save(keeper.lasting)).runs[0], { divergences });
   keeper.workerLeft(1, 'it left');
   t.like(restore(save(keeper.lasting)), { runs: [], ended: [{ run: 'test-1', failed: true }] });
+});
+
+test('a copy that differed is kept as soon as it is told, though nothing is ordered for it', (t) => {
+  const keeper = new Coordinator();
+  const service = new MembershipService(
+    () => '',
+    (message) => t.log(message),
+    () => undefined,
+  );
+  const kept: (number | undefined)[] = [];
+  service.keep(keeper, {
+    write(then) {
+      const [run] = restore(save(keeper.lasting)).runs;
+      kept.push(run?.divergences?.count);
+      then();
+    },
+    checkRun: () => undefined,
+  });
+  const call = Object.assign(new EventEmitter(), {
+    ...{ write: () => true, end: () => undefined, getPeer: () => 'a peer' },
+  });
+  service.handlers().Serve(call as never);
+  call.emit('data', { hello: serverHello(0) });
+  const [{ connection }] = keeper.servers.values();
+  for (let index = 0; index < WORKERS; index++)
+    keeper.workerJoined(1000 + index, hello(index), makeSpec({ workers: WORKERS }));
+  keeper.serverPrepared(connection, 'test-1');
+  const diverged = { shard: 0, server: 1, block: 2, version: 7 };
+  call.emit('data', { run: 'test-1', diverged });
+  t.is(kept.at(-1), 1);
 });
 
 test('whoever does not come back is gone, and whoever comes back to nothing is told', (t) => {

@@ -63,7 +63,7 @@ function keeperIn(state: 'gathering' | 'preparing' | 'running', spec = makeSpec(
   if (state === 'preparing') return keeper;
   keeper.serverPrepared(100, 'test-1');
   keeper.serverPrepared(101, 'test-1');
-  keeper.workerProgress(0, { step: 7, phase: 'compute', secondsInPhase: 0.5 });
+  keeper.workerProgress(0, { step: 7, phase: 'exchange', secondsInPhase: 0.5 });
   keeper.workerProgress(1, { step: 6, phase: 'exchange', secondsInPhase: 2 });
   return keeper;
 }
@@ -603,6 +603,37 @@ test('whoever holds a run up is named', (t) => {
   t.is(text(asp), running);
 });
 
+test('a worker is held to nothing that it said before another began to wait for it', (t) => {
+  const keeper = keeperIn('running');
+  const [run] = keeper.runs.values();
+  const heard = (first: number, second: number, noticeSeconds = 0.25) => ({
+    secondsSilent: ({ connection }: { connection: number }) => (connection === 0 ? first : second),
+    noticeSeconds,
+  });
+  const progress = (connection: number, step: number, phase: string, secondsInPhase: number) =>
+    keeper.workerProgress(connection, { step, phase, secondsInPhase });
+  // Worker 0 was heard of 0.1 s ago, and has been waiting for 0.4 s; worker 1 has said for 0.3 s, or 0.45 s, nothing more.
+  progress(0, 8, 'exchange', 0.3);
+  progress(1, 7, 'compute', 0.2);
+  t.is(keeper.waiting(run, heard(0.1, 0.45)), '');
+  t.is(keeper.waiting(run, heard(0.1, 0.3)), 'waits at step 7 for worker 1 (worker-1), in compute for 0.2 s');
+  // A wait that does not last is none.
+  t.is(keeper.waiting(run, heard(0.1, 0.3, 0.5)), '');
+  // Nobody waits, whatever the steps.
+  progress(0, 8, 'compute', 3);
+  t.is(keeper.waiting(run, heard(0.1, 0.3)), '');
+  // In the same step who computes is waited for, and who exchanges as well is not.
+  progress(0, 8, 'exchange', 3);
+  progress(1, 8, 'compute', 2.5);
+  t.regex(keeper.waiting(run, heard(0, 0)), /^waits at step 8 for worker 1 .+ in compute for 2.5 s$/);
+  progress(1, 8, 'exchange', 0.1);
+  t.is(keeper.waiting(run, heard(0, 0)), '');
+  // Silence is heard.
+  progress(1, 8, 'compute', 0.1);
+  progress(0, 8, 'exchange', 5);
+  t.is(keeper.waiting(run, heard(0, 5.2)), 'waits at step 8 for worker 1 (worker-1), not heard of for 5.2 s');
+});
+
 test('a server that others wait for within a step is named, as long as they do', (t) => {
   const keeper = keeperIn('running');
   const [run] = keeper.runs.values();
@@ -654,6 +685,7 @@ test('within a round of local nobody is held up by one who has taken fewer steps
   const local = { steps: 5, optimizer: optimizerSpec('sgd', 0.1) };
   const keeper = keeperIn('running', makeSpec({ consistency: 'local', local }));
   const [run] = keeper.runs.values();
+  keeper.workerProgress(0, { step: 7, phase: 'compute', secondsInPhase: 0.5 });
   t.is(keeper.waiting(run), '');
   keeper.workerProgress(1, { step: 6, phase: 'compute', secondsInPhase: 1 });
   keeper.workerProgress(0, { step: 9, phase: 'exchange', secondsInPhase: 1 });

@@ -2,7 +2,7 @@
 // they are over, and nothing of those that last no longer than usual.
 import test from 'ava';
 import type { HostedRun, LateStep } from '../../server/hosted-run.js';
-import { copyTimesOf, type ServerWait, ServerWaits } from '../../server/server-waits.js';
+import { type ServerWait, ServerWaits, shardTimesOf } from '../../server/server-waits.js';
 import { WAITING_NOTICE_MS } from '../../shared/limits.js';
 import { Usual } from '../../shared/usual.js';
 
@@ -99,11 +99,18 @@ test('the keeper is told nothing of waits for workers, the metrics are', (t) => 
   t.deepEqual(ranks, [[3, 1, 2], [3]]);
 });
 
-test('for how long steps wait for a backup is told of the shard that waits longest', (t) => {
-  const of = (...seconds: [number, number][]) => ({ copySeconds: () => new Map(seconds) });
-  t.deepEqual(copyTimesOf([of([11, 0.1], [12, 0.5]), of(), of([11, 0.2], [12, 0.4])]), [
-    { server: 11, seconds: 0.2 },
-    { server: 12, seconds: 0.5 },
-  ]);
-  t.deepEqual(copyTimesOf([of()]), []);
+test('of how long steps take, and wait for a backup, that of the shard is told that takes longest', (t) => {
+  const of = (stepMs: number, ...seconds: [number, number][]) => {
+    const usualStep = new Usual();
+    if (stepMs > 0) for (let step = 0; step < 3; step++) usualStep.observe(stepMs);
+    return { usualStep, copySeconds: () => new Map(seconds) };
+  };
+  t.deepEqual(shardTimesOf([of(0, [11, 0.1], [12, 0.5]), of(400), of(300, [11, 0.2], [12, 0.4])]), {
+    backups: [
+      { server: 11, seconds: 0.2 },
+      { server: 12, seconds: 0.5 },
+    ],
+    ...{ usualStepSeconds: 0.4, noticeSeconds: 0.8 },
+  });
+  t.deepEqual(shardTimesOf([of(0)]), { backups: [], usualStepSeconds: 0, noticeSeconds: 0 });
 });

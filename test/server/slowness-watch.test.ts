@@ -2,6 +2,8 @@
 import test from 'ava';
 import type { Run } from '../../server/coordinator.js';
 import { SlownessWatch } from '../../server/slowness-watch.js';
+import { HEARTBEATS_MISSED, WAITING_NOTICE_MS } from '../../shared/limits.js';
+import type { ShardTimes__Output } from '../../shared/rpc/generated/gradloom/v1/ShardTimes.js';
 import type { StepTimes__Output } from '../../shared/rpc/generated/gradloom/v1/StepTimes.js';
 import { Refused } from '../../shared/rpc/refusal.js';
 
@@ -10,6 +12,12 @@ const times = (compute: number, more: Partial<StepTimes__Output> = {}): StepTime
   servers: [],
   ...more,
 });
+
+const shardTimes = (
+  backups: ShardTimes__Output['backups'],
+  usualStepSeconds = 0,
+  noticeSeconds = 0,
+): ShardTimes__Output => ({ backups, usualStepSeconds, noticeSeconds });
 
 function running(workers: number): Run {
   const entries = Array.from({ length: workers }, (_, rank) => ({
@@ -63,8 +71,8 @@ test('a backup is judged by what primaries tell of it, as long as the view has i
   ];
   const servers = [0, 1].map((id) => ({ id, address: `host-${id}:1` }));
   Object.assign(run, { servers, view: { shards } });
-  watch.copies(run, 0, { backups: [{ server: 1, seconds: 2 }] });
-  watch.copies(run, 1, { backups: [{ server: 0, seconds: 2 ** -6 }] });
+  watch.shards(run, 0, shardTimes([{ server: 1, seconds: 2 }]), 0);
+  watch.shards(run, 1, shardTimes([{ server: 0, seconds: 2 ** -6 }]), 0);
   beat(watch, run, 0, 3, [0.2, 0.2]);
   t.like(watch.straggler(run, 0), {
     ...{ role: 'server', number: 1, name: 'host-1:1', phase: 'replicate', seconds: 2, peersSeconds: 2 ** -6 },
@@ -73,7 +81,60 @@ test('a backup is judged by what primaries tell of it, as long as the view has i
   Object.assign(run, { view: { shards: [{ ...shards[0], backups: [] }, shards[1]] } });
   t.is(watch.straggler(run, 0), undefined);
   for (const seconds of [-1, Number.NaN, Number.POSITIVE_INFINITY])
-    t.throws(() => watch.copies(run, 0, { backups: [{ server: 1, seconds }] }), { instanceOf: Refused });
+    t.throws(() => watch.shards(run, 0, shardTimes([{ server: 1, seconds }]), 0), { instanceOf: Refused });
+});
+
+test('a server that has not been heard of since others began to wait is not named for what may be its backup', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  const shards = [
+    { primary: 0, backups: [1], joining: [] },
+    { primary: 1, backups: [0], joining: [] },
+  ];
+  const servers = [0, 1].map((id) => ({ id, address: `host-${id}:1` }));
+  Object.assign(run, { servers, view: { shards } });
+  const waits = (nowMs: number, ...seconds: number[]) => {
+    for (const worker of run.workers) {
+      worker.step = 3;
+      const told = seconds.map((each, server) => ({ server, seconds: each }));
+      watch.heard(run, worker.connection, times(0.2, { servers: told }), nowMs);
+    }
+  };
+  const backups = (server: number, seconds: number, nowMs: number) =>
+    watch.shards(run, 1 - server, shardTimes([{ server, seconds }]), nowMs);
+  waits(0, 0.1, 0.1);
+  backups(1, 0.01, 100);
+  backups(0, 0.01, 100);
+  // Blocks of server 1 are missing: it waits for its backup, server 0, and has not been able to say so yet.
+  waits(1050, 0.1, 0.95);
+  t.is(watch.straggler(run, 1050), undefined);
+  backups(0, 0.99, 1100);
+  backups(1, 0.01, 1100);
+  t.like(watch.straggler(run, 1100), { role: 'server', number: 0, phase: 'replicate' });
+  // That another one does not wait for its backup makes it the cause.
+  backups(0, 0.01, 1200);
+  t.like(watch.straggler(run, 1200), { role: 'server', number: 1, phase: 'exchange', seconds: 0.94 });
+  // So does silence, after a while.
+  const laterMs = 1200 + HEARTBEATS_MISSED * WAITING_NOTICE_MS;
+  waits(laterMs, 2.5, 0.1);
+  t.is(watch.straggler(run, laterMs - 100)?.number, 1);
+  t.like(watch.straggler(run, laterMs + 1), { role: 'server', number: 0, phase: 'exchange', seconds: 2.49 });
+});
+
+test('what a step usually takes is known from whoever holds shards, the keeper or not: the longest counts', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  const shards = [1, 2].map((primary) => ({ primary, backups: [], joining: [] }));
+  Object.assign(run, { view: { shards } });
+  t.deepEqual(watch.pace(run), { usualStepSeconds: 0, noticeSeconds: 0 });
+  watch.shards(run, 1, shardTimes([], 0.04, 0.25), 0);
+  watch.shards(run, 2, shardTimes([], 0.06, 0.3), 0);
+  t.deepEqual(watch.pace(run), { usualStepSeconds: 0.06, noticeSeconds: 0.3 });
+  // Who has none any more measures none.
+  Object.assign(run, { view: { shards: [shards[0]] } });
+  t.deepEqual(watch.pace(run), { usualStepSeconds: 0.04, noticeSeconds: 0.25 });
+  for (const wrong of [-1, Number.NaN]) {
+    t.throws(() => watch.shards(run, 1, shardTimes([], wrong), 0), { instanceOf: Refused });
+    t.throws(() => watch.shards(run, 1, shardTimes([], 1, wrong), 0), { instanceOf: Refused });
+  }
 });
 
 test('nobody is compared before all have taken a step', (t) => {

@@ -2,21 +2,43 @@
 // object with the counts. A seed that violates something is told with its trace, and replays exactly with
 // `--seeds 1 --seed THAT`. `--bugs` instead puts each deliberate bug (cluster/bugs.ts) into the clusters, one at a time, and
 // notes the first of the seeds that finds it.
-import { parseArgs } from 'node:util';
-import { EXIT } from '../../shared/errors.js';
+import { Command, CommanderError } from 'commander';
+import { EXIT, sentence, UserError } from '../../shared/errors.js';
+import { fail } from '../../shared/process.js';
 import { BUGS } from './cluster/bugs.js';
 import { simulate } from './cluster/simulate.js';
 
 const PROGRESS_MS = 2_000;
 const REPORTED_MAX = 5;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1000' },
-    seed: { type: 'string', default: '1' },
-    bugs: { type: 'boolean', default: false },
-  },
-});
+interface Flags {
+  seeds: string;
+  seed: string;
+  bugs?: boolean;
+}
+
+/** What was asked for; ends the process where that cannot be, or where help is asked for. */
+function flags(): Flags {
+  const program = new Command('simulate')
+    .description('Simulates clusters to which things happen, one a seed, and checks what must hold.')
+    .option('--seeds <n>', 'how many', '1000')
+    .option('--seed <s>', 'the first', '1')
+    .option('--bugs', 'puts each deliberate bug into them, and notes the first seed that finds it')
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  try {
+    return program.parse().opts();
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === EXIT.done) process.exit(EXIT.done);
+    return fail(
+      new UserError(`${sentence(error).replace(/^error: /, '')}; see npm run simulate -- --help`),
+      'simulate',
+    );
+  }
+}
+
+const values = flags();
 const [seeds, first] = [Number(values.seeds), Number(values.seed)];
 if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(first) || first < 0) {
   process.stderr.write(

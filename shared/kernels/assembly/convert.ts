@@ -2,13 +2,14 @@
 // power of two on the way out, its inverse (times a weight, where one applies) on the way back.
 import { fromBf16, fromF16, toBf16, toF16 } from './halves';
 
-/** dst[i] = fp16(src[i] * scale): `n` fp32 to `n` fp16, rounded to nearest even. */
+/** dst[i] = fp16(src[i] * scale): `n` fp32 to `n` fp16, rounded to nearest even; all products below 65520. */
 export function packF16(src: usize, n: i32, scale: f32, dst: usize): void {
   const s = f32x4.splat(scale);
-  const whole = n & ~7;
+  const whole = n & ~15;
   let i = 0;
-  for (; i < whole; i += 8, src += 32, dst += 16) {
+  for (; i < whole; i += 16, src += 64, dst += 32) {
     v128.store(dst, toF16(f32x4.mul(v128.load(src), s), f32x4.mul(v128.load(src, 16), s)));
+    v128.store(dst, toF16(f32x4.mul(v128.load(src, 32), s), f32x4.mul(v128.load(src, 48), s)), 16);
   }
   for (; i < n; i++, src += 4, dst += 2) {
     const x = f32x4.mul(v128.load_splat<u32>(src), s);

@@ -3,33 +3,28 @@
 
 /** 2^-14, the smallest normal fp16, as fp32 bits. */
 const SMALLEST_NORMAL: i32 = 0x38800000;
-/** 2^16, which fp16 has no number for, as fp32 bits. */
-const OVERFLOW: i32 = 0x47800000;
 /** What lifts the exponent of x to that of the fp32 number whose last bit weighs as much as x's last bit in fp16. */
 const LIFT: i32 = 13 << 23;
 const TWO_98: f32 = reinterpret<f32>((98 + 127) << 23);
 const TWO_MINUS_112: f32 = reinterpret<f32>((127 - 112) << 23);
 
 /**
- * Magnitudes of four fp32 as fp16 bits, rounded to nearest even; overflow is infinity, NaN is 0x7e00.
+ * Magnitudes of four fp32 below 65520 as fp16 bits, rounded to nearest even.
  * Adding 2^(exponent + 13) makes the adder itself round the fraction to ten bits, for subnormals too.
  */
 // @ts-ignore: decorator
 @inline
 function magnitudeF16(x: v128): v128 {
-  const bits = v128.and(x, i32x4.splat(0x7fffffff));
-  const a = i32x4.min_s(bits, i32x4.splat(OVERFLOW));
   const lifted = i32x4.max_s(
-    i32x4.add(v128.and(a, i32x4.splat(0x7f800000)), i32x4.splat(LIFT)),
+    i32x4.add(v128.and(x, i32x4.splat(0x7f800000)), i32x4.splat(LIFT)),
     i32x4.splat(SMALLEST_NORMAL + LIFT),
   );
-  const fraction = i32x4.sub(f32x4.add(a, lifted), lifted);
+  const fraction = i32x4.sub(f32x4.add(v128.and(x, i32x4.splat(0x7fffffff)), lifted), lifted);
   const exponent = i32x4.shr_u(i32x4.sub(lifted, i32x4.splat(SMALLEST_NORMAL + LIFT)), 13);
-  const quiet = v128.and(f32x4.ne(x, x), i32x4.splat(0x200));
-  return v128.or(i32x4.add(fraction, exponent), quiet);
+  return i32x4.add(fraction, exponent);
 }
 
-/** Eight fp32 as eight fp16. */
+/** Eight fp32 as eight fp16, all of magnitudes below 65520: whoever scales them has their largest. */
 // @ts-ignore: decorator
 @inline
 export function toF16(low: v128, high: v128): v128 {

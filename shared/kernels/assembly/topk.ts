@@ -1,7 +1,8 @@
 // The k largest magnitudes of c = gradient + residual * factor, exactly k, ties to the lowest index. One pass over the
 // arrays (`gatherTopK`) writes what is left if nothing travels, and lists the elements of at least a magnitude that is
 // guessed from a sample. Among them (`packTopK`) a radix select on the bits of the magnitudes (11, 10 and 10 bits)
-// finds the k-th largest. A bad guess costs passes over the whole block, and no bit of the result.
+// finds the k-th largest. A bad guess costs passes over the whole block, and no bit of the result. Zeros are never
+// listed: where fewer than k others are (differences after a sparse update), the first zeros make up for them.
 // A payload is k (u32), the positions as Elias and Fano coded them (Elias, "Efficient storage and retrieval by
 // content and address of static files", J. ACM 1974): for each group of 256 elements a one bit for each element
 // in it and then a zero bit; the low byte of each position; and the values in fp16 with the block's scale.
@@ -16,8 +17,9 @@ const SAMPLED_LINES_MIN: i32 = 16;
 /** Elements that are marked before the marked ones are listed: few, lest the memory wait while they are listed. */
 const TILE: i32 = 256;
 
-// The room that a selection works in: how many are listed, the counts of the radix select, a bit for each element of a
-// tile and some to spare, and the list: positions (u32) of as many as fit, then their c.
+// The room that a selection works in: how many are listed, whether these are all but zeros, the counts of the radix
+// select, a bit for each element of a tile and some to spare, and the list: positions (u32) of as many as fit, then
+// their c.
 const COUNTS_AT: usize = 64;
 const MARKS_AT: usize = COUNTS_AT + (BINS << 2);
 const LIST_AT: usize = MARKS_AT + (TILE >> 3) + 8;
@@ -111,7 +113,7 @@ export function gatherTopK(
   gradient: usize, residual: usize, n: i32, k: i32, factor: f32, inverse: f32, next: usize,
   velocity: usize, nextVelocity: usize, momentum: f32, work: usize, workBytes: i32,
 ): i32 {
-  const least = guess(gradient, residual, n, k, factor, work);
+  const least = max(1, guess(gradient, residual, n, k, factor, work));
   const positions = work + LIST_AT;
   const room = listMax(workBytes);
   const values = positions + (room << 2);
@@ -141,6 +143,7 @@ export function gatherTopK(
     }
   }
   store<i32>(work, fits ? listed : 0);
+  store<i32>(work, i32(fits && least == 1), 4);
   return largest;
 }
 
@@ -252,19 +255,26 @@ function list(
   }
 }
 
-/**
- * The payload of the `k` largest of what `gatherTopK` was given, in the room it worked in. With a `next` each element
- * that travels leaves there only what fp16 lost, and no velocity; without, what travels is added to the residual.
- */
-export function packTopK(
-  gradient: usize, residual: usize, n: i32, k: i32, factor: f32, inverse: f32, scale: f32, inverseScale: f32,
-  dst: usize, next: usize, nextVelocity: usize, work: usize, workBytes: i32,
+/** Adds to a list of all that is not zero the first zeros of the block, in their places, until it holds `k`. */
+function withZeros(
+  gradient: usize, residual: usize, k: i32, factor: f32, positions: usize, values: usize, listed: i32,
 ): void {
-  const counts = work + COUNTS_AT;
-  const positions = work + LIST_AT;
-  const room = listMax(workBytes);
-  const values = positions + (room << 2);
-  const listed = load<i32>(work);
+  const zeros = k - listed;
+  // Behind the last zero taken nothing changes; up to it no element of the block is left out.
+  let within = 0;
+  while (within < listed && load<i32>(positions + (within << 2)) - within < zeros) within++;
+  const from = within << 2;
+  const to = (within + zeros) << 2;
+  memory.copy(positions + to, positions + from, (listed - within) << 2);
+  memory.copy(values + to, values + from, (listed - within) << 2);
+  list(gradient, residual, 0, within + zeros, factor, positions, values);
+}
+
+/** Leaves of what is listed, or where the guess was wrong of the whole block, the `k` that travel. */
+function select(
+  gradient: usize, residual: usize, n: i32, k: i32, factor: f32, counts: usize, positions: usize, values: usize,
+  room: i32, listed: i32,
+): void {
   // Where the guess was wrong the whole block goes through the list, as much at a time as it holds.
   const guessed = listed >= k;
   let least = 0;
@@ -301,6 +311,23 @@ export function packTopK(
     }
     start += some;
   }
+}
+
+/**
+ * The payload of the `k` largest of what `gatherTopK` was given, in the room it worked in. With a `next` each element
+ * that travels leaves there only what fp16 lost, and no velocity; without, what travels is added to the residual.
+ */
+export function packTopK(
+  gradient: usize, residual: usize, n: i32, k: i32, factor: f32, inverse: f32, scale: f32, inverseScale: f32,
+  dst: usize, next: usize, nextVelocity: usize, work: usize, workBytes: i32,
+): void {
+  const counts = work + COUNTS_AT;
+  const positions = work + LIST_AT;
+  const room = listMax(workBytes);
+  const values = positions + (room << 2);
+  const listed = load<i32>(work);
+  if (load<i32>(work, 4) && listed < k) withZeros(gradient, residual, k, factor, positions, values, listed);
+  else select(gradient, residual, n, k, factor, counts, positions, values, room, listed);
   packPositions(positions, n, k, dst);
   packValues(values, k, scale, inverseScale, dst + 4 + upperBytes(n, k) + k, !next);
   if (!next) {

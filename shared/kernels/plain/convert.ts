@@ -1,5 +1,5 @@
 // Plain twins of assembly/convert.ts: fp32 to fp16 and bf16 and back, one number at a time.
-// They state what the SIMD kernels must give, to the bit (of a NaN only that it is one).
+// They state what the SIMD kernels must give, to the bit (of a NaN only that it is one; in fp16 of numbers in its range).
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);

@@ -6,7 +6,6 @@ import type { ChangeReply as _gradloom_v1_ChangeReply, ChangeReply__Output as _g
 import type { ChangeRequest as _gradloom_v1_ChangeRequest, ChangeRequest__Output as _gradloom_v1_ChangeRequest__Output } from './gradloom/v1/ChangeRequest.js';
 import type { ChangeView as _gradloom_v1_ChangeView, ChangeView__Output as _gradloom_v1_ChangeView__Output } from './gradloom/v1/ChangeView.js';
 import type { CopyDiverged as _gradloom_v1_CopyDiverged, CopyDiverged__Output as _gradloom_v1_CopyDiverged__Output } from './gradloom/v1/CopyDiverged.js';
-import type { CopyTimes as _gradloom_v1_CopyTimes, CopyTimes__Output as _gradloom_v1_CopyTimes__Output } from './gradloom/v1/CopyTimes.js';
 import type { Departure as _gradloom_v1_Departure, Departure__Output as _gradloom_v1_Departure__Output } from './gradloom/v1/Departure.js';
 import type { DescribeReply as _gradloom_v1_DescribeReply, DescribeReply__Output as _gradloom_v1_DescribeReply__Output } from './gradloom/v1/DescribeReply.js';
 import type { DescribeRequest as _gradloom_v1_DescribeRequest, DescribeRequest__Output as _gradloom_v1_DescribeRequest__Output } from './gradloom/v1/DescribeRequest.js';
@@ -46,6 +45,7 @@ import type { ServerTime as _gradloom_v1_ServerTime, ServerTime__Output as _grad
 import type { ServerWelcome as _gradloom_v1_ServerWelcome, ServerWelcome__Output as _gradloom_v1_ServerWelcome__Output } from './gradloom/v1/ServerWelcome.js';
 import type { ShardCopies as _gradloom_v1_ShardCopies, ShardCopies__Output as _gradloom_v1_ShardCopies__Output } from './gradloom/v1/ShardCopies.js';
 import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__Output as _gradloom_v1_ShardReplicated__Output } from './gradloom/v1/ShardReplicated.js';
+import type { ShardTimes as _gradloom_v1_ShardTimes, ShardTimes__Output as _gradloom_v1_ShardTimes__Output } from './gradloom/v1/ShardTimes.js';
 import type { SnapshotPart as _gradloom_v1_SnapshotPart, SnapshotPart__Output as _gradloom_v1_SnapshotPart__Output } from './gradloom/v1/SnapshotPart.js';
 import type { Snapshots as _gradloom_v1_Snapshots, Snapshots__Output as _gradloom_v1_Snapshots__Output } from './gradloom/v1/Snapshots.js';
 import type { StartRun as _gradloom_v1_StartRun, StartRun__Output as _gradloom_v1_StartRun__Output } from './gradloom/v1/StartRun.js';
@@ -85,7 +85,6 @@ export interface ProtoGrpcType {
       Codec: EnumTypeDefinition
       Consistency: EnumTypeDefinition
       CopyDiverged: MessageTypeDefinition<_gradloom_v1_CopyDiverged, _gradloom_v1_CopyDiverged__Output>
-      CopyTimes: MessageTypeDefinition<_gradloom_v1_CopyTimes, _gradloom_v1_CopyTimes__Output>
       Departure: MessageTypeDefinition<_gradloom_v1_Departure, _gradloom_v1_Departure__Output>
       DescribeReply: MessageTypeDefinition<_gradloom_v1_DescribeReply, _gradloom_v1_DescribeReply__Output>
       DescribeRequest: MessageTypeDefinition<_gradloom_v1_DescribeRequest, _gradloom_v1_DescribeRequest__Output>
@@ -129,6 +128,7 @@ export interface ProtoGrpcType {
       ServerWelcome: MessageTypeDefinition<_gradloom_v1_ServerWelcome, _gradloom_v1_ServerWelcome__Output>
       ShardCopies: MessageTypeDefinition<_gradloom_v1_ShardCopies, _gradloom_v1_ShardCopies__Output>
       ShardReplicated: MessageTypeDefinition<_gradloom_v1_ShardReplicated, _gradloom_v1_ShardReplicated__Output>
+      ShardTimes: MessageTypeDefinition<_gradloom_v1_ShardTimes, _gradloom_v1_ShardTimes__Output>
       SnapshotPart: MessageTypeDefinition<_gradloom_v1_SnapshotPart, _gradloom_v1_SnapshotPart__Output>
       Snapshots: MessageTypeDefinition<_gradloom_v1_Snapshots, _gradloom_v1_Snapshots__Output>
       StartRun: MessageTypeDefinition<_gradloom_v1_StartRun, _gradloom_v1_StartRun__Output>

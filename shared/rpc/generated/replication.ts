@@ -28,6 +28,7 @@ import type { ReplicaCompare as _gradloom_v1_ReplicaCompare, ReplicaCompare__Out
 import type { ReplicaCompared as _gradloom_v1_ReplicaCompared, ReplicaCompared__Output as _gradloom_v1_ReplicaCompared__Output } from './gradloom/v1/ReplicaCompared.js';
 import type { ReplicaCopied as _gradloom_v1_ReplicaCopied, ReplicaCopied__Output as _gradloom_v1_ReplicaCopied__Output } from './gradloom/v1/ReplicaCopied.js';
 import type { ReplicaHello as _gradloom_v1_ReplicaHello, ReplicaHello__Output as _gradloom_v1_ReplicaHello__Output } from './gradloom/v1/ReplicaHello.js';
+import type { ReplicaKept as _gradloom_v1_ReplicaKept, ReplicaKept__Output as _gradloom_v1_ReplicaKept__Output } from './gradloom/v1/ReplicaKept.js';
 import type { ReplicaMessage as _gradloom_v1_ReplicaMessage, ReplicaMessage__Output as _gradloom_v1_ReplicaMessage__Output } from './gradloom/v1/ReplicaMessage.js';
 import type { ReplicaReply as _gradloom_v1_ReplicaReply, ReplicaReply__Output as _gradloom_v1_ReplicaReply__Output } from './gradloom/v1/ReplicaReply.js';
 import type { ReplicaUpdate as _gradloom_v1_ReplicaUpdate, ReplicaUpdate__Output as _gradloom_v1_ReplicaUpdate__Output } from './gradloom/v1/ReplicaUpdate.js';
@@ -88,6 +89,7 @@ export interface ProtoGrpcType {
       ReplicaCompared: MessageTypeDefinition<_gradloom_v1_ReplicaCompared, _gradloom_v1_ReplicaCompared__Output>
       ReplicaCopied: MessageTypeDefinition<_gradloom_v1_ReplicaCopied, _gradloom_v1_ReplicaCopied__Output>
       ReplicaHello: MessageTypeDefinition<_gradloom_v1_ReplicaHello, _gradloom_v1_ReplicaHello__Output>
+      ReplicaKept: MessageTypeDefinition<_gradloom_v1_ReplicaKept, _gradloom_v1_ReplicaKept__Output>
       ReplicaMessage: MessageTypeDefinition<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaMessage__Output>
       ReplicaReply: MessageTypeDefinition<_gradloom_v1_ReplicaReply, _gradloom_v1_ReplicaReply__Output>
       ReplicaUpdate: MessageTypeDefinition<_gradloom_v1_ReplicaUpdate, _gradloom_v1_ReplicaUpdate__Output>

@@ -2,7 +2,10 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Replica } from '../../../server/replication/replica.js';
-import { newReplica, Primary } from '../../helpers/replication.js';
+import { stateBytes } from '../../../server/shard-memory.js';
+import { optimizerSpec } from '../../../shared/optimizer/spec.js';
+import { layoutOf } from '../../../shared/run/spec.js';
+import { bitsOf, newReplica, Primary } from '../../helpers/replication.js';
 import { makeSpec } from '../../helpers/shards.js';
 
 const STEPS = 2;
@@ -71,6 +74,98 @@ test('while a copy is cut off nothing leaves; when it is copied anew, or given u
     else deliverAll();
     t.true(primary.copies.isDrained);
     t.true(primary.left.some(({ kind }) => kind === 'closed'));
+  }
+});
+
+test('who takes over copies no block that its other backups have as it has, and the bits are those of before', (t) => {
+  const tensors: typeof spec.tensors = Array.from({ length: 4 }, (_, at) => ({
+    ...{ name: `t${at}`, shape: [100], kind: 'trainable' },
+  }));
+  for (const codec of ['fp16', 'int8'] as const) {
+    const optimizer = codec === 'int8' ? optimizerSpec('momentum', 1e-2) : spec.optimizer;
+    const of = makeSpec({ tensors, codec, optimizer });
+    const undisturbed = new Primary(of);
+    for (let step = -1; step < 3; step++) for (const _ of undisturbed.step(step)) void _;
+    /** How many messages of the step come to the copy that takes over, and to the other, before the primary is gone. */
+    for (const [taken, left] of [
+      [0, 0],
+      [3, 3],
+      [1, 4],
+      [4, 1],
+      [100, 100],
+    ]) {
+      const first = new Primary(of);
+      const [next, other] = [newReplica(of), newReplica(of)];
+      first.place(1, 2);
+      const drain = (primary: Primary, ...of: [number, Replica][]) => {
+        while (of.map(([server, replica]) => primary.wire(server).deliver(replica)).includes(true));
+      };
+      for (let step = -1; step < 1; step++)
+        for (const _ of first.step(step)) drain(first, [1, next], [2, other]);
+      for (const _ of first.step(1)) void _;
+      for (let at = 0; at < taken; at++) first.wire(1).deliver(next);
+      for (let at = 0; at < left; at++) first.wire(2).deliver(other);
+      const versions = ({ shard }: Replica) => tensors.map((_, block) => shard.stateOf(block).version);
+      const [here, there] = [versions(next), versions(other)];
+      const second = new Primary(of, next);
+      second.place(2);
+      // The workers send again while the other is being compared.
+      for (let step = next.step; step < 3; step++) {
+        for (const _ of second.step(step)) second.wire(2).deliver(other);
+        drain(second, [2, other]);
+      }
+      const others = here.flatMap((version, block) => (version === there[block] ? [] : [block]));
+      t.deepEqual(second.wire(2).copied.sort(), others, `${codec} after ${taken} and ${left} messages`);
+      t.deepEqual(bitsOf(second.shard), bitsOf(undisturbed.shard));
+      t.deepEqual(bitsOf(other.shard), bitsOf(undisturbed.shard));
+      t.is(other.step, 3);
+      t.true(second.copies.isDrained);
+      t.deepEqual(second.diverged, []);
+    }
+  }
+});
+
+test('a stream that is opened again brings what has changed meanwhile, and no more', (t) => {
+  const { primary, replicas, deliverAll } = begun([1]);
+  const replica = replicas.get(1) as Replica;
+  const all = [...primary.shard.blockIndices];
+  primary.wire(1).emit('end');
+  deliverAll();
+  t.deepEqual(primary.wire(1).copied, []);
+  // Cut off while a step is taken: its blocks have changed, frozen ones have not.
+  const step = primary.step(0);
+  step.next();
+  deliverAll();
+  const wire = primary.wire(1);
+  for (const _ of step) void _;
+  wire.emit('end');
+  deliverAll();
+  const frozen = all.filter((block) => primary.shard.stateOf(block).version === 0);
+  t.true(frozen.length > 0);
+  t.deepEqual(
+    primary.wire(1).copied.toSorted(),
+    all.filter((block) => !frozen.includes(block)),
+  );
+  t.deepEqual(bitsOf(replica.shard), bitsOf(primary.shard));
+});
+
+test('the bytes of a copy are known beforehand: all arrays of the blocks of every kind', (t) => {
+  for (const codec of ['fp16', 'int8'] as const) {
+    const of = makeSpec({
+      codec,
+      optimizer: optimizerSpec('momentum', 1e-2),
+      tensors: [...spec.tensors, { name: 'large', shape: [1024], kind: 'trainable' }],
+    });
+    const primary = new Primary(of);
+    const bytes = [...primary.shard.blockIndices]
+      .flatMap((block) => [...primary.shard.stateOf(block).arrays.values()])
+      .reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const { blocks } = layoutOf(of);
+    t.true(new Set(blocks.map(({ kind }) => kind)).size === 3);
+    t.is(
+      blocks.reduce((sum, block) => sum + stateBytes(block, of.optimizer, codec), 0),
+      bytes,
+    );
   }
 });
 

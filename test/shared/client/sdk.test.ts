@@ -6,6 +6,7 @@ import {
   optimizerSpec,
   RunError,
   UserError,
+  type Waiting,
 } from '../../../shared/client/index.js';
 import { startTestServer, until } from '../../helpers/server.js';
 
@@ -59,6 +60,28 @@ test('two clients on two servers see the mean of their gradients, weighted by sa
   await Promise.all(clients.map((client) => client.close()));
   await until(() => keeper.runs.size === 0);
   t.pass();
+});
+
+test('a client whose step waits for another is told whom for, at which step and since when', async (t) => {
+  const server = await startTestServer(t);
+  const options = { join: server.address, tensors: [line], workers: 2 };
+  let tell = (_waiting: Waiting): void => undefined;
+  const told = new Promise<Waiting>((resolve) => {
+    tell = resolve;
+  });
+  const [one, other] = await Promise.all([
+    connect({ ...options, onWaiting: (waiting) => tell(waiting) }),
+    connect(options),
+  ]);
+  const step = one.push({});
+  const { seconds, workers, ...where } = await told;
+  t.deepEqual(where, { step, server: server.address });
+  t.true(seconds > 0);
+  t.is(workers.length, 1);
+  t.regex(workers[0], new RegExp(`^worker ${other.rank} \\(.+:${process.pid}\\)$`));
+  await other.wait(other.push({}));
+  await one.wait(step);
+  await Promise.all([one.close(), other.close()]);
 });
 
 test('a gradient that is not a number skips the step and changes nothing', async (t) => {

@@ -180,8 +180,27 @@ const largeBlock = fc
     return { gradient, residual };
   });
 
+/** Blocks of any length, of which fewer elements than travel may be anything but zeros, of either sign. */
+const emptyBlock = fc
+  .record({
+    length: fc.oneof(
+      { weight: 4, arbitrary: fc.integer({ min: 1, max: 600 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 16_300, max: 17_000 }) },
+    ),
+    key: fc.nat(),
+    sparse: fc.oneof(fc.integer({ min: 3, max: 10 }), fc.integer({ min: 50, max: 3000 })),
+  })
+  .map(({ length, key, sparse }) => {
+    const random = keyedRandom(key, 'top-k of zeros');
+    const zero = () => (random.below(2) === 0 ? 0 : -0);
+    const draw = () => (random.below(sparse) === 0 ? Math.fround(random.normal()) : zero());
+    const [gradient, residual] = [0, 1].map(() => Float32Array.from({ length }, draw));
+    return { gradient, residual };
+  });
+
 for (const [title, arrays, runs] of [
   ['short blocks with ties', pair, 150],
+  ['blocks of little but zeros', emptyBlock, 100],
   ['blocks whose samples may mislead', largeBlock, 60],
 ] as const)
   test(`${title}: top-k's kernels give the bits of their twins, exactly k, ties to the first`, (t) => {

@@ -217,25 +217,27 @@ for (const [title, spoil, words] of REFUSED)
 test.serial('bucket: one that does not exist, and a store that is away, are told by name', async (t) => {
   const { s3, store } = await bucket(t);
   const none = await storeAt('s3://no-such-bucket/runs');
+  const another = 'mend that, or give another folder or bucket';
+  const other = 'mend that, or start with another folder or bucket for --snapshots';
   await t.throwsAsync(none.check(), { instanceOf: UserError, message: /there is no such bucket/ });
   await t.throwsAsync(none.folders(), {
     instanceOf: UserError,
-    message: 'Cannot read s3://no-such-bucket/runs: there is no such bucket',
+    message: `Cannot read s3://no-such-bucket/runs: there is no such bucket; ${another}`,
   });
   const part = await store.create('part', 8);
   await s3.stop();
   const away = `${s3.env.AWS_ENDPOINT_URL_S3} does not answer (ECONNREFUSED)`;
   await t.throwsAsync(store.bytesOf('a'), {
     instanceOf: UserError,
-    message: `Cannot read s3://snapshots/runs/of mine/a: ${away}`,
+    message: `Cannot read s3://snapshots/runs/of mine/a: ${away}; ${another}`,
   });
   await t.throwsAsync(store.write('a', 'lost'), {
     instanceOf: RunError,
-    message: `Cannot write s3://snapshots/runs/of mine/a: ${away}`,
+    message: `Cannot write s3://snapshots/runs/of mine/a: ${away}; ${other}`,
   });
   await t.throwsAsync(part.finish(new Uint8Array(8)), {
     instanceOf: RunError,
-    message: `Cannot write s3://snapshots/runs/of mine/part: ${away}`,
+    message: `Cannot write s3://snapshots/runs/of mine/part: ${away}; ${other}`,
   });
   await s3.start();
   await store.write('a', 'back');
@@ -271,7 +273,10 @@ test('folder: what is in the way of one is told at the start', async (t) => {
   });
   const store = await storeAt(folder);
   await mkdir(join(folder, 'part'));
-  await t.throwsAsync(store.create('part', 0), { instanceOf: RunError, message: /^Cannot write .*part: / });
+  await t.throwsAsync(store.create('part', 0), {
+    instanceOf: RunError,
+    message: /^Cannot write .*part: .+; mend/,
+  });
   const text = await (await storeAt(join(folder, 'new'))).check().then(() => readFile(file, 'utf8'));
   t.is(text, '');
 });

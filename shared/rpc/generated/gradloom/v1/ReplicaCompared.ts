@@ -12,7 +12,7 @@ export interface ReplicaCompared {
    */
   'version'?: (number | string | Long);
   /**
-   * The low 32 bits of the XXH64 (seed 0) of each array, in the order of ReplicaArray.array.
+   * The low 32 bits of the XXH64 (seed 0) of each array, in the order of ReplicaArray.array; none: it has no values yet.
    */
   'checksums'?: (number)[];
 }
@@ -27,7 +27,7 @@ export interface ReplicaCompared__Output {
    */
   'version': (number);
   /**
-   * The low 32 bits of the XXH64 (seed 0) of each array, in the order of ReplicaArray.array.
+   * The low 32 bits of the XXH64 (seed 0) of each array, in the order of ReplicaArray.array; none: it has no values yet.
    */
   'checksums': (number)[];
 }

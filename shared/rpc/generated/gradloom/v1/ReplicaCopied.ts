@@ -4,7 +4,7 @@ import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _g
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * All arrays have been sent.
+ * All blocks have been sent, or kept.
  */
 export interface ReplicaCopied {
   /**
@@ -18,7 +18,7 @@ export interface ReplicaCopied {
 }
 
 /**
- * All arrays have been sent.
+ * All blocks have been sent, or kept.
  */
 export interface ReplicaCopied__Output {
   /**

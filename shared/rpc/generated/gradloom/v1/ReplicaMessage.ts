@@ -7,6 +7,7 @@ import type { StepOutcome as _gradloom_v1_StepOutcome, StepOutcome__Output as _g
 import type { ReplicaCopied as _gradloom_v1_ReplicaCopied, ReplicaCopied__Output as _gradloom_v1_ReplicaCopied__Output } from '../../gradloom/v1/ReplicaCopied.js';
 import type { ReplicaWithdrawn as _gradloom_v1_ReplicaWithdrawn, ReplicaWithdrawn__Output as _gradloom_v1_ReplicaWithdrawn__Output } from '../../gradloom/v1/ReplicaWithdrawn.js';
 import type { ReplicaCompare as _gradloom_v1_ReplicaCompare, ReplicaCompare__Output as _gradloom_v1_ReplicaCompare__Output } from '../../gradloom/v1/ReplicaCompare.js';
+import type { ReplicaKept as _gradloom_v1_ReplicaKept, ReplicaKept__Output as _gradloom_v1_ReplicaKept__Output } from '../../gradloom/v1/ReplicaKept.js';
 
 export interface ReplicaMessage {
   'hello'?: (_gradloom_v1_ReplicaHello | null);
@@ -25,7 +26,11 @@ export interface ReplicaMessage {
    * Answered by `compared`: of the block as it is when all messages before this one have been applied.
    */
   'compare'?: (_gradloom_v1_ReplicaCompare | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare";
+  /**
+   * A block that was compared before all is copied stays as it is.
+   */
+  'kept'?: (_gradloom_v1_ReplicaKept | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare"|"kept";
 }
 
 export interface ReplicaMessage__Output {
@@ -45,5 +50,9 @@ export interface ReplicaMessage__Output {
    * Answered by `compared`: of the block as it is when all messages before this one have been applied.
    */
   'compare'?: (_gradloom_v1_ReplicaCompare__Output | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare";
+  /**
+   * A block that was compared before all is copied stays as it is.
+   */
+  'kept'?: (_gradloom_v1_ReplicaKept__Output | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare"|"kept";
 }

@@ -7,12 +7,14 @@ import type { ReplicaReply as _gradloom_v1_ReplicaReply, ReplicaReply__Output as
 
 export interface ReplicationClient extends grpc.Client {
   /**
-   * One shard, from its primary to one backup. Begins with a copy of all that the shard holds.
+   * One shard, from its primary to one backup. Begins with a copy of all that the shard holds. Where the backup is taken to
+   * hold it, each block is compared first (`compare`), and either kept or copied.
    */
   Replicate(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaReply__Output>;
   Replicate(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaReply__Output>;
   /**
-   * One shard, from its primary to one backup. Begins with a copy of all that the shard holds.
+   * One shard, from its primary to one backup. Begins with a copy of all that the shard holds. Where the backup is taken to
+   * hold it, each block is compared first (`compare`), and either kept or copied.
    */
   replicate(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaReply__Output>;
   replicate(options?: grpc.CallOptions): grpc.ClientDuplexStream<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaReply__Output>;
@@ -21,7 +23,8 @@ export interface ReplicationClient extends grpc.Client {
 
 export interface ReplicationHandlers extends grpc.UntypedServiceImplementation {
   /**
-   * One shard, from its primary to one backup. Begins with a copy of all that the shard holds.
+   * One shard, from its primary to one backup. Begins with a copy of all that the shard holds. Where the backup is taken to
+   * hold it, each block is compared first (`compare`), and either kept or copied.
    */
   Replicate: grpc.handleBidiStreamingCall<_gradloom_v1_ReplicaMessage__Output, _gradloom_v1_ReplicaReply>;
   

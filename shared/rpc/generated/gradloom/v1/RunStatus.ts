@@ -49,8 +49,8 @@ export interface RunStatus {
    */
   'straggler'?: (_gradloom_v1_Straggler | null);
   /**
-   * As the keeper's own shards have measured it: the median of the last steps, and how long one may last before it is
-   * told who is waited for. 0: the keeper holds no shard of the run, or no step has ended.
+   * As the primaries of the shards have measured it, the longest: the median of the last steps, and how long one may last
+   * before it is told who is waited for. 0: no step has ended, or the keeper has yet to hear of it.
    */
   'usualStepSeconds'?: (number | string);
   'noticeSeconds'?: (number | string);
@@ -98,8 +98,8 @@ export interface RunStatus__Output {
    */
   'straggler': (_gradloom_v1_Straggler__Output | null);
   /**
-   * As the keeper's own shards have measured it: the median of the last steps, and how long one may last before it is
-   * told who is waited for. 0: the keeper holds no shard of the run, or no step has ended.
+   * As the primaries of the shards have measured it, the longest: the median of the last steps, and how long one may last
+   * before it is told who is waited for. 0: no step has ended, or the keeper has yet to hear of it.
    */
   'usualStepSeconds': (number);
   'noticeSeconds': (number);

@@ -12,7 +12,7 @@ import type { ShardReplicated as _gradloom_v1_ShardReplicated, ShardReplicated__
 import type { BackupLost as _gradloom_v1_BackupLost, BackupLost__Output as _gradloom_v1_BackupLost__Output } from '../../gradloom/v1/BackupLost.js';
 import type { ServerLeaving as _gradloom_v1_ServerLeaving, ServerLeaving__Output as _gradloom_v1_ServerLeaving__Output } from '../../gradloom/v1/ServerLeaving.js';
 import type { CopyDiverged as _gradloom_v1_CopyDiverged, CopyDiverged__Output as _gradloom_v1_CopyDiverged__Output } from '../../gradloom/v1/CopyDiverged.js';
-import type { CopyTimes as _gradloom_v1_CopyTimes, CopyTimes__Output as _gradloom_v1_CopyTimes__Output } from '../../gradloom/v1/CopyTimes.js';
+import type { ShardTimes as _gradloom_v1_ShardTimes, ShardTimes__Output as _gradloom_v1_ShardTimes__Output } from '../../gradloom/v1/ShardTimes.js';
 
 export interface ServerReport {
   'hello'?: (_gradloom_v1_ServerHello | null);
@@ -34,8 +34,8 @@ export interface ServerReport {
    */
   'leaving'?: (_gradloom_v1_ServerLeaving | null);
   'diverged'?: (_gradloom_v1_CopyDiverged | null);
-  'copyTimes'?: (_gradloom_v1_CopyTimes | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"copyTimes"|"snapshot";
+  'shardTimes'?: (_gradloom_v1_ShardTimes | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"shardTimes"|"snapshot";
 }
 
 export interface ServerReport__Output {
@@ -58,6 +58,6 @@ export interface ServerReport__Output {
    */
   'leaving'?: (_gradloom_v1_ServerLeaving__Output | null);
   'diverged'?: (_gradloom_v1_CopyDiverged__Output | null);
-  'copyTimes'?: (_gradloom_v1_CopyTimes__Output | null);
-  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"copyTimes"|"snapshot";
+  'shardTimes'?: (_gradloom_v1_ShardTimes__Output | null);
+  'report'?: "hello"|"prepared"|"refused"|"progress"|"taken"|"fenced"|"offends"|"replicated"|"backupLost"|"leaving"|"diverged"|"shardTimes"|"snapshot";
 }

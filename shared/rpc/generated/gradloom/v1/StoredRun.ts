@@ -3,6 +3,8 @@
 import type { RunSpec as _gradloom_v1_RunSpec, RunSpec__Output as _gradloom_v1_RunSpec__Output } from '../../gradloom/v1/RunSpec.js';
 import type { View as _gradloom_v1_View, View__Output as _gradloom_v1_View__Output } from '../../gradloom/v1/View.js';
 import type { StoredWorker as _gradloom_v1_StoredWorker, StoredWorker__Output as _gradloom_v1_StoredWorker__Output } from '../../gradloom/v1/StoredWorker.js';
+import type { CopyDiverged as _gradloom_v1_CopyDiverged, CopyDiverged__Output as _gradloom_v1_CopyDiverged__Output } from '../../gradloom/v1/CopyDiverged.js';
+import type { Long } from '@grpc/proto-loader';
 
 export interface StoredRun {
   'run'?: (string);
@@ -32,6 +34,11 @@ export interface StoredRun {
    * Number of the last view that was proposed: a server may have taken one that was decided anew.
    */
   'proposed'?: (number);
+  /**
+   * Blocks of copies that were not equal to their primary's, and the last of them.
+   */
+  'divergences'?: (number | string | Long);
+  'lastDivergence'?: (_gradloom_v1_CopyDiverged | null);
 }
 
 export interface StoredRun__Output {
@@ -62,4 +69,9 @@ export interface StoredRun__Output {
    * Number of the last view that was proposed: a server may have taken one that was decided anew.
    */
   'proposed': (number);
+  /**
+   * Blocks of copies that were not equal to their primary's, and the last of them.
+   */
+  'divergences': (number);
+  'lastDivergence': (_gradloom_v1_CopyDiverged__Output | null);
 }
