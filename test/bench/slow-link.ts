@@ -29,9 +29,12 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   'local-20': ['--codec=fp16', '--consistency=local', '--local-steps=20'],
   'local-100': ['--codec=fp16', '--consistency=local', '--local-steps=100'],
 };
-/** Blocks of a round of the goodput: 64 MiB of fp32 at 100 Mbit/s, more where a round would be over too soon: it begins
- * and ends with the way of one block there and back, which fills no link. */
-const goodputBlocks = (rateMbit: number) => Math.min(256, Math.max(64, Math.ceil(0.64 * rateMbit)));
+/**
+ * Blocks of a round of the goodput: 64 MiB of fp32 at 100 Mbit/s, more where a round would be over too soon: it begins
+ * and ends with the way of one block there and back, which fills no link, least of all a long one.
+ */
+const goodputBlocks = (rateMbit: number, delayMs = 0) =>
+  Math.min(256, Math.max(64, Math.ceil(0.64 * rateMbit), Math.ceil(25.6 * delayMs)));
 
 export interface SlowLinkBenchOptions extends BenchOptions {
   data?: string;
@@ -199,7 +202,7 @@ export async function run(options: SlowLinkBenchOptions): Promise<Result[]> {
   for (const name of names)
     if (!(name in CASES) && name !== 'ddp')
       throw new UserError(`--cases: expected names of ${Object.keys(CASES).join(', ')}, ddp, got "${name}"`);
-  const [steps, blocks] = options.small ? [2, 2] : [12, goodputBlocks(rateMbit)];
+  const [steps, blocks] = options.small ? [2, 2] : [12, goodputBlocks(rateMbit, options.delayMs)];
   const series = new Series('slow-link');
   const down: (() => void)[] = [];
   const hosts = twoHosts({ teardown: (end) => down.push(end as () => void) });
