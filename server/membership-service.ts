@@ -289,6 +289,8 @@ export class MembershipService {
         steps: run.spec.epochs * run.spec.stepsPerEpoch,
         waiting: coordinator.waiting(run, {
           secondsSilent: (worker) => this.#slowness.secondsSilent(worker, nowMs),
+          missing: (worker) => this.#slowness.missingOf(worker),
+          serverSecondsSilent: (server) => this.#slowness.serverSecondsSilent(run, server, nowMs),
           noticeSeconds: this.#slowness.pace(run).noticeSeconds || WAITING_NOTICE_MS / 1000,
         }),
         view: run.view?.number ?? 0,

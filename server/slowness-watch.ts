@@ -1,6 +1,6 @@
 // What the keeper knows of the pace of each run: when every worker was last heard of, and since which step somebody has
 // been slower than its peers. The clock is handed in.
-import { HEARTBEATS_MISSED, SERVERS_MAX, WAITING_NOTICE_MS } from '../shared/limits.js';
+import { SERVERS_MAX } from '../shared/limits.js';
 import type { ShardTimes__Output } from '../shared/rpc/generated/gradloom/v1/ShardTimes.js';
 import type { StepTimes__Output } from '../shared/rpc/generated/gradloom/v1/StepTimes.js';
 import { refuse } from '../shared/rpc/refusal.js';
@@ -11,6 +11,7 @@ import {
   OWN_PHASES,
   type PhaseSeconds,
   ratioOf,
+  SERVER_SILENCE_MAX_SECONDS,
   SILENCE_MAX_SECONDS,
   type Slowness,
   type WorkerTimes,
@@ -40,9 +41,16 @@ interface Since {
 }
 
 /** What came in a heartbeat: throws Refused where it cannot be. @param own seconds that are of no server */
-function checkTimes(own: readonly number[], servers: readonly { readonly seconds: number }[]): void {
+function checkTimes(
+  own: readonly number[],
+  servers: readonly { readonly seconds: number }[],
+  missing: readonly number[] = [],
+): void {
   const seconds = [...own, ...servers.map((server) => server.seconds)];
-  if (servers.length > SERVERS_MAX || seconds.some((value) => !(value >= 0 && Number.isFinite(value))))
+  if (
+    Math.max(servers.length, missing.length) > SERVERS_MAX ||
+    seconds.some((value) => !(value >= 0 && Number.isFinite(value)))
+  )
     throw refuse(
       'MALFORMED',
       `expected times of at least 0 seconds, of at most ${SERVERS_MAX} servers, got others`,
@@ -70,7 +78,7 @@ export class SlownessWatch {
   /** A worker of a run has said how it is getting on. Throws Refused. */
   heard(run: Run, connection: number, times: StepTimes__Output | null, nowMs: number): void {
     if (times) {
-      checkTimes(ownSecondsOf(times), times.servers);
+      checkTimes(ownSecondsOf(times), times.servers, times.missing);
       this.#times.set(connection, times);
     }
     this.#heardMs.set(connection, nowMs);
@@ -100,6 +108,16 @@ export class SlownessWatch {
   left(connection: number): void {
     this.#heardMs.delete(connection);
     this.#times.delete(connection);
+  }
+
+  /** Ids of the servers whose blocks a worker waited for when it was last heard of. */
+  missingOf({ connection }: Pick<WorkerEntry, 'connection'>): readonly number[] {
+    return this.#times.get(connection)?.missing ?? [];
+  }
+
+  /** Since a server's last word of its shards; 0 for one that has none, or none yet. */
+  serverSecondsSilent(run: Run, server: number, nowMs: number): number {
+    return Math.max(0, nowMs - (this.#shards.get(run)?.get(server)?.nowMs ?? nowMs)) / 1000;
   }
 
   timesOf({ connection }: WorkerEntry): StepTimes__Output | undefined {
@@ -187,8 +205,8 @@ export class SlownessWatch {
    */
   #asKnown(run: Run, { connection }: WorkerEntry, server: number, nowMs: number): number | undefined {
     const told = this.#shards.get(run)?.get(server);
-    const isSilent = nowMs - (told?.nowMs ?? 0) > HEARTBEATS_MISSED * WAITING_NOTICE_MS;
-    return isSilent || told?.times.backups.length === 0 ? undefined : told?.seen.get(connection);
+    const isSilent = this.serverSecondsSilent(run, server, nowMs) > SERVER_SILENCE_MAX_SECONDS;
+    return !told || isSilent || told.times.backups.length === 0 ? undefined : told.seen.get(connection);
   }
 }
 

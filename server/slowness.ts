@@ -4,7 +4,7 @@
 // which are compared by that. A value stands out where it is further from the median of the others than three scaled
 // median absolute deviations (shared/outliers.ts), and matters where the step
 // would be much shorter without it.
-import { HEARTBEAT_MS, HEARTBEATS_MISSED } from '../shared/limits.js';
+import { HEARTBEAT_MS, HEARTBEATS_MISSED, WAITING_NOTICE_MS } from '../shared/limits.js';
 import { median, toleranceOf } from '../shared/outliers.js';
 
 /** Phases that a worker spends on its own, as StepTimes names them. */
@@ -48,6 +48,9 @@ export interface Slowness {
 
 /** A worker that lives says something more often than that. */
 export const SILENCE_MAX_SECONDS = (HEARTBEATS_MISSED * HEARTBEAT_MS) / 1000;
+
+/** A server of a run that lives says something more often than that. */
+export const SERVER_SILENCE_MAX_SECONDS = (HEARTBEATS_MISSED * WAITING_NOTICE_MS) / 1000;
 
 /** How many times as long as without it a step is at least, for somebody to be called slow. */
 export const SLOW_RATIO = 1.5;

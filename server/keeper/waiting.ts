@@ -1,27 +1,39 @@
 // Whom a run waits for, in one sentence: what `status` and the workers show. Pure: reads, changes nothing. What comes
 // first holds up what comes after it.
+import { WAITING_NOTICE_MS } from '../../shared/limits.js';
 import { median } from '../../shared/outliers.js';
 import { stalenessOf } from '../../shared/run/spec.js';
 import { shownMs, usually } from '../../shared/usual.js';
-import type { ServerWait } from '../server-waits.js';
-import { SILENCE_MAX_SECONDS } from '../slowness.js';
+import { SERVER_SILENCE_MAX_SECONDS, SILENCE_MAX_SECONDS } from '../slowness.js';
 import { isAbsent, NOT_HEARD_OF, type Run, type WorkerEntry } from './run.js';
 
 /** Workers whose whereabouts an error tells; of more it tells how many. */
 const NAMED_MAX = 3;
 
+/** Within what whoever waits longer than usual is known to. */
+const TELLING_SECONDS = WAITING_NOTICE_MS / 1000;
+
 /** Phases of a worker whose contributions of its step are still to come. */
 const BEFORE_EXCHANGE: readonly string[] = ['start', 'data', 'rows', 'compute'];
 
-/** When workers were heard of, and from when on a wait is worth a word. */
+/** When workers and servers were heard of, and from when on a wait is worth a word. */
 export interface Heard {
   /** Since a worker's last sign of life. */
   secondsSilent(worker: Pick<WorkerEntry, 'connection'>): number;
+  /** Ids of the servers whose blocks a worker waits for, as far as is known. */
+  missing(worker: Pick<WorkerEntry, 'connection'>): readonly number[];
+  /** Since a server's last sign of life. */
+  serverSecondsSilent(server: number): number;
   readonly noticeSeconds: number;
 }
 
 /** Where nobody knows when: everything is taken for what is. */
-const JUST_NOW: Heard = { secondsSilent: () => 0, noticeSeconds: 0 };
+const JUST_NOW: Heard = {
+  secondsSilent: () => 0,
+  missing: () => [],
+  serverSecondsSilent: () => 0,
+  noticeSeconds: 0,
+};
 
 /**
  * Who holds the run up, in one sentence; empty where nobody does.
@@ -77,7 +89,7 @@ export function waiting(run: Run, servers: number, heard: Heard = JUST_NOW): str
   const late = run.workers.filter((worker) =>
     waiters.some((waiter) => isBehind(run, worker, waiter) && isKnownSince(worker, waiter, heard)),
   );
-  if (late.length === 0) return waitingForServers(run);
+  if (late.length === 0) return waitingForServers(run, waiters, heard);
   return `waits at step ${Math.min(...late.map(({ step }) => step))} for ${named(late)}`;
 }
 
@@ -112,22 +124,50 @@ function nameOf(worker: WorkerEntry, heard: Heard): string {
   return `worker ${rank} (${label}), ${where}`;
 }
 
-/** Which servers others wait for within the open step, in one sentence; empty where nobody does. */
-function waitingForServers({ servers, serverWaits }: Run): string {
-  const waits = [...serverWaits.values()];
-  if (waits.length === 0) return '';
-  const named = (of: (wait: ServerWait) => readonly number[]) =>
-    servers
-      .filter(({ id }) => waits.some((wait) => of(wait).includes(id)))
-      .map(({ id, address }) => `server ${id} (${address})`)
+/**
+ * Which servers others wait for within the open step, in one sentence; empty where nobody does. One that waits for
+ * another is not who holds the step up, and what one said that is silent by now is no longer known.
+ */
+function waitingForServers(run: Run, waiters: readonly WorkerEntry[], heard: Heard): string {
+  const isSilent = (id: number) => heard.serverSecondsSilent(id) > SERVER_SILENCE_MAX_SECONDS;
+  const told = [...run.serverWaits].flatMap(([connection, wait]) => {
+    const server = run.servers.find((entry) => entry.connection === connection);
+    return server && !isSilent(server.id) ? [{ ...wait, by: server.id }] : [];
+  });
+  const parts = new Set(told.flatMap(({ servers }) => servers));
+  const copies = new Set(told.flatMap((wait) => wait.copies));
+  // A server that waits, too, has said so by then.
+  const long = waiters.filter((worker) => waitSeconds(worker, heard) > heard.noticeSeconds + TELLING_SECONDS);
+  const blocks = new Set(long.flatMap((worker) => heard.missing(worker)));
+  for (const id of [...told.map(({ by }) => by), ...parts, ...copies]) blocks.delete(id);
+  const named = (ids: ReadonlySet<number>) =>
+    run.servers
+      .filter(({ id }) => ids.has(id))
+      .map(({ id, address }) => {
+        const silence = isSilent(id)
+          ? `, not heard of for ${heard.serverSecondsSilent(id).toFixed(1)} s`
+          : '';
+        return `server ${id} (${address}${silence})`;
+      })
       .join(', ');
-  const parts = named((wait) => wait.servers);
-  const copies = named((wait) => wait.copies);
-  const longest = waits.reduce((one, other) => (other.seconds > one.seconds ? other : one));
   const whom = [
-    ...(parts ? [`the part of ${parts} in what all servers decide together`] : []),
-    ...(copies ? [`the copy of ${copies}`] : []),
-  ];
+    {
+      names: named(parts),
+      what: (names: string) => `the part of ${names} in what all servers decide together`,
+    },
+    { names: named(copies), what: (names: string) => `the copy of ${names}` },
+    { names: named(blocks), what: (names: string) => `the blocks of ${names}` },
+  ].flatMap(({ names, what }) => (names ? [what(names)] : []));
+  if (whom.length === 0) return '';
+  const waits =
+    told.length > 0
+      ? told
+      : waiters.map((worker) => ({
+          step: worker.step,
+          seconds: waitSeconds(worker, heard),
+          usualSeconds: 0,
+        }));
+  const longest = waits.reduce((one, other) => (other.seconds > one.seconds ? other : one));
   const usual = longest.usualSeconds > 0 ? `, usually ${shownMs(1000 * longest.usualSeconds)}` : '';
   return `waits at step ${longest.step} for ${whom.join(' and ')}, for ${longest.seconds.toFixed(1)} s${usual}`;
 }

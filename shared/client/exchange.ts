@@ -168,6 +168,19 @@ export class Exchange {
     return [...byServer].map(([server, seconds]) => ({ server, seconds }));
   }
 
+  /** Ids of the servers whose blocks, or decision, the exchange under way waits for. */
+  missing(): number[] {
+    return [...new Set(this.#missing().map(({ index }) => this.#links.idOf(index)))];
+  }
+
+  #missing(): ServerLink[] {
+    const { underWay } = this.#receiver;
+    if (!underWay) return [];
+    return this.#links.all.filter(
+      ({ index }) => this.#links.ownOf(index, underWay.missing).length > 0 || underWay.undecided.has(index),
+    );
+  }
+
   /** Goes no further than to the end of the step under way before a view is told; returns the step that is next. */
   hold(): number {
     this.#views.hold();
@@ -373,8 +386,7 @@ export class Exchange {
 
   /** A server tells for whom its step waits: said on where this client waits too, and for longer than it usually does. */
   #waiting(server: number, { step, workers, servers, copies, ...told }: Waiting__Output): void {
-    const { underWay } = this.#receiver;
-    if (!underWay) return;
+    if (!this.#receiver.underWay) return;
     const since = this.#since;
     let { seconds, usualSeconds } = told;
     if (since !== undefined) {
@@ -392,10 +404,7 @@ export class Exchange {
       `${this.#links.nameOf(index)}, whose blocks of the step are missing`;
     // A server that is past the step of this client waits for all to be: for its copies, or others are those to wait for.
     const isPast = since !== undefined && step > this.#step;
-    const missing = this.#links.all.filter(
-      ({ index }) => this.#links.ownOf(index, underWay.missing).length > 0 || underWay.undecided.has(index),
-    );
-    const whom = isPast ? missing.map(late) : [...workers.map(worker), ...servers.map(other)];
+    const whom = isPast ? this.#missing().map(late) : [...workers.map(worker), ...servers.map(other)];
     const names = copies.length > 0 && isPast ? copies.map(copy) : [...whom, ...copies.map(copy)];
     if (names.length === 0) return;
     this.#options.onWaiting({

@@ -608,6 +608,8 @@ test('a worker is held to nothing that it said before another began to wait for 
   const [run] = keeper.runs.values();
   const heard = (first: number, second: number, noticeSeconds = 0.25) => ({
     secondsSilent: ({ connection }: { connection: number }) => (connection === 0 ? first : second),
+    missing: () => [],
+    serverSecondsSilent: () => 0,
     noticeSeconds,
   });
   const progress = (connection: number, step: number, phase: string, secondsInPhase: number) =>
@@ -668,6 +670,36 @@ test('a server that others wait for within a step is named, as long as they do',
   );
   keeper.serverProgress(107, run.id, { step: 7, servers: [1], copies: [], seconds: 1, usualSeconds: 0 });
   t.is(keeper.waiting(run), '');
+});
+
+test('a server whose blocks the workers wait for is named, unless it waits itself', (t) => {
+  const keeper = keeperIn('running');
+  const [run] = keeper.runs.values();
+  for (const connection of [0, 1])
+    keeper.workerProgress(connection, { step: 7, phase: 'exchange', secondsInPhase: 2 - connection });
+  const text = (silent: readonly number[], missing: readonly number[], noticeSeconds = 0.25) =>
+    keeper.waiting(run, {
+      secondsSilent: () => 0.5,
+      missing: ({ connection }) => (connection === 0 ? missing : []),
+      serverSecondsSilent: (id) => silent[id],
+      noticeSeconds,
+    });
+  t.is(text([0, 0], []), '');
+  t.is(text([0, 0], [0], 1.75), '', 'a server that waits has said so after a second');
+  t.is(text([0, 0], [0]), 'waits at step 7 for the blocks of server 0 (10.0.0.0:7000), for 2.5 s');
+  t.is(
+    text([0, 7], [1, 77]),
+    'waits at step 7 for the blocks of server 1 (10.0.0.1:7000, not heard of for 7.0 s), for 2.5 s',
+  );
+  // Blocks of server 0 come late because it waits for server 1.
+  const wait = { step: 7, copies: [], seconds: 3, usualSeconds: 0.04 };
+  keeper.serverProgress(100, run.id, { ...wait, servers: [1] });
+  const one =
+    'waits at step 7 for the part of server 1 (10.0.0.1:7000) in what all servers decide together, for 3.0 s, usually 40 ms';
+  t.is(text([0, 0], [0, 1]), one);
+  // What server 1 said before it fell silent is no longer so.
+  keeper.serverProgress(101, run.id, { ...wait, servers: [0], seconds: 9 });
+  t.is(text([0, 7], [0, 1]), one.replace('7000)', '7000, not heard of for 7.0 s)'));
 });
 
 test('only who has given its share of an evaluation waits, and only for those who have not', (t) => {

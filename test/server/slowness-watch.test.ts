@@ -10,6 +10,7 @@ import { Refused } from '../../shared/rpc/refusal.js';
 const times = (compute: number, more: Partial<StepTimes__Output> = {}): StepTimes__Output => ({
   ...{ steps: 8, data: 0.01, rows: 0, compute, optimizer: 0, encode: 0.01, wait: 0.1, decode: 0.01 },
   servers: [],
+  missing: [],
   ...more,
 });
 
@@ -144,10 +145,24 @@ test('nobody is compared before all have taken a step', (t) => {
   t.is(watch.straggler(run, 0), undefined);
 });
 
+test('whose blocks a worker waits for is known, and since when a server has said nothing', (t) => {
+  const [watch, run] = [new SlownessWatch(), running(2)];
+  watch.heard(run, 100, times(0.2, { missing: [1] }), 0);
+  t.deepEqual(
+    run.workers.map((worker) => watch.missingOf(worker)),
+    [[1], []],
+  );
+  t.is(watch.serverSecondsSilent(run, 1, 5000), 0, 'nothing is known of it');
+  watch.shards(run, 1, shardTimes([]), 2000);
+  t.is(watch.serverSecondsSilent(run, 1, 5000), 3);
+});
+
 test('nothing is kept of a worker that has left', (t) => {
   const [watch, run] = [new SlownessWatch(), running(2)];
   beat(watch, run, 0, 1, [0.2, 1]);
+  watch.heard(run, 101, times(0.2, { missing: [1] }), 0);
   watch.left(101);
+  t.deepEqual(watch.missingOf(run.workers[1]), []);
   t.is(watch.timesOf(run.workers[1]), undefined);
   t.is(watch.straggler(run, 0), undefined);
 });
@@ -161,6 +176,7 @@ test('times that cannot be are refused', (t) => {
     times(Number.POSITIVE_INFINITY),
     times(1, { servers: [{ server: 1, seconds: Number.NaN }] }),
     times(1, { servers: tooMany }),
+    times(1, { missing: tooMany.map(({ server }) => server) }),
   ])
     t.throws(() => watch.heard(run, 100, wrong, 0), { instanceOf: Refused });
   t.is(watch.timesOf(run.workers[0]), undefined);

@@ -417,7 +417,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
   setInterval(() => {
     membership?.progress({
       ...progress(),
-      times: { ...times.means(), servers: exchange?.serverSeconds() },
+      times: { ...times.means(), servers: exchange?.serverSeconds(), missing: exchange?.missing() },
     });
   }, HEARTBEAT_MS).unref();
   const copies = shardsOf(view).map(({ backups }) => 1 + backups.length);

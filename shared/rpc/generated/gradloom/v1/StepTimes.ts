@@ -25,6 +25,10 @@ export interface StepTimes {
    * way as long as blocks of it are missing for longer than that.
    */
   'servers'?: (_gradloom_v1_ServerTime)[];
+  /**
+   * Ids of the servers whose blocks the exchange under way waits for.
+   */
+  'missing'?: (number)[];
 }
 
 /**
@@ -50,4 +54,8 @@ export interface StepTimes__Output {
    * way as long as blocks of it are missing for longer than that.
    */
   'servers': (_gradloom_v1_ServerTime__Output)[];
+  /**
+   * Ids of the servers whose blocks the exchange under way waits for.
+   */
+  'missing': (number)[];
 }
