@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { RunError } from './errors.js';
+import { RunError, UserError } from './errors.js';
 
 /** A name in the same folder, and so on the same disk, that nobody else uses. */
 export function temporaryName(path: string): string {
@@ -35,8 +35,7 @@ export async function writeFileAtomic(
   } catch (error) {
     await handle?.close();
     await rm(temporary, { force: true });
-    if (isSystemError(error)) throw new RunError(`Cannot write ${path}: ${reason(error)}`, { cause: error });
-    throw error;
+    throw unwritable(path, error);
   }
 }
 
@@ -68,6 +67,22 @@ export function reason(error: NodeJS.ErrnoException): string {
     EISDIR: 'it is a folder',
   };
   return known[error.code ?? ''] ?? error.message;
+}
+
+/** What to throw for a failed read of a file: what the system said of it, with what to do; anything else as it is. */
+export function unreadable(path: string, error: unknown): unknown {
+  if (!isSystemError(error)) return error;
+  return new UserError(`Cannot read ${path}: ${reason(error)}; mend that, or give another path`, {
+    cause: error,
+  });
+}
+
+/** What to throw for a failed write, likewise. */
+export function unwritable(path: string, error: unknown): unknown {
+  if (!isSystemError(error)) return error;
+  return new RunError(`Cannot write ${path}: ${reason(error)}; mend that, or write elsewhere`, {
+    cause: error,
+  });
 }
 
 /** Most bytes of one write; larger ones are cut by the system anyway. */

@@ -2,7 +2,7 @@
 // 8 bytes little-endian header length · JSON header, padded with spaces to 8 bytes · data, without gaps.
 // Files from others are checked as strictly as the reference implementation does it, and refused with a sentence.
 import { open } from 'node:fs/promises';
-import { isSystemError, reason, writeFileAtomic } from './atomic-file.js';
+import { unreadable, writeFileAtomic } from './atomic-file.js';
 import { UserError } from './errors.js';
 import { SAFETENSORS_HEADER_MAX_BYTES, TENSORS_MAX } from './limits.js';
 
@@ -167,13 +167,12 @@ async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (isSystemError(error)) throw new UserError(`Cannot read ${path}: ${reason(error)}`);
     if (error instanceof Flaw) {
       throw new UserError(
         `${path} is no safetensors file that can be trusted: ${error.message}; write it anew`,
       );
     }
-    throw error;
+    throw unreadable(path, error);
   }
 }
 

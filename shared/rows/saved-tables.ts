@@ -3,7 +3,7 @@
 // initial values, which the file's metadata define. Only the ids of the updated rows are held in memory (4 bytes each).
 import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
-import { isSystemError, reason } from '../atomic-file.js';
+import { unreadable } from '../atomic-file.js';
 import { UserError } from '../errors.js';
 import { SAVED_ROWS_READ_BYTES, TABLES_MAX } from '../limits.js';
 import { readBytes, readHeader } from '../safetensors.js';
@@ -63,8 +63,7 @@ export class SavedTables {
     try {
       handle = await open(path, 'r');
     } catch (error) {
-      if (!isSystemError(error)) throw error;
-      throw new UserError(`Cannot read ${path}: ${reason(error)}`);
+      throw unreadable(path, error);
     }
     try {
       const { entries, metadata } = await readHeader(path, handle, 2 * TABLES_MAX);

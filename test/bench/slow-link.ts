@@ -22,6 +22,7 @@ const PROXY_PORT = 50_052;
 const CASES: Readonly<Record<string, readonly string[]>> = {
   fp32: ['--codec=fp32'],
   fp16: ['--codec=fp16'],
+  bf16: ['--codec=bf16'],
   int8: ['--codec=int8'],
   // These two do not go with the job's own Adam.
   topk: ['--codec=topk', '--optimizer=momentum', '--learning-rate=0.02'],

@@ -212,6 +212,7 @@ test('a file that ends at any byte is refused', async (t) => {
 test('a file that is not there is refused by name', async (t) => {
   await t.throwsAsync(readSafetensors('/nowhere/x.safetensors'), {
     instanceOf: UserError,
-    message: 'Cannot read /nowhere/x.safetensors: it or its folder does not exist',
+    message:
+      'Cannot read /nowhere/x.safetensors: it or its folder does not exist; mend that, or give another path',
   });
 });

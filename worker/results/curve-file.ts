@@ -4,7 +4,7 @@
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { isSystemError, reason } from '../../shared/atomic-file.js';
+import { unreadable, unwritable } from '../../shared/atomic-file.js';
 import { RunError, UserError } from '../../shared/errors.js';
 import { CURVE_PENDING_MAX_BYTES } from '../../shared/limits.js';
 
@@ -39,7 +39,7 @@ export class CurveFile {
   #pending = '';
   #writing: Promise<void> = Promise.resolve();
   #queuedBytes = 0;
-  #failure: RunError | undefined;
+  #failure: unknown;
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(
@@ -139,8 +139,7 @@ export async function* readCurve(path: string): AsyncGenerator<CurvePoint> {
       yield parse(text, `${path}:${line}`);
     }
   } catch (error) {
-    if (isSystemError(error)) throw new UserError(`Cannot read ${path}: ${reason(error)}`);
-    throw error;
+    throw unreadable(path, error);
   }
 }
 
@@ -179,10 +178,4 @@ async function endOfLastLine(handle: FileHandle): Promise<number> {
   await handle.read(tail, 0, tail.length, size - tail.length);
   const newline = tail.lastIndexOf(0x0a);
   return newline < 0 ? 0 : size - tail.length + newline + 1;
-}
-
-function unwritable(path: string, error: unknown): RunError {
-  if (error instanceof RunError) return error;
-  if (!isSystemError(error)) throw error;
-  return new RunError(`Cannot write ${path}: ${reason(error)}`, { cause: error });
 }

@@ -10,6 +10,7 @@ import {
   reason,
   syncFolder,
   temporaryName,
+  unreadable,
   writeFileAtomic,
 } from '../../shared/atomic-file.js';
 import { RunError, sentence, UserError } from '../../shared/errors.js';
@@ -55,7 +56,12 @@ export async function saveLayersModel(model: LayersModel, folder: string): Promi
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     if (isSystemError(error))
-      throw new RunError(`Cannot save the model in ${folder}: ${reason(error)}`, { cause: error });
+      throw new RunError(
+        `Cannot save the model in ${folder}: ${reason(error)}; mend that, or give another folder`,
+        {
+          cause: error,
+        },
+      );
     throw error;
   }
 }
@@ -140,8 +146,7 @@ async function readBounded(file: string, mostBytes: number): Promise<Buffer> {
     if (size > mostBytes) throw new UserError(`${file} has ${size} bytes, expected at most ${mostBytes}`);
     return await readFile(handle);
   } catch (error) {
-    if (isSystemError(error)) throw new UserError(`Cannot read ${file}: ${reason(error)}`);
-    throw error;
+    throw unreadable(file, error);
   }
 }
 

@@ -3,8 +3,7 @@
 // than memory; how many there are is known only then, so room is left for the header and it is written last.
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isSystemError, reason, syncFolder, temporaryName } from '../../shared/atomic-file.js';
-import { RunError } from '../../shared/errors.js';
+import { syncFolder, temporaryName, unwritable } from '../../shared/atomic-file.js';
 import type { RowTableSpec } from '../../shared/rows/tables.js';
 import { safetensorsHeader } from '../../shared/safetensors.js';
 
@@ -102,7 +101,6 @@ async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (isSystemError(error)) throw new RunError(`Cannot write ${path}: ${reason(error)}`, { cause: error });
-    throw error;
+    throw unwritable(path, error);
   }
 }
