@@ -1,7 +1,7 @@
 // How long an exchange takes: pushPull of 64 MiB of fp32 gradients (64 blocks), Adam on the server (momentum where the
 // codec does not go with Adam), 1 server and 1 worker (stub-node.ts) as processes, per codec. The codecs take turns, so
 // that a slow moment hits all of them, and have warmed up first: before V8 has compiled what runs, a round takes half as
-// long again. `round` is what the training thread waits; `encode`, `wait` and `decode` are the exchange thread's parts of
+// long again; the first two rounds of a turn are not counted. `round` is what the training thread waits; `encode`, `wait` and `decode` are the exchange thread's parts of
 // it, `check` the rest (are all gradients finite, and the way between the threads). `server…` are the parts of the
 // server's work, which overlap with the worker's; `serverCpu` and `workerCpu` all that the processes computed, transport
 // included. `push` is one stream of contributions that are checked and dropped (push.ts): of 1 MiB in fp32.
@@ -14,6 +14,7 @@ import {
   byLabel,
   cpuSeconds,
   growth,
+  SETTLING_ROUNDS,
   type Started,
   StubNodes,
   scrape,
@@ -56,8 +57,9 @@ async function measureRounds({ codec, server, worker }: Mesh, rounds: number, se
   const metrics = server.ready.metrics as string;
   const phasesOf = (samples: Awaited<ReturnType<typeof scrape>>) =>
     byLabel(samples, 'gradloom_apply_seconds_total', 'phase');
+  await worker.rounds(SETTLING_ROUNDS);
   const before = await scrape(metrics);
-  const [said] = (await worker.rounds()) as unknown as Record<string, number>[];
+  const [said] = (await worker.rounds(rounds)) as unknown as Record<string, number>[];
   const after = await scrape(metrics);
   const add = (metric: string, ms: number) => series.add(codec, metric, 'ms', ms);
   add('round', said.ms);
@@ -81,7 +83,7 @@ export interface ExchangeBenchOptions extends BenchOptions {
 export async function run(options: ExchangeBenchOptions): Promise<Result[]> {
   const measured = options.codec ? [options.codec] : codecNames;
   const blocks = options.small ? 2 : 64;
-  const rounds = options.small ? 1 : 6;
+  const rounds = options.small ? 1 : 12;
   const pushBytes = options.small ? 8e6 : 2e9;
   const series = new Series('exchange');
   const payloads = Object.fromEntries(
@@ -95,8 +97,6 @@ export async function run(options: ExchangeBenchOptions): Promise<Result[]> {
   const shape = [
     `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
     `--warm-up=${warmUpRounds(blocks, options.small)}`,
-    `--rounds=${rounds}`,
-    `--repeats=${options.repeats}`,
   ];
   const meshes: Mesh[] = [];
   const sink = await startProcess('sink', 'test/bench/push-sink.js', []);

@@ -26,14 +26,14 @@ async function measure(
   series: Series,
 ): Promise<void> {
   const flags = ['--serve', `--codec=${codec}`, `--optimizer=${optimizer}`];
-  flags.push(`--elements=${elements}`, `--warm-up=${warmUp}`, `--rounds=${rounds}`);
+  flags.push(`--elements=${elements}`, `--warm-up=${warmUp}`);
   const name = `${codec}-${optimizer}`;
   const peers = new StubNodes();
   try {
     const first = await peers.start(flags);
     await peers.start([...flags, `--join=${first.ready.address}`]);
     await peers.warm();
-    const [said] = await peers.rounds();
+    const [said] = await peers.rounds(rounds);
     const ms = said.ms as number;
     series.add(name, 'round', 'ms', ms);
     series.add(name, 'rate', 'GB/s', (4 * elements) / ms / 1e6);

@@ -16,6 +16,9 @@ const COMPILED_MESSAGES = 6400;
 export const warmUpRounds = (blocks: number, small: boolean): number =>
   small ? 1 : Math.ceil(COMPILED_MESSAGES / blocks);
 
+/** Rounds that are not counted after others have had their turn: connections and caches are cold by then. */
+export const SETTLING_ROUNDS = 2;
+
 /** Processes of stub-node.ts that take their steps together. */
 export class StubNodes {
   readonly #nodes: Started[] = [];
@@ -40,9 +43,9 @@ export class StubNodes {
     return this.#all('warm');
   }
 
-  /** Lets all take a series of rounds: what each has said of it. */
-  rounds(): Promise<ChildEvent[]> {
-    for (const { child } of this.#nodes) child.process.stdin?.write('go\n');
+  /** Lets all take so many rounds: what each has said of them. */
+  rounds(count: number): Promise<ChildEvent[]> {
+    for (const { child } of this.#nodes) child.process.stdin?.write(`${count}\n`);
     return this.#all('rounds');
   }
 

@@ -5,6 +5,7 @@ import type { CodecName } from '../../shared/codec/codec.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
 import {
   cpuSeconds,
+  SETTLING_ROUNDS,
   type Started,
   StubNodes,
   scrape,
@@ -51,15 +52,10 @@ async function stop({ servers, worker }: Mesh): Promise<void> {
 /** Runs the bench; `small` only shows that it works. */
 export async function run(options: ReplicasBenchOptions): Promise<Result[]> {
   const blocks = options.small ? 4 : 64;
-  const rounds = options.small ? 1 : 6;
+  const rounds = options.small ? 1 : 12;
   const series = new Series('replicas');
   const flags = [`--codec=${options.codec ?? 'fp16'}`, '--optimizer=adam'];
-  flags.push(
-    `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
-    `--warm-up=${warmUpRounds(blocks, options.small)}`,
-    `--rounds=${rounds}`,
-    `--repeats=${options.repeats}`,
-  );
+  flags.push(`--elements=${blocks * BLOCK_ELEMENTS_MAX}`, `--warm-up=${warmUpRounds(blocks, options.small)}`);
   const meshes: Mesh[] = [];
   try {
     for (const replicas of COPIES) meshes.push(await startMesh(replicas, flags));
@@ -71,8 +67,9 @@ export async function run(options: ReplicasBenchOptions): Promise<Result[]> {
           const all = await Promise.all(servers.map(({ ready }) => scrape(ready.metrics as string)));
           return all.reduce((sum, samples) => sum + cpuSeconds(samples), 0);
         };
+        await worker.rounds(SETTLING_ROUNDS);
         const before = await cpu();
-        const [said] = await worker.rounds();
+        const [said] = await worker.rounds(rounds);
         series.add(name, 'serverCpu', 'ms', (1000 * ((await cpu()) - before)) / rounds);
         series.add(name, 'round', 'ms', said.ms as number);
         took.push(said.ms as number);

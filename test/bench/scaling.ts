@@ -71,7 +71,7 @@ async function measure(
     const join = `--join=${started[0].ready.address}`;
     while (started.length < servers) started.push(await startServerProcess([join]));
     const flags = [join, `--workers=${workers}`, `--codec=${CODEC}`, `--optimizer=${OPTIMIZER}`];
-    flags.push(`--elements=${elements}`, `--rounds=${rounds}`);
+    flags.push(`--elements=${elements}`);
     flags.push(`--warm-up=${warmUp}`);
     for (let worker = 0; worker < workers; worker++) await nodes.start(flags);
     await nodes.warm();
@@ -80,7 +80,7 @@ async function measure(
       return all.reduce((sum, samples) => sum + cpuSeconds(samples), 0);
     };
     const before = await cpu();
-    const said = await nodes.rounds();
+    const said = await nodes.rounds(rounds);
     const serverMs = (1000 * ((await cpu()) - before)) / rounds / servers;
     const workerMs = said.reduce((sum, { cpuMs }) => sum + (cpuMs as number), 0) / workers;
     series.add(name, 'workerCpu', 'ms', workerMs);

@@ -154,19 +154,13 @@ async function goodput(
   rounds: number,
 ): Promise<number> {
   const peers = new StubNodes();
-  const flags = [
-    '--serve',
-    '--codec=fp16',
-    '--optimizer=sgd',
-    `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
-    `--rounds=${rounds}`,
-  ];
+  const flags = ['--serve', '--codec=fp16', '--optimizer=sgd', `--elements=${blocks * BLOCK_ELEMENTS_MAX}`];
   try {
     await peers.start([...flags, ...placeOf(hosts[0], options)], hosts[0].through);
     const join = `--join=${reachable(hosts[0], options)}`;
     await peers.start([...flags, ...placeOf(hosts[1], options), join], hosts[1].through);
     await peers.warm();
-    const [said] = await peers.rounds();
+    const [said] = await peers.rounds(rounds);
     return (8 * (said.sentBytes as number)) / (said.ms as number) / 1000;
   } finally {
     await peers.stop();

@@ -1,7 +1,8 @@
 // A worker, or with --serve a peer, whose compute thread only asks for steps: what benches of the exchange over several
 // processes start. Prints `ready` when it has begun (a peer: its address, when it serves), `warm` after the first
-// rounds, and waits for a line on stdin before each series of rounds, of which it prints the means.
+// rounds, and after each line on stdin, which says how many, takes more, of which it prints the means.
 import { performance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { CodecName } from '../../shared/codec/codec.js';
@@ -29,10 +30,8 @@ const { values } = parseArgs({
     /** A step takes this long on average, on the worker with the given key: exponentially distributed. */
     'compute-ms': { type: 'string', default: '0' },
     key: { type: 'string', default: '0' },
-    rounds: { type: 'string', default: '1' },
     /** Rounds that warm up: few where the compiled code of an exchange is not what is measured. */
     'warm-up': { type: 'string', default: '3' },
-    repeats: { type: 'string', default: '1' },
   },
 });
 
@@ -126,9 +125,5 @@ async function rounds(count: number, event: 'warm' | 'rounds'): Promise<void> {
 }
 fillUniform(client.gradients(0), 2 + started.rank, 1e-2);
 await rounds(Number(values['warm-up']), 'warm');
-for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
-  await new Promise((resolve) => process.stdin.once('data', resolve));
-  await rounds(Number(values.rounds), 'rounds');
-}
 // The run goes on until the bench ends the process: what servers tell of it stays there to be read.
-process.stdin.resume();
+for await (const line of createInterface({ input: process.stdin })) await rounds(Number(line), 'rounds');
