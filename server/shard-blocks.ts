@@ -44,8 +44,20 @@ export interface BlockState {
   updateStep: number | undefined;
   /** What made the last sum a mean. */
   gradientScale: number;
+  /** Contributions of `summedStep` that are in the accumulator. */
+  summed: number;
+  summedStep: number;
   /** Its last update has not been encoded for subscribers, who are to be sent differences. */
   differenceDue: boolean;
+}
+
+/** How a contribution that lies at an address was added to a sum. */
+export interface Summed {
+  readonly address: number;
+  readonly scale: number;
+  readonly weight: number;
+  /** The sum begins with it. */
+  readonly first: boolean;
 }
 
 /** A block's version, and views of the arrays that make up its state. */
@@ -80,18 +92,21 @@ export class ShardBlocks {
   readonly map: ShardMemoryMap;
   /** In canonical order. */
   readonly blocks: readonly Block[];
+  readonly workers: number;
   readonly #states = new Map<number, BlockState>();
   /** There where the optimizer waits for norms of the whole gradient. */
   readonly norms: StepNorms | undefined;
   /** How far the blocks have come: the consistency in force. */
   clocks: Pick<Consistency, 'step' | 'clocksOf'>;
   /** Of contributions, and of new values, by step: what is asked is the position of a block. */
-  readonly #codecs: (step: number) => readonly Codec[];
+  readonly codecs: (step: number) => readonly Codec[];
   readonly updateCodecs: (step: number) => readonly Codec[];
   readonly #tensors: RunSpec['tensors'];
   readonly #gradientLimit: number | undefined;
   /** Blocks that have no values yet. */
   uninitialized: number;
+  /** Is told of each contribution that is summed. */
+  onSum: ((block: number, codec: Codec, how: Summed) => void) | undefined;
 
   /**
    * @param owned indices of the blocks that this server owns
@@ -106,13 +121,14 @@ export class ShardBlocks {
   ) {
     const blocks = owned.map((index) => layout.blocks[index]);
     this.blocks = blocks;
+    this.workers = spec.workers;
     this.uninitialized = blocks.length;
     this.#tensors = spec.tensors;
     this.#gradientLimit = spec.gradientLimit;
     this.clocks = { step: fromStep, clocksOf: () => ({ min: fromStep, max: fromStep }) };
     this.kernels = loadKernels({ bytes: shardBytes(blocks, spec.optimizer, spec.codec, spec.elastic) });
     this.map = mapShard(blocks, spec.optimizer, spec.codec, this.kernels.firstFreeByte, spec.elastic);
-    this.#codecs = codecsByStep(spec, blocks, 'up');
+    this.codecs = codecsByStep(spec, blocks, 'up');
     this.updateCodecs = codecsByStep(spec, blocks, 'down');
     for (const [position, block] of blocks.entries()) {
       this.#states.set(block.index, {
@@ -127,6 +143,8 @@ export class ShardBlocks {
         undoStep: undefined,
         updateStep: undefined,
         gradientScale: 1,
+        summed: 0,
+        summedStep: fromStep,
         differenceDue: false,
       });
     }
@@ -269,13 +287,17 @@ export class ShardBlocks {
     const state = this.state(block);
     const { elements } = state.block;
     const { accumulator } = state.memory;
-    this.#codecOf(state).accumulate(this.kernels, address, elements, scale, weight, accumulator, first);
+    const codec = this.#codecOf(state);
+    codec.accumulate(this.kernels, address, elements, scale, weight, accumulator, first);
+    state.summed = first ? 1 : state.summed + 1;
+    state.summedStep = this.clocks.step;
     this.probe.phase('aggregate', started);
+    this.onSum?.(block, codec, { address, scale, weight, first });
   }
 
   /** Of contributions to the open step. */
   #codecOf({ position }: BlockState): Codec {
-    return this.#codecs(this.clocks.step)[position];
+    return this.codecs(this.clocks.step)[position];
   }
 
   // An update.

@@ -12,10 +12,14 @@ import { Clocked } from './consistency/clocked.js';
 import type { Consistency, ShardWork } from './consistency/consistency.js';
 import type { BlockNorms, Cut, Effect } from './effects.js';
 import {
+  addPart,
   type BlockSums,
   lastUpdate,
   repeat,
   replace,
+  type SummedPart,
+  summedPart,
+  sumOf,
   sumsOf,
   type UpdateRecord,
 } from './replication/block-copies.js';
@@ -23,7 +27,7 @@ import { type BlockSnapshot, type Encoded, type PhaseProbe, ShardBlocks } from '
 import type { Header } from './step-headers.js';
 
 export type { Effect } from './effects.js';
-export type { BlockSums, UpdateRecord } from './replication/block-copies.js';
+export type { BlockSums, SummedPart, UpdateRecord } from './replication/block-copies.js';
 export type { BlockSnapshot, Encoded, PhaseProbe } from './shard-blocks.js';
 
 /** How far a shard has come that goes on as another copy of it left it. */
@@ -276,6 +280,22 @@ export class Shard {
   /** The update that a block has just had. */
   lastUpdate(block: number): UpdateRecord {
     return lastUpdate(this.#blocks, block);
+  }
+
+  /** Is told of each contribution that is added to a block's sum, while that lies in memory. */
+  set onSum(told: ((part: SummedPart) => void) | undefined) {
+    const blocks = this.#blocks;
+    blocks.onSum = told && ((block, codec, how) => told(summedPart(blocks, block, codec, how)));
+  }
+
+  /** Of an array, or a payload, in this shard's memory. */
+  checksumOf(array: Uint8Array): number {
+    return sumOf(this.#blocks, array);
+  }
+
+  /** Adds to the sum of a block what another copy of this shard has added. Throws Refused; then nothing has changed. */
+  addPart(bulk: Bulk): void {
+    addPart(this.#blocks, bulk);
   }
 
   /** Repeats the update of another copy of this shard. Throws Refused; then nothing has changed. */

@@ -15,7 +15,7 @@ import type { ReplicaMessage } from '../../shared/rpc/generated/gradloom/v1/Repl
 import type { ReplicaReply__Output } from '../../shared/rpc/generated/gradloom/v1/ReplicaReply.js';
 import { FIELD } from '../../shared/rpc/proto.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
-import type { BlockSums, Shard, UpdateRecord } from '../shard.js';
+import type { BlockSums, Shard, SummedPart, UpdateRecord } from '../shard.js';
 import { type Outcome, outcomeToWire } from '../step-headers.js';
 
 /** What a backup has to know. */
@@ -61,6 +61,8 @@ export interface Diverged {
   readonly arrays: readonly string[];
 }
 
+const NOTHING = new Uint8Array(0);
+
 type Call = grpc.ClientDuplexStream<ReplicaMessage | Framed, ReplicaReply__Output>;
 
 export class BackupLink {
@@ -89,6 +91,8 @@ export class BackupLink {
   /** The newest record of the log. */
   #newest = 0;
   #brokenSince: number | undefined;
+  /** Blocks whose sum has been sent in parts so far, by how many. */
+  readonly #parts = new Map<number, number>();
   /** What was asked for and not answered, in order. */
   #asked: BlockSums[] = [];
 
@@ -117,6 +121,20 @@ export class BackupLink {
     return this.#brokenSince === undefined ? 0 : this.#options.now() - this.#brokenSince;
   }
 
+  /** A contribution has been added to a block's sum: it goes there where that makes fewer bytes, else the sum will. */
+  part({ block, first, isSmaller, payload, weight, ...fields }: SummedPart): void {
+    const before = first && isSmaller ? 0 : first ? undefined : this.#parts.get(block);
+    if (before === undefined || !this.#call || this.#uncopied.has(block)) {
+      this.#parts.delete(block);
+      return;
+    }
+    this.#parts.set(block, before + 1);
+    const checksum = this.#options.shard.checksumOf(payload);
+    const all = { ...fields, block, fetched: first, scalars: [weight], checksum };
+    this.#write(frameBulk(FIELD.part, all, payload, this.#frames));
+    this.#options.onSent('updates', payload.byteLength);
+  }
+
   record(number: number, record: LogRecord): void {
     this.#newest = number;
     if (!this.#call) return;
@@ -131,15 +149,18 @@ export class BackupLink {
     if (record.kind === 'verdict') this.#write({ outcome: outcomeToWire(record.outcome) });
     else if (record.kind === 'withdrawn') this.#write({ withdrawn: { step: record.step } });
     else {
-      const { payload, scalars, ...fields } = record.update;
+      const { block } = record;
+      const { scalars, step, version } = record.update;
+      const isThere = this.#parts.get(block) === record.update.parts;
+      this.#parts.delete(block);
+      const payload = isThere ? NOTHING : record.update.payload;
       const { gradientScale, learningRate, stepSize, epsilon } = scalars;
       const adam = stepSize === undefined || epsilon === undefined ? [] : [stepSize, epsilon];
       const all = {
-        ...fields,
-        block: record.block,
-        codec: 1,
-        scale: 0,
+        ...{ step, version, block, codec: 1, scale: 0 },
         scalars: [gradientScale, learningRate, ...adam],
+        ...(isThere ? { clockMin: record.update.parts } : {}),
+        checksum: isThere ? 0 : this.#options.shard.checksumOf(payload),
       };
       this.#write(frameBulk(FIELD.update, all, payload, this.#frames));
       this.#options.onSent('updates', payload.byteLength);
@@ -175,6 +196,7 @@ export class BackupLink {
     this.#asked = [];
     this.#copiedMessage = undefined;
     this.#isWhole = false;
+    this.#parts.clear();
     this.#others.clear();
     this.#uncopied = new Set([...shard.blockIndices].filter((block) => shard.isInitialized(block)));
     const broken = (reason: string) => {

@@ -1,11 +1,12 @@
 // A block of one copy of a shard in another: its last update to be repeated there, or all its arrays to be taken as they
 // are; and what tells whether they are equal. Functions over the blocks of a shard; what goes when and to whom is decided in copies.ts and backup-link.ts.
-import { type LossyCodec, NonFiniteError } from '../../shared/codec/codec.js';
+import { type Codec, type LossyCodec, NonFiniteError } from '../../shared/codec/codec.js';
+import { checkPayload } from '../../shared/codec/registry.js';
 import { applyOptimizer, scalarsOf, type UpdateScalars } from '../../shared/optimizer/apply.js';
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { stagePayload } from '../../shared/rpc/frame.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import type { BlockState, ShardBlocks } from '../shard-blocks.js';
+import type { BlockState, ShardBlocks, Summed } from '../shard-blocks.js';
 
 /** The last update of a block, for whoever is to repeat it. The payload is the shard's memory: the next sum overwrites it. */
 export interface UpdateRecord {
@@ -15,7 +16,22 @@ export interface UpdateRecord {
   readonly scalars: UpdateScalars;
   /** The accumulator: fp32. */
   readonly payload: Uint8Array;
-  readonly checksum: number;
+  /** Contributions in it. */
+  readonly parts: number;
+}
+
+/** A contribution that has just been added to a block's sum. The payload is the kernels' memory: the next one overwrites it. */
+export interface SummedPart {
+  readonly block: number;
+  readonly step: number;
+  readonly codec: number;
+  readonly scale: number;
+  readonly weight: number;
+  /** The sum begins with it. */
+  readonly first: boolean;
+  readonly payload: Uint8Array;
+  /** Whether as many of its size as there are workers are fewer bytes than their sum. */
+  readonly isSmaller: boolean;
 }
 
 /** What a block has come to: equal where two copies of it are. */
@@ -44,7 +60,7 @@ export function sumsOf(blocks: ShardBlocks, block: number): BlockSums {
 
 /** The update that a block has just had. */
 export function lastUpdate(blocks: ShardBlocks, block: number): UpdateRecord {
-  const { memory, version, gradientScale, optimizer, rule, block: of } = blocks.state(block);
+  const { memory, version, gradientScale, optimizer, rule, block: of, summed } = blocks.state(block);
   const { min: decided } = blocks.clocks.clocksOf(block);
   const [step, before] = [decided - 1, version - 1];
   const scalars =
@@ -56,8 +72,59 @@ export function lastUpdate(blocks: ShardBlocks, block: number): UpdateRecord {
     version: before,
     scalars,
     payload: blocks.kernels.u8(memory.accumulator, 4 * of.elements),
-    checksum: blocks.kernels.xxh64(memory.accumulator, 4 * of.elements),
+    parts: summed,
   };
+}
+
+/** What is told of a contribution that was summed. */
+export function summedPart(
+  blocks: ShardBlocks,
+  block: number,
+  codec: Codec,
+  { address, ...how }: Summed,
+): SummedPart {
+  const { elements } = blocks.state(block).block;
+  const bytes = codec.payloadBytes(elements);
+  return {
+    ...{ block, step: blocks.clocks.step, codec: codec.id },
+    ...how,
+    payload: blocks.kernels.u8(address, bytes),
+    isSmaller: bytes * blocks.workers < 4 * elements,
+  };
+}
+
+/** The checksum of an array or a payload in the memory of the kernels. */
+export function sumOf({ kernels }: ShardBlocks, { byteOffset, byteLength }: Uint8Array): number {
+  return kernels.xxh64(byteOffset, byteLength);
+}
+
+/** Adds a contribution to a block's sum, as another copy of this shard did. Throws Refused; then nothing has changed. */
+export function addPart(blocks: ShardBlocks, bulk: Bulk): void {
+  const started = blocks.probe.now();
+  const state = blocks.state(bulk.block);
+  const { block, memory, position } = state;
+  const where = `block ${bulk.block} of '${blocks.nameOf(block)}'`;
+  const [weight] = bulk.scalars ?? [];
+  const codec = blocks.codecs(bulk.step)[position];
+  // `fetched` is in the place of ReplicaPart.first.
+  const first = bulk.fetched;
+  if (block.kind === 'frozen' || (!first && (state.summed === 0 || state.summedStep !== bulk.step)))
+    throw refuse(
+      'STEP',
+      `${where}: expected the first contribution of step ${bulk.step}, got another; copy it again`,
+    );
+  if (bulk.codec !== codec.id || bulk.scalars?.length !== 1 || !Number.isFinite(weight))
+    throw refuse(
+      'MALFORMED',
+      `${where}: expected a contribution in ${codec.name} with a finite weight, got codec ${bulk.codec} and [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
+    );
+  const fault = checkPayload(codec, block.elements, bulk.payload.byteLength, bulk.scale);
+  if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
+  const address = stageChecked(blocks, bulk);
+  codec.accumulate(blocks.kernels, address, block.elements, bulk.scale, weight, memory.accumulator, first);
+  state.summed = first ? 1 : state.summed + 1;
+  state.summedStep = bulk.step;
+  blocks.probe.phase('replicate', started);
 }
 
 /** Repeats the update of another copy of this shard. Throws Refused; then nothing has changed. */
@@ -76,7 +143,14 @@ export function repeat(blocks: ShardBlocks, bulk: Bulk): void {
       'MALFORMED',
       `${where}: expected ${expected} finite scalars, got [${bulk.scalars ?? ''}]; run the same gradloom on every node`,
     );
-  const accumulator = stageArray(blocks, bulk, state);
+  // `clockMin` is in the place of ReplicaUpdate.parts.
+  const parts = bulk.clockMin;
+  if (parts > 0 && (parts !== state.summed || state.summedStep !== bulk.step || bulk.payload.byteLength > 0))
+    throw refuse(
+      'STEP',
+      `${where}: expected ${parts} contributions of step ${bulk.step} before their update, got ${state.summedStep === bulk.step ? state.summed : 0}; copy it again`,
+    );
+  const accumulator = parts > 0 ? memory.accumulator : stageArray(blocks, bulk, state);
   blocks.keepUndo(state, bulk.step);
   if (block.kind === 'state')
     blocks.kernels.scaleF32(accumulator, block.elements, gradientScale, memory.values);
@@ -136,11 +210,15 @@ function stageArray(blocks: ShardBlocks, bulk: Bulk, { block }: BlockState): num
   const bytes = bulk.payload.byteLength;
   if (bytes !== 4 * block.elements)
     throw refuse('PAYLOAD', `block ${bulk.block}: expected ${4 * block.elements} bytes, got ${bytes}`);
-  const address = stagePayload(blocks.kernels, bulk.payload, blocks.map.incoming);
-  if (blocks.kernels.xxh64(address, bytes) !== bulk.checksum)
+  return stageChecked(blocks, bulk);
+}
+
+function stageChecked(blocks: ShardBlocks, { block, payload, checksum }: Bulk): number {
+  const address = stagePayload(blocks.kernels, payload, blocks.map.incoming);
+  if (blocks.kernels.xxh64(address, payload.byteLength) !== checksum)
     throw refuse(
       'CHECKSUM',
-      `block ${bulk.block}: the array is not the one whose checksum was sent; send it again`,
+      `block ${block}: the payload is not the one whose checksum was sent; send it again`,
     );
   return address;
 }

@@ -86,6 +86,9 @@ export class Copies {
     this.#options = options;
     this.#rounds = new Rounds(options.shard);
     this.#verdict = verdict;
+    options.shard.onSum = (part) => {
+      for (const { link } of this.#held.values()) link.part(part);
+    };
   }
 
   /** Whether the shard has, or gets, copies elsewhere. */

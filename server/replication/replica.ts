@@ -90,6 +90,14 @@ export class Replica {
     this.#step = Math.min(this.#step, step);
   }
 
+  /**
+   * A contribution to a block's sum. Until the block has its update that is of no consequence.
+   * Throws Refused; then nothing has changed.
+   */
+  part(bulk: Bulk): void {
+    this.shard.addPart(bulk);
+  }
+
   /** Throws Refused; then nothing has changed. */
   update(bulk: Bulk): void {
     // Where it does not follow on what is here the block is another, and comes as it is after this.

@@ -66,9 +66,12 @@ export function replicationHandlers(
             'STALE_VIEW',
             `server ${server} is not the primary of this shard any more, or has opened another stream`,
           );
-        const { update, array } = message as unknown as { update?: Bulk; array?: Bulk };
-        const bulk = update ?? array;
+        const { update, part, array } = message as unknown as {
+          [kind in 'update' | 'part' | 'array']?: Bulk;
+        };
+        const bulk = update ?? part ?? array;
         if (update) replica.update(update);
+        else if (part) replica.part(part);
         else if (array) replica.array(array);
         else if (message.outcome) replica.verdict(message.outcome);
         else if (message.compare)
@@ -79,10 +82,10 @@ export function replicationHandlers(
         else
           throw refuse(
             'MALFORMED',
-            'expected an update, an array, a verdict, a block to compare or the end of a copy, got an empty message',
+            'expected an update, a part of one, an array, a verdict, a block to compare or the end of a copy, got an empty message',
           );
-        if (bulk) metrics.replicated('received', update ? 'updates' : 'blocks', bulk.payload.byteLength);
-        if (update) recycle(update.payload);
+        if (bulk) metrics.replicated('received', array ? 'blocks' : 'updates', bulk.payload.byteLength);
+        if (bulk && !array) recycle(bulk.payload);
         messages++;
         if (scheduled) return;
         scheduled = true;

@@ -1,5 +1,5 @@
 // The hot messages, written and read by hand: Contribution (worker → server), Block (server → worker), and between the
-// copies of a shard ReplicaUpdate and ReplicaArray.
+// copies of a shard ReplicaUpdate, ReplicaPart and ReplicaArray.
 // Byte for byte plain protobuf, as in proto/gradloom/v1/parameters.proto and replication.proto; by hand because the generated
 // code copies the payload more often. A message here is its finished wire form, with gRPC's own five bytes before
 // it: the payload is copied once, out of the memory in which the kernels work, so that memory may be used again at once.
@@ -8,7 +8,8 @@ import { FRAME_BYTES, type Framed, FramePool } from './frame.js';
 
 /**
  * What travels beside the payload. `fetched` belongs to Block alone, `clockMin` and `clockMax` to ssp and asp, `scalars` to
- * ReplicaUpdate; in ReplicaArray `codec` is the number of the array.
+ * ReplicaUpdate and ReplicaPart; in ReplicaArray `codec` is the number of the array. In ReplicaUpdate `clockMin` is the number of
+ * parts, in ReplicaPart `fetched` whether it is the first.
  */
 export interface BulkFields {
   step: number;

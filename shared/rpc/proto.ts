@@ -26,9 +26,9 @@ const FILES = [
 ];
 
 /** Field numbers of the bulk messages within PushMessage, PullReply and ReplicaMessage. */
-export const FIELD = { contribution: 3, initial: 4, block: 2, update: 2, array: 3 } as const;
+export const FIELD = { contribution: 3, initial: 4, block: 2, update: 2, array: 3, part: 9 } as const;
 const PUSH_FIELDS = { 3: 'contribution', 4: 'initial' } as const;
-const REPLICA_FIELDS = { 2: 'update', 3: 'array' } as const;
+const REPLICA_FIELDS = { 2: 'update', 3: 'array', 9: 'part' } as const;
 
 const LOADING = { longs: Number, enums: Number, defaults: true, oneofs: true } as const;
 
@@ -95,7 +95,7 @@ export function deserializePull(bytes: Buffer): unknown {
 }
 
 export function deserializeReplica(bytes: Buffer): unknown {
-  const hot = decodeBulk(bytes, [FIELD.update, FIELD.array]);
+  const hot = decodeBulk(bytes, [FIELD.update, FIELD.array, FIELD.part]);
   if (!hot) return generated.replicaMessage.requestDeserialize(bytes);
   const message = REPLICA_FIELDS[hot.field as keyof typeof REPLICA_FIELDS];
   return { message, [message]: hot.bulk };

@@ -48,9 +48,10 @@ class Wire extends EventEmitter {
   deliver(replica: Replica): boolean {
     const message = this.#messages.shift();
     if (!message) return false;
-    const { update, array } = message as unknown as { update?: Bulk; array?: Bulk };
+    const { update, part, array } = message as unknown as { [kind in 'update' | 'part' | 'array']?: Bulk };
     if (message.hello) replica.begin();
     else if (update) replica.update(update);
+    else if (part) replica.part(part);
     else if (array) {
       replica.array(array);
       if (array.codec === 0) this.copied.push(array.block);
@@ -76,6 +77,8 @@ export class Primary {
   readonly wires = new Map<string, Wire>();
   /** Copies of which the keeper was told that they are whole. */
   readonly reported: number[] = [];
+  /** Payload of updates that was sent. */
+  sentBytes = 0;
   /** Blocks of copies that were found to be others than its own. */
   readonly diverged: Diverged[] = [];
 
@@ -101,7 +104,9 @@ export class Primary {
         // As for subscribers: what they hold moves with each update.
         if (effect.kind === 'updated') this.shard.encodeUpdate(effect.block);
       },
-      onSent: () => undefined,
+      onSent: (what, bytes) => {
+        if (what === 'updates') this.sentBytes += bytes;
+      },
       onDrained: () => undefined,
       onReplicated: (server) => void this.reported.push(server),
       onBroken: () => undefined,

@@ -30,6 +30,7 @@ import type { ReplicaCopied as _gradloom_v1_ReplicaCopied, ReplicaCopied__Output
 import type { ReplicaHello as _gradloom_v1_ReplicaHello, ReplicaHello__Output as _gradloom_v1_ReplicaHello__Output } from './gradloom/v1/ReplicaHello.js';
 import type { ReplicaKept as _gradloom_v1_ReplicaKept, ReplicaKept__Output as _gradloom_v1_ReplicaKept__Output } from './gradloom/v1/ReplicaKept.js';
 import type { ReplicaMessage as _gradloom_v1_ReplicaMessage, ReplicaMessage__Output as _gradloom_v1_ReplicaMessage__Output } from './gradloom/v1/ReplicaMessage.js';
+import type { ReplicaPart as _gradloom_v1_ReplicaPart, ReplicaPart__Output as _gradloom_v1_ReplicaPart__Output } from './gradloom/v1/ReplicaPart.js';
 import type { ReplicaReply as _gradloom_v1_ReplicaReply, ReplicaReply__Output as _gradloom_v1_ReplicaReply__Output } from './gradloom/v1/ReplicaReply.js';
 import type { ReplicaUpdate as _gradloom_v1_ReplicaUpdate, ReplicaUpdate__Output as _gradloom_v1_ReplicaUpdate__Output } from './gradloom/v1/ReplicaUpdate.js';
 import type { ReplicaWithdrawn as _gradloom_v1_ReplicaWithdrawn, ReplicaWithdrawn__Output as _gradloom_v1_ReplicaWithdrawn__Output } from './gradloom/v1/ReplicaWithdrawn.js';
@@ -91,6 +92,7 @@ export interface ProtoGrpcType {
       ReplicaHello: MessageTypeDefinition<_gradloom_v1_ReplicaHello, _gradloom_v1_ReplicaHello__Output>
       ReplicaKept: MessageTypeDefinition<_gradloom_v1_ReplicaKept, _gradloom_v1_ReplicaKept__Output>
       ReplicaMessage: MessageTypeDefinition<_gradloom_v1_ReplicaMessage, _gradloom_v1_ReplicaMessage__Output>
+      ReplicaPart: MessageTypeDefinition<_gradloom_v1_ReplicaPart, _gradloom_v1_ReplicaPart__Output>
       ReplicaReply: MessageTypeDefinition<_gradloom_v1_ReplicaReply, _gradloom_v1_ReplicaReply__Output>
       ReplicaUpdate: MessageTypeDefinition<_gradloom_v1_ReplicaUpdate, _gradloom_v1_ReplicaUpdate__Output>
       ReplicaWithdrawn: MessageTypeDefinition<_gradloom_v1_ReplicaWithdrawn, _gradloom_v1_ReplicaWithdrawn__Output>

@@ -4,9 +4,12 @@ import test from 'ava';
 import type { Replica } from '../../../server/replication/replica.js';
 import type { Shard } from '../../../server/shard.js';
 import type { CodecName } from '../../../shared/codec/codec.js';
+import { codecNames } from '../../../shared/codec/registry.js';
 import { type OptimizerSpec, optimizerSpec } from '../../../shared/optimizer/spec.js';
+import type { Bulk } from '../../../shared/rpc/bulk.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
-import type { RunSpec } from '../../../shared/run/spec.js';
+import { codecsByStep } from '../../../shared/run/block-codecs.js';
+import { layoutOf, type RunSpec } from '../../../shared/run/spec.js';
 import { bitsOf, newReplica, Primary, sendsOf } from '../../helpers/replication.js';
 import { makeSpec } from '../../helpers/shards.js';
 
@@ -145,6 +148,66 @@ test('what does not follow on what a copy has is refused, and changes nothing', 
     message: /finite scalars/,
   });
   t.deepEqual(bitsOf(replica.shard), before);
+});
+
+for (const codec of codecNames)
+  test(`${codec}: a copy is sent the sum of a block, or its contributions where they are fewer bytes`, (t) => {
+    for (const workers of [1, 2, 3, 4, 5]) {
+      const optimizer = optimizerSpec('momentum', 1e-2);
+      const spec = makeSpec({ codec, workers, optimizer, tensors: LARGE, topKPercent: 10 });
+      const primary = new Primary(spec);
+      const replica = newReplica(spec);
+      primary.place(1);
+      for (let step = -1; step < STEPS; step++)
+        for (const _ of primary.step(step)) while (primary.wire(1).deliver(replica)) void _;
+      t.deepEqual(bitsOf(replica.shard), bitsOf(primary.shard));
+      const { blocks } = layoutOf(spec);
+      const codecsUp = codecsByStep(spec, blocks, 'up')(0);
+      const stepBytes = blocks.map(({ kind, elements }, at) =>
+        kind === 'frozen' ? 0 : Math.min(4 * elements, workers * codecsUp[at].payloadBytes(elements)),
+      );
+      t.is(primary.sentBytes, STEPS * stepBytes.reduce((sum, bytes) => sum + bytes));
+    }
+  });
+
+test('a copy adds up nothing but all contributions of a step, from the first on, as its run says', (t) => {
+  const spec = makeSpec({ codec: 'int8', optimizer: optimizerSpec('sgd', 1e-2), tensors: LARGE });
+  const primary = new Primary(spec);
+  const replica = newReplica(spec);
+  primary.place(1);
+  const parts: Bulk[] = [];
+  const updates: Bulk[] = [];
+  const take = (bulk: Bulk) => ({ ...bulk, payload: Buffer.from(bulk.payload) });
+  for (const _ of primary.step(-1)) while (primary.wire(1).deliver(replica)) void _;
+  const before = bitsOf(replica.shard);
+  const seen = {
+    begin: () => undefined,
+    part: (bulk: Bulk) => bulk.block === 0 && parts.push(take(bulk)),
+    update: (bulk: Bulk) => bulk.block === 0 && updates.push(take(bulk)),
+    verdict: () => undefined,
+    sumsOf: (block: number) => replica.sumsOf(block),
+  };
+  for (const _ of primary.step(0)) while (primary.wire(1).deliver(seen as unknown as Replica)) void _;
+  const [first, second] = parts;
+  const [update] = updates;
+  const refused = (message: RegExp, work: () => void) => t.throws(work, { instanceOf: Refused, message });
+  t.is(parts.length, 2);
+  refused(/expected the first contribution of step 0/, () => replica.part(second));
+  refused(/expected 2 contributions of step 0 before their update, got 0/, () => replica.update(update));
+  refused(/not the one whose checksum/, () => replica.part({ ...first, checksum: 1 }));
+  refused(/in int8 with a finite weight, got codec 1/, () => replica.part({ ...first, codec: 1 }));
+  refused(/with a finite weight/, () => replica.part({ ...first, scalars: [Number.NaN] }));
+  refused(/has \d+ bytes/, () => replica.part({ ...first, payload: first.payload.subarray(1) }));
+  replica.part(first);
+  refused(/expected 2 contributions of step 0 before their update, got 1/, () => replica.update(update));
+  refused(/expected the first contribution of step 1/, () => replica.part({ ...second, step: 1 }));
+  t.deepEqual(bitsOf(replica.shard), before);
+  // An attempt that was broken off is forgotten with the first contribution of the next.
+  for (const part of [first, second, first, second]) replica.part(part);
+  refused(/got 4/, () => replica.update({ ...update, clockMin: 3 }));
+  for (const part of parts) replica.part(part);
+  replica.update(update);
+  t.notDeepEqual(bitsOf(replica.shard), before);
 });
 
 test('a copy that is not whole says so', (t) => {

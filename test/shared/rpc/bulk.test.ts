@@ -15,6 +15,7 @@ import { checksumOf } from '../../../shared/rpc/checksum.js';
 import {
   deserializePull,
   deserializePush,
+  deserializeReplica,
   FIELD,
   generated,
   packageDefinition,
@@ -94,6 +95,54 @@ test('block: what is written by hand is read by the generated code', (t) => {
     fixed,
   );
 });
+
+/** As the generated code knows them, by the names that they have by hand. */
+const REPLICA_NAMES = {
+  update: { clockMin: 'parts' },
+  part: { fetched: 'first' },
+  array: { codec: 'array', fetched: 'due' },
+} as const;
+
+for (const kind of ['update', 'part', 'array'] as const)
+  test(`${kind} between copies: written by hand it is read by the generated code, and the other way round`, (t) => {
+    const scalars = fc.array(fc.double({ noNaN: true }), { maxLength: 4 });
+    const hand = fc.record({ step: anyCount, block: fc.nat(70_000), version: anyCount, scalars });
+    fc.assert(
+      fc.property(
+        hand,
+        fc.nat(9),
+        anyScale,
+        fc.boolean(),
+        fc.nat(9),
+        anyPayload,
+        (given, parts, scale, flag, array, payload) => {
+          const { version, scalars, ...both } = given;
+          const fields = {
+            update: { ...given, codec: 1, scale: 0, clockMin: parts },
+            part: { ...both, scalars, codec: 4, scale, fetched: flag },
+            array: { ...both, version, codec: array, scale: 0, fetched: flag },
+          }[kind];
+          const names: Record<string, string> = REPLICA_NAMES[kind];
+          const wire = Object.fromEntries(
+            Object.entries(fields).map(([name, value]) => [names[name] ?? name, value]),
+          );
+          if (kind !== 'part') delete wire.scale;
+          const message = { ...wire, checksum: checksumOf(payload), payload };
+          const bytes = encodeBulk(FIELD[kind], fields, payload);
+          t.like(generated.replicaMessage.requestDeserialize(bytes), { [kind]: message });
+          const back = deserializeReplica(
+            generated.replicaMessage.requestSerialize({ [kind]: message }) as Buffer,
+          );
+          t.like((back as Record<string, object>)[kind], {
+            ...fields,
+            ...(scalars.length === 0 && { scalars: undefined }),
+            payload,
+          });
+        },
+      ),
+      fixed,
+    );
+  });
 
 test('block: what the generated code writes is read by hand', (t) => {
   fc.assert(

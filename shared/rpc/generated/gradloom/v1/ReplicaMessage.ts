@@ -8,6 +8,7 @@ import type { ReplicaCopied as _gradloom_v1_ReplicaCopied, ReplicaCopied__Output
 import type { ReplicaWithdrawn as _gradloom_v1_ReplicaWithdrawn, ReplicaWithdrawn__Output as _gradloom_v1_ReplicaWithdrawn__Output } from '../../gradloom/v1/ReplicaWithdrawn.js';
 import type { ReplicaCompare as _gradloom_v1_ReplicaCompare, ReplicaCompare__Output as _gradloom_v1_ReplicaCompare__Output } from '../../gradloom/v1/ReplicaCompare.js';
 import type { ReplicaKept as _gradloom_v1_ReplicaKept, ReplicaKept__Output as _gradloom_v1_ReplicaKept__Output } from '../../gradloom/v1/ReplicaKept.js';
+import type { ReplicaPart as _gradloom_v1_ReplicaPart, ReplicaPart__Output as _gradloom_v1_ReplicaPart__Output } from '../../gradloom/v1/ReplicaPart.js';
 
 export interface ReplicaMessage {
   'hello'?: (_gradloom_v1_ReplicaHello | null);
@@ -30,7 +31,8 @@ export interface ReplicaMessage {
    * A block that was compared before all is copied stays as it is.
    */
   'kept'?: (_gradloom_v1_ReplicaKept | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare"|"kept";
+  'part'?: (_gradloom_v1_ReplicaPart | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare"|"kept"|"part";
 }
 
 export interface ReplicaMessage__Output {
@@ -54,5 +56,6 @@ export interface ReplicaMessage__Output {
    * A block that was compared before all is copied stays as it is.
    */
   'kept'?: (_gradloom_v1_ReplicaKept__Output | null);
-  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare"|"kept";
+  'part'?: (_gradloom_v1_ReplicaPart__Output | null);
+  'message'?: "hello"|"update"|"array"|"outcome"|"copied"|"withdrawn"|"compare"|"kept"|"part";
 }

@@ -4,7 +4,7 @@ import type { Codec as _gradloom_v1_Codec, Codec__Output as _gradloom_v1_Codec__
 import type { Long } from '@grpc/proto-loader';
 
 /**
- * One update of a block: the sum of its contributions, and all scalars of the optimizer.
+ * One update of a block: the sum of its contributions, or how many were sent for it, and all scalars of the optimizer.
  */
 export interface ReplicaUpdate {
   'step'?: (number | string | Long);
@@ -26,11 +26,15 @@ export interface ReplicaUpdate {
    * step size and the epsilon with the corrections of bias in them.
    */
   'scalars'?: (number | string)[];
+  /**
+   * ReplicaParts that make up the sum; then there is no payload, and the checksum is 0.
+   */
+  'parts'?: (number | string | Long);
   'payload'?: (Buffer | Uint8Array | string);
 }
 
 /**
- * One update of a block: the sum of its contributions, and all scalars of the optimizer.
+ * One update of a block: the sum of its contributions, or how many were sent for it, and all scalars of the optimizer.
  */
 export interface ReplicaUpdate__Output {
   'step': (number);
@@ -52,5 +56,9 @@ export interface ReplicaUpdate__Output {
    * step size and the epsilon with the corrections of bias in them.
    */
   'scalars': (number)[];
+  /**
+   * ReplicaParts that make up the sum; then there is no payload, and the checksum is 0.
+   */
+  'parts': (number);
   'payload': (Buffer);
 }
