@@ -189,6 +189,12 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     },
     holder: seen((replica) => versionsAlone(replica.shard)),
   },
+  'a copy counts a contribution that it is sent, and does not add it up': {
+    holder: seen((replica) => {
+      const { part } = replica;
+      replica.part = (bulk) => part.call(replica, { ...bulk, scalars: [0] });
+    }),
+  },
   'a block of a copy that differs is told and not sent again': {
     holder: seen((replica) => {
       const { begin, array, copied } = replica;
