@@ -86,7 +86,8 @@ export function explain(exit: Exit): RunError {
   // Our own last line, or where a bug showed a stack, the error at its head.
   const line =
     exit.lastWords.findLast((text) => text.startsWith('gradloom')) ??
-    exit.lastWords.find((text) => /Error/.test(text));
+    exit.lastWords.find((text) => /Error/.test(text)) ??
+    exit.lastWords.at(-1);
   const words = line?.replace(/^gradloom-(server|worker): /, '');
   const how = exit.signal ? `was ended by ${exit.signal}` : `ended with status ${exit.code}`;
   return new RunError(words ? `${exit.name}: ${words}` : `${exit.name} ${how} without a word`);

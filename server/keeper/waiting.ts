@@ -14,7 +14,7 @@ const NAMED_MAX = 3;
 const TELLING_SECONDS = WAITING_NOTICE_MS / 1000;
 
 /** Phases of a worker whose contributions of its step are still to come. */
-const BEFORE_EXCHANGE: readonly string[] = ['start', 'data', 'rows', 'compute'];
+const BEFORE_EXCHANGE: readonly string[] = ['start', 'evaluate', 'data', 'rows', 'compute'];
 
 /** When workers and servers were heard of, and from when on a wait is worth a word. */
 export interface Heard {
@@ -138,7 +138,10 @@ function waitingForServers(run: Run, waiters: readonly WorkerEntry[], heard: Hea
   const copies = new Set(told.flatMap((wait) => wait.copies));
   // A server that waits, too, has said so by then.
   const long = waiters.filter((worker) => waitSeconds(worker, heard) > heard.noticeSeconds + TELLING_SECONDS);
-  const blocks = new Set(long.flatMap((worker) => heard.missing(worker)));
+  const missing = new Set(long.flatMap((worker) => heard.missing(worker)));
+  // Where no server sends any, it is not for a server that they wait, unless that says nothing.
+  const someSend = (run.view?.shards ?? []).some(({ primary }) => !missing.has(primary));
+  const blocks = new Set([...missing].filter((id) => someSend || isSilent(id)));
   for (const id of [...told.map(({ by }) => by), ...parts, ...copies]) blocks.delete(id);
   const named = (ids: ReadonlySet<number>) =>
     run.servers

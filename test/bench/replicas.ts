@@ -1,6 +1,8 @@
-// What a second copy of every shard costs: pushPull of 64 MiB of fp32 gradients with Adam on two servers, by one worker,
-// with one copy and with two, which take turns. With two, each server repeats the updates of the other, and nothing
-// leaves before it has: `round` is what the training thread waits, `serverCpu` what both servers computed.
+// What a second copy of every shard costs: pushPull of 64 MiB of fp32 gradients with Adam (momentum where the codec
+// does not go with Adam) on two servers, by one worker, with one copy and with two, which take turns. With two, each
+// server repeats the updates of the other, and nothing leaves before it has: `round` is what the training thread waits,
+// `serverCpu` what both servers computed.
+import { pairFault } from '../../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
 import {
@@ -54,7 +56,9 @@ export async function run(options: ReplicasBenchOptions): Promise<Result[]> {
   const blocks = options.small ? 4 : 64;
   const rounds = options.small ? 1 : 12;
   const series = new Series('replicas');
-  const flags = [`--codec=${options.codec ?? 'fp16'}`, '--optimizer=adam'];
+  const codec = options.codec ?? 'fp16';
+  const optimizer = pairFault(codec, 'adam', 'bsp') ? 'momentum' : 'adam';
+  const flags = [`--codec=${codec}`, `--optimizer=${optimizer}`];
   flags.push(`--elements=${blocks * BLOCK_ELEMENTS_MAX}`, `--warm-up=${warmUpRounds(blocks, options.small)}`);
   const meshes: Mesh[] = [];
   try {

@@ -628,6 +628,9 @@ test('a worker is held to nothing that it said before another began to wait for 
   progress(0, 8, 'exchange', 3);
   progress(1, 8, 'compute', 2.5);
   t.regex(keeper.waiting(run, heard(0, 0)), /^waits at step 8 for worker 1 .+ in compute for 2.5 s$/);
+  // So is who was last heard of in the evaluation before that step.
+  progress(1, 8, 'evaluate', 2.5);
+  t.regex(keeper.waiting(run, heard(0, 2.9)), /^waits at step 8 for worker 1 .+ in evaluate for 2.5 s$/);
   progress(1, 8, 'exchange', 0.1);
   t.is(keeper.waiting(run, heard(0, 0)), '');
   // Silence is heard.
@@ -691,6 +694,8 @@ test('a server whose blocks the workers wait for is named, unless it waits itsel
     text([0, 7], [1, 77]),
     'waits at step 7 for the blocks of server 1 (10.0.0.1:7000, not heard of for 7.0 s), for 2.5 s',
   );
+  t.is(text([0, 0], [0, 1]), '', 'what no server has, some worker has not sent');
+  t.regex(text([0, 7], [0, 1]), /for the blocks of server 1 \([^)]+, not heard of for 7\.0 s\), for 2\.5 s$/);
   // Blocks of server 0 come late because it waits for server 1.
   const wait = { step: 7, copies: [], seconds: 3, usualSeconds: 0.04 };
   keeper.serverProgress(100, run.id, { ...wait, servers: [1] });
