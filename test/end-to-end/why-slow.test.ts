@@ -72,7 +72,9 @@ test.serial(
     t.regex(status.stdout.join('\n'), /a step usually takes \d+ ms, who holds it up is named after \d+ ms/);
     t.regex(
       status.stdout.join('\n'),
-      new RegExp(`waits at step \\d+ for worker ${ranks[2]} \\(.+\\), not heard of for \\d`),
+      new RegExp(
+        `waits at step \\d+ for (the evaluation of worker ${ranks[2]} \\(|worker ${ranks[2]} \\(.+\\), not heard of for \\d)`,
+      ),
     );
     const { code, stderr } = await run(t, 'gradloom', ['why-slow', `--join=${keeper}`, '--run=other']);
     t.is(code, 2);
