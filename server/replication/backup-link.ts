@@ -123,8 +123,8 @@ export class BackupLink {
 
   /** A contribution has been added to a block's sum: it goes there where that makes fewer bytes, else the sum will. */
   part({ block, first, isSmaller, payload, weight, ...fields }: SummedPart): void {
-    const before = first && isSmaller ? 0 : first ? undefined : this.#parts.get(block);
-    if (before === undefined || !this.#call || this.#uncopied.has(block)) {
+    const before = first ? 0 : this.#parts.get(block);
+    if (before === undefined || (first && !isSmaller) || !this.#call || this.#uncopied.has(block)) {
       this.#parts.delete(block);
       return;
     }

@@ -86,9 +86,6 @@ export class Copies {
     this.#options = options;
     this.#rounds = new Rounds(options.shard);
     this.#verdict = verdict;
-    options.shard.onSum = (part) => {
-      for (const { link } of this.#held.values()) link.part(part);
-    };
   }
 
   /** Whether the shard has, or gets, copies elsewhere. */
@@ -158,6 +155,7 @@ export class Copies {
       );
       this.#held.set(server, { link, isBackup, votes: isBackup, votesFrom: 0, isReported: isBackup });
     }
+    this.#listen();
     this.#flush();
   }
 
@@ -228,7 +226,17 @@ export class Copies {
   close(): void {
     for (const { link } of this.#held.values()) link.close();
     this.#held.clear();
+    this.#listen();
     this.#queue.length = 0;
+  }
+
+  /** Hears of contributions as they are summed, where somebody is to be sent them. */
+  #listen(): void {
+    this.#options.shard.onSum = this.isReplicated
+      ? (part) => {
+          for (const { link } of this.#held.values()) link.part(part);
+        }
+      : undefined;
   }
 
   #record(record: LogRecord): void {
