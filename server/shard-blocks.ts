@@ -21,6 +21,7 @@ import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockOptimizer, codecsByStep } from '../shared/run/block-codecs.js';
 import type { RunSpec } from '../shared/run/spec.js';
+import { addToSum } from './block-sums.js';
 import type { Consistency } from './consistency/consistency.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 
@@ -36,6 +37,8 @@ export interface BlockState {
   initialized: boolean;
   /** Largest magnitude of the values, where the last update told; the scale of the way down needs it. */
   absmax: number | undefined;
+  /** Largest magnitude of what the last update has changed of them. */
+  changedAbsmax: number | undefined;
   /** Updates applied. */
   version: number;
   /** The step of its last update, where that can be taken back. */
@@ -47,6 +50,8 @@ export interface BlockState {
   /** Contributions of `summedStep` that are in the accumulator. */
   summed: number;
   summedStep: number;
+  /** Whether its sum is a list of few elements, not an array (block-sums.ts). */
+  marked: boolean;
   /** Its last update has not been encoded for subscribers, who are to be sent differences. */
   differenceDue: boolean;
 }
@@ -139,12 +144,14 @@ export class ShardBlocks {
         rule: ruleOf(spec.optimizer, spec.tensors[block.tensor].name),
         initialized: false,
         absmax: undefined,
+        changedAbsmax: undefined,
         version: 0,
         undoStep: undefined,
         updateStep: undefined,
         gradientScale: 1,
         summed: 0,
         summedStep: fromStep,
+        marked: false,
         differenceDue: false,
       });
     }
@@ -196,13 +203,17 @@ export class ShardBlocks {
     for (const [index, slot] of memory.slots.entries())
       this.kernels.f32(slot, elements).fill(slotValues[index]);
     this.restored(block, 0);
+    if (memory.marks >= 0) this.kernels.forgetMarks(memory.marks, elements, true);
   }
 
   /** A block's arrays have been filled from a snapshot, in place of initial values. */
   restored(block: number, version: number): void {
     const state = this.state(block);
+    const { memory, block: of } = state;
     state.version = version;
     state.absmax = undefined;
+    state.changedAbsmax = undefined;
+    if (memory.marks >= 0) this.kernels.forgetMarks(memory.marks, of.elements, false);
     if (!state.initialized) this.uninitialized--;
     state.initialized = true;
   }
@@ -285,14 +296,11 @@ export class ShardBlocks {
   sum(block: number, address: number, scale: number, weight: number, first: boolean): void {
     const started = this.probe.now();
     const state = this.state(block);
-    const { elements } = state.block;
-    const { accumulator } = state.memory;
     const codec = this.#codecOf(state);
-    codec.accumulate(this.kernels, address, elements, scale, weight, accumulator, first);
-    state.summed = first ? 1 : state.summed + 1;
-    state.summedStep = this.clocks.step;
+    const how = { address, scale, weight, first };
+    addToSum(this, state, this.clocks.step, how);
     this.probe.phase('aggregate', started);
-    this.onSum?.(block, codec, { address, scale, weight, first });
+    this.onSum?.(block, codec, how);
   }
 
   /** Of contributions to the open step. */
@@ -312,14 +320,23 @@ export class ShardBlocks {
       if (kept > 0) codecs.fp32.accumulate(this.kernels, values, block.elements, 1, kept, accumulator, false);
       this.kernels.scaleF32(accumulator, block.elements, gradientScale, values);
     } else
-      state.absmax = applyOptimizer(this.kernels, state.optimizer, {
-        ...this.update(state, gradientScale),
-        ...(state.optimizer.kind === 'lamb' && { trustRatio: this.norms?.trust(block.tensor) }),
-      });
+      this.changed(
+        state,
+        applyOptimizer(this.kernels, state.optimizer, {
+          ...this.update(state, gradientScale),
+          ...(state.optimizer.kind === 'lamb' && { trustRatio: this.norms?.trust(block.tensor) }),
+        }),
+      );
     this.probe.phase('optimizer', started);
     state.version++;
     state.gradientScale = gradientScale;
     state.differenceDue = memory.held >= 0;
+  }
+
+  /** @param absmax largest magnitude of what an update has changed */
+  changed(state: BlockState, absmax: number): void {
+    state.changedAbsmax = absmax;
+    state.absmax = state.marked ? undefined : absmax;
   }
 
   measure(index: number, round: number, gradientScale: number): number[] {
@@ -332,8 +349,17 @@ export class ShardBlocks {
     return numbers;
   }
 
-  update({ memory, block, version, rule }: BlockState, gradientScale: number): Update {
-    return { memory, elements: block.elements, gradientScale, version, step: this.clocks.step, rule };
+  update({ memory, block, version, rule, marked }: BlockState, gradientScale: number): Update {
+    const marks = marked ? { marks: memory.marks } : {};
+    return {
+      memory,
+      elements: block.elements,
+      gradientScale,
+      version,
+      step: this.clocks.step,
+      rule,
+      ...marks,
+    };
   }
 
   /** Keeps what a block is before its update of a step, where that can be taken back. */
@@ -402,12 +428,14 @@ export class ShardBlocks {
     return encoded;
   }
 
-  encodeDifference({ block, memory, absmax }: BlockState, codec: LossyCodec): number {
+  encodeDifference({ block, memory, changedAbsmax, marked }: BlockState, codec: LossyCodec): number {
     // Before `held` changes; what the workers hold is near to values that were within the limit.
-    if (absmax !== undefined) encodableAbsmax(codec, 2 * absmax);
+    if (changedAbsmax !== undefined) encodableAbsmax(codec, 2 * changedAbsmax);
     const { values, held } = memory;
     const { elements } = block;
-    return codec.encodeDifference(this.kernels, { values, held, elements, dst: this.map.outgoing }).scale;
+    const marks = marked ? { marks: memory.marks } : {};
+    const difference = { values, held, elements, dst: this.map.outgoing, ...marks };
+    return codec.encodeDifference(this.kernels, difference).scale;
   }
 
   #encoded(state: BlockState, codec: Codec, leaves: boolean): Encoded {
@@ -423,7 +451,7 @@ export class ShardBlocks {
       throw refuse(
         'NOT_FINITE',
         `block ${block} of '${this.nameOf(state.block)}': expected finite parameters after ${state.version} updates, ` +
-          `their largest magnitude is ${state.absmax ?? 'not finite'}; lower the learning rate`,
+          `their largest magnitude is ${state.changedAbsmax ?? 'not finite'}; lower the learning rate`,
       );
     }
     const bytes = codec.payloadBytes(elements);

@@ -3,6 +3,7 @@
 import type { Block } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecs } from '../shared/codec/registry.js';
+import { marksBytes } from '../shared/kernels/kernels.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
 import { initialSlots, type OptimizerMemory } from '../shared/optimizer/apply.js';
 import type { OptimizerSpec } from '../shared/optimizer/spec.js';
@@ -33,6 +34,10 @@ function arraysOf(block: Block, optimizer: OptimizerSpec, codec: CodecName): num
 const slotsOf = (block: Block, optimizer: OptimizerSpec, codec: CodecName): number =>
   block.kind === 'trainable' ? initialSlots(blockOptimizer(optimizer, codec, block)).length : 0;
 
+/** Whether sums of a block may be of so few elements that it takes marks for them. */
+const isMarked = (block: Block, codec: CodecName): boolean =>
+  isHeld(block, codec) && blockCodec(codec, block) === 'topk';
+
 /** Arrays of a block as it was before its last update: values and slots. */
 const undoArraysOf = (block: Block, optimizer: OptimizerSpec, codec: CodecName): number =>
   block.kind === 'frozen' ? 0 : 1 + slotsOf(block, optimizer, codec);
@@ -48,7 +53,8 @@ export function blockBytes(
   elastic = false,
 ): number {
   const undo = elastic ? undoArraysOf(block, optimizer, codec) : 0;
-  return (arraysOf(block, optimizer, codec) + undo) * aligned(block.elements * 4);
+  const marks = isMarked(block, codec) ? aligned(marksBytes(block.elements)) : 0;
+  return (arraysOf(block, optimizer, codec) + undo) * aligned(block.elements * 4) + marks;
 }
 
 /** Bytes of what a block has come to, of which a copy is made: values, slots, what the workers hold. */
@@ -77,6 +83,8 @@ export const SHARD_FIXED_BYTES = KERNELS_BYTES + SCRATCH_BYTES;
 export interface BlockMemory extends OptimizerMemory {
   /** What the workers hold, where new values travel as differences to it. */
   readonly held: number;
+  /** Of the accumulator, and of values and held: kernels/assembly/topk-marked.ts. */
+  readonly marks: number;
   /** Values and slots before the last update; none where it cannot be taken back. */
   readonly undo: readonly number[];
 }
@@ -110,8 +118,9 @@ export function mapShard(
     const undo = Array.from({ length: elastic ? undoArraysOf(block, optimizer, codec) : 0 }, () =>
       take(block.elements * 4),
     );
+    const marks = isMarked(block, codec) ? take(marksBytes(block.elements)) : -1;
     const [values, accumulator = -1, ...slots] = arrays;
-    map.set(block.index, { values, accumulator, slots, held, undo });
+    map.set(block.index, { values, accumulator, slots, held, marks, undo });
   }
   return { incoming, outgoing, blocks: map };
 }

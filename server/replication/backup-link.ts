@@ -153,7 +153,7 @@ export class BackupLink {
       const { scalars, step, version } = record.update;
       const isThere = this.#parts.get(block) === record.update.parts;
       this.#parts.delete(block);
-      const payload = isThere ? NOTHING : record.update.payload;
+      const payload = isThere ? NOTHING : record.update.sum();
       const { gradientScale, learningRate, stepSize, epsilon } = scalars;
       const adam = stepSize === undefined || epsilon === undefined ? [] : [stepSize, epsilon];
       const all = {

@@ -6,16 +6,17 @@ import { applyOptimizer, scalarsOf, type UpdateScalars } from '../../shared/opti
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { stagePayload } from '../../shared/rpc/frame.js';
 import { refuse } from '../../shared/rpc/refusal.js';
+import { addToSum, sumAsArray, sumIsElsewhere } from '../block-sums.js';
 import type { BlockState, ShardBlocks, Summed } from '../shard-blocks.js';
 
-/** The last update of a block, for whoever is to repeat it. The payload is the shard's memory: the next sum overwrites it. */
+/** The last update of a block, for whoever is to repeat it. */
 export interface UpdateRecord {
   readonly step: number;
   /** Updates before it. */
   readonly version: number;
   readonly scalars: UpdateScalars;
-  /** The accumulator: fp32. */
-  readonly payload: Uint8Array;
+  /** Its sum: fp32, in the shard's memory, where the next sum or encoding overwrites it. */
+  sum(): Uint8Array;
   /** Contributions in it. */
   readonly parts: number;
 }
@@ -60,7 +61,8 @@ export function sumsOf(blocks: ShardBlocks, block: number): BlockSums {
 
 /** The update that a block has just had. */
 export function lastUpdate(blocks: ShardBlocks, block: number): UpdateRecord {
-  const { memory, version, gradientScale, optimizer, rule, block: of, summed } = blocks.state(block);
+  const state = blocks.state(block);
+  const { version, gradientScale, optimizer, rule, block: of, summed } = state;
   const { min: decided } = blocks.clocks.clocksOf(block);
   const [step, before] = [decided - 1, version - 1];
   const scalars =
@@ -71,7 +73,7 @@ export function lastUpdate(blocks: ShardBlocks, block: number): UpdateRecord {
     step,
     version: before,
     scalars,
-    payload: blocks.kernels.u8(memory.accumulator, 4 * of.elements),
+    sum: () => sumAsArray(blocks, state),
     parts: summed,
   };
 }
@@ -102,7 +104,7 @@ export function sumOf({ kernels }: ShardBlocks, { byteOffset, byteLength }: Uint
 export function addPart(blocks: ShardBlocks, bulk: Bulk): void {
   const started = blocks.probe.now();
   const state = blocks.state(bulk.block);
-  const { block, memory, position } = state;
+  const { block, position } = state;
   const where = `block ${bulk.block} of '${blocks.nameOf(block)}'`;
   const [weight] = bulk.scalars ?? [];
   const codec = blocks.codecs(bulk.step)[position];
@@ -121,9 +123,7 @@ export function addPart(blocks: ShardBlocks, bulk: Bulk): void {
   const fault = checkPayload(codec, block.elements, bulk.payload.byteLength, bulk.scale);
   if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
   const address = stageChecked(blocks, bulk);
-  codec.accumulate(blocks.kernels, address, block.elements, bulk.scale, weight, memory.accumulator, first);
-  state.summed = first ? 1 : state.summed + 1;
-  state.summedStep = bulk.step;
+  addToSum(blocks, state, bulk.step, { address, scale: bulk.scale, weight, first });
   blocks.probe.phase('replicate', started);
 }
 
@@ -151,15 +151,19 @@ export function repeat(blocks: ShardBlocks, bulk: Bulk): void {
       `${where}: expected ${parts} contributions of step ${bulk.step} before their update, got ${state.summedStep === bulk.step ? state.summed : 0}; copy it again`,
     );
   const accumulator = parts > 0 ? memory.accumulator : stageArray(blocks, bulk, state);
+  if (parts === 0) sumIsElsewhere(blocks, state);
   blocks.keepUndo(state, bulk.step);
   if (block.kind === 'state')
     blocks.kernels.scaleF32(accumulator, block.elements, gradientScale, memory.values);
   else
-    state.absmax = applyOptimizer(blocks.kernels, optimizer, {
-      ...blocks.update(state, gradientScale),
-      memory: { ...memory, accumulator },
-      prepared: { gradientScale, learningRate, stepSize, epsilon },
-    });
+    blocks.changed(
+      state,
+      applyOptimizer(blocks.kernels, optimizer, {
+        ...blocks.update(state, gradientScale),
+        memory: { ...memory, accumulator },
+        prepared: { gradientScale, learningRate, stepSize, epsilon },
+      }),
+    );
   state.version++;
   // What is sent to subscribers is taken to be what they hold, here as there.
   const codec = blocks.updateCodecs(bulk.step)[state.position];

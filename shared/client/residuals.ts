@@ -37,6 +37,8 @@ export class Residuals {
   readonly #codecs: readonly Codec[];
   /** What no magnitude of a block's arrays is above: of those that count, and of the next. */
   readonly #bounds: [Bounds, Bounds][];
+  /** Largest magnitude of each block's gradient, unscaled, where `encodable` was asked of it. */
+  readonly #gradients: (number | undefined)[] = [];
   /** Blocks encoded in the step under way. */
   readonly #encoded = new Set<number>();
 
@@ -72,7 +74,9 @@ export class Residuals {
   encodable(codec: LossyCodec, block: Block, gradient: number, lossScale: number): boolean {
     const { elements, index } = block;
     const { residual } = this.#bounds[index][this.#current[index]];
-    const most = this.#kernels.absmax(gradient, elements) + residual * lossScale;
+    const largest = this.#kernels.absmax(gradient, elements);
+    this.#gradients[index] = largest / lossScale;
+    const most = largest + residual * lossScale;
     if (most * ROUNDING < codec.magnitudeLimit) return true;
     const current = this.#at(block, this.#current[index]);
     return this.#kernels.absmaxOfSum(gradient, current, elements, lossScale) < codec.magnitudeLimit;
@@ -118,6 +122,7 @@ export class Residuals {
   settle(applied: boolean): void {
     if (applied) for (const block of this.#encoded) this.#current[block] = this.#current[block] === 0 ? 1 : 0;
     this.#encoded.clear();
+    this.#gradients.length = 0;
   }
 
   /** Views of the residuals (and velocities) that count, between two steps. */
@@ -152,8 +157,8 @@ export class Residuals {
   #bound(block: number, current: 0 | 1, other: 0 | 1, absmax: number): void {
     const bounds = this.#bounds[block];
     const momentum = this.#momentum ?? 0;
-    // |gradient| is at most |sum| + |residual|.
-    const gradient = absmax + bounds[current].residual;
+    // Else |gradient| is at most |sum| + |residual|; but bounds that follow from one another so rise without end.
+    const gradient = this.#gradients[block] ?? absmax + bounds[current].residual;
     const velocity = momentum === 0 ? 0 : (gradient + momentum * bounds[current].velocity) * ROUNDING;
     bounds[other] = { residual: (absmax + momentum * velocity) * ROUNDING, velocity };
   }

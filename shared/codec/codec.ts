@@ -88,6 +88,8 @@ export interface MomentumCorrection {
 
 /** One difference of a block's new values to what whoever receives them holds: addresses of fp32 arrays. */
 export interface DifferenceEncoding {
+  /** Address of marks, where a codec has `marked` and they tell where values have changed: then no more is looked at. */
+  marks?: number;
   values: number;
   /** Has the decoded difference added to it, with the bits that `accumulate` with weight 1 gives. */
   held: number;
@@ -100,6 +102,23 @@ export interface DifferenceEncoding {
 export interface LossyEncoded {
   scale: number;
   absmax: number;
+}
+
+/** Sums of few elements, as lists in the place of the accumulator: see kernels/assembly/topk-marked.ts. */
+export interface MarkedSums {
+  /** How many elements of a block a payload brings. */
+  count(elements: number): number;
+  /** As the codec's `accumulate`. */
+  accumulate(
+    kernels: Kernels,
+    src: number,
+    elements: number,
+    scale: number,
+    weight: number,
+    acc: number,
+    marks: number,
+    first: boolean,
+  ): void;
 }
 
 export interface LossyCodec extends Decoder {
@@ -116,6 +135,8 @@ export interface LossyCodec extends Decoder {
    * @throws NonFiniteError if an element of it is NaN or not below `magnitudeLimit`; `held` is then spoilt
    */
   encodeDifference(kernels: Kernels, encoding: DifferenceEncoding): LossyEncoded;
+  /** There where a payload brings so few elements of a block that its sum, too, is of few: what is done with these alone. */
+  readonly marked?: MarkedSums;
   /** What is wrong with a payload of the right length, as a sentence; asked before any other kernel reads it. */
   payloadFault(kernels: Kernels, src: number, elements: number): string | undefined;
 }

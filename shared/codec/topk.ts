@@ -58,20 +58,33 @@ export function topk(percent: number): LossyCodec {
       kernels.packTopK(step, k, scale, correction);
       return { scale, absmax };
     },
-    encodeDifference(kernels, arrays) {
+    encodeDifference(kernels, { marks, ...arrays }) {
       const k = topkCount(arrays.elements, percent);
       const step = { ...arrays, ...workBehind(arrays.dst, payloadBytes(arrays.elements)) };
-      const absmax = encodableAbsmax(codec, kernels.gatherDifferenceTopK(step, k));
+      const largest =
+        marks === undefined
+          ? kernels.gatherDifferenceTopK(step, k)
+          : kernels.gatherMarkedTopK(step, k, marks);
+      const absmax = encodableAbsmax(codec, largest);
       const scale = fp16Scale(absmax);
-      kernels.packDifferenceTopK(step, k, scale);
+      if (marks === undefined) kernels.packDifferenceTopK(step, k, scale);
+      else kernels.packMarkedTopK(step, k, scale, marks);
       return { scale, absmax };
     },
-    decode: (kernels, src, elements, scale, dst) =>
-      kernels.unpackTopK(src, elements, topkCount(elements, percent), 1 / scale, dst),
+    marked: {
+      count: (elements) => topkCount(elements, percent),
+      accumulate: (kernels, src, elements, scale, weight, acc, marks, first) =>
+        kernels.addMarkedTopK(src, elements, topkCount(elements, percent), weight / scale, acc, marks, first),
+    },
+    decode(kernels, src, elements, scale, dst) {
+      const { work } = workBehind(src, payloadBytes(elements));
+      kernels.unpackTopK(src, elements, topkCount(elements, percent), 1 / scale, dst, work);
+    },
     accumulate(kernels, src, elements, scale, weight, acc, first) {
       const k = topkCount(elements, percent);
-      if (first) kernels.unpackTopK(src, elements, k, weight / scale, acc);
-      else kernels.addTopK(src, elements, k, weight / scale, acc);
+      const { work } = workBehind(src, payloadBytes(elements));
+      if (first) kernels.unpackTopK(src, elements, k, weight / scale, acc, work);
+      else kernels.addTopK(src, elements, k, weight / scale, acc, work);
     },
     payloadFinite(kernels, src, elements) {
       const k = topkCount(elements, percent);

@@ -54,6 +54,9 @@ export interface RoundingKey {
   block: number;
 }
 
+/** Bytes of the marks of a block of so many elements: see assembly/topk-marked.ts. New ones are zeros. */
+export const marksBytes = (elements: number): number => 64 + 8 * Math.ceil(elements / 64);
+
 /** One difference that is encoded: `held` is what both ends hold, and has the decoded difference in it afterwards. */
 export interface DifferenceStep {
   values: number;
@@ -222,10 +225,32 @@ export interface Kernels {
   /** The same two for values - held; held += decoded. */
   gatherDifferenceTopK(step: DifferenceStep & TopKWork, k: number): number;
   packDifferenceTopK(step: DifferenceStep & TopKWork, k: number, scale: number): void;
-  /** dst = decoded · factor, zeros but at the k positions of a checked payload. */
-  unpackTopK(src: number, elements: number, k: number, factor: number, dst: number): void;
+  /** dst = decoded · factor, zeros but at the k positions of a checked payload; 8 · k bytes at `work` are used. */
+  unpackTopK(src: number, elements: number, k: number, factor: number, dst: number, work: number): void;
   /** acc += decoded · factor at the k positions of a checked payload; the factor holds one over the scale. */
-  addTopK(src: number, elements: number, k: number, factor: number, acc: number): void;
+  addTopK(src: number, elements: number, k: number, factor: number, acc: number, work: number): void;
+  /**
+   * As unpackTopK where `first`, else addTopK, into a list that takes the place of the accumulator: all that is added to a
+   * sum has at most an eighth of the elements.
+   */
+  addMarkedTopK(
+    src: number,
+    elements: number,
+    k: number,
+    factor: number,
+    acc: number,
+    marks: number,
+    first: boolean,
+  ): void;
+  /** dst = the sum in such a list, as an array. */
+  expandMarked(acc: number, elements: number, marks: number, dst: number): void;
+  /** As sgd with such a sum; returns `absmax` of what it has changed. */
+  sgdMarked(step: SgdStep, marks: number): number;
+  /** As gatherDifferenceTopK and packDifferenceTopK, where values have changed by sgdMarked alone. */
+  gatherMarkedTopK(step: DifferenceStep & TopKWork, k: number, marks: number): number;
+  packMarkedTopK(step: DifferenceStep & TopKWork, k: number, scale: number, marks: number): void;
+  /** Values or held have changed elsewhere; `equal`: they are equal everywhere, and nothing is pending. */
+  forgetMarks(marks: number, elements: number, equal: boolean): void;
   /** What is wrong with a payload of k positions: a number explained in assembly/topk.ts; 0: nothing. */
   faultTopK(src: number, elements: number, k: number): number;
 

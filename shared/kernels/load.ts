@@ -256,6 +256,20 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
     packDifferenceTopK: ({ values, held, elements, dst, work, bytes }, k, scale) => {
       kernels.packTopK(values, held, elements, k, -1, -1, scale, 1 / scale, dst, 0, 0, work, bytes);
     },
+    addMarkedTopK: (src, elements, k, factor, acc, marks, first) => {
+      kernels.addMarkedTopK(src, elements, k, factor, acc, marks, first ? 1 : 0);
+    },
+    expandMarked: kernels.expandMarked,
+    sgdMarked: (s, marks) =>
+      fromBits(kernels.sgdMarked(s.param, s.gradient, s.elements, s.gradientScale, s.learningRate, marks)),
+    gatherMarkedTopK: ({ values, held, elements, work, bytes }, k, marks) =>
+      fromBits(kernels.gatherMarkedTopK(values, held, elements, k, marks, work, bytes)),
+    packMarkedTopK: ({ values, held, elements, dst, work, bytes }, k, scale, marks) => {
+      kernels.packMarkedTopK(values, held, elements, k, scale, 1 / scale, dst, marks, work, bytes);
+    },
+    forgetMarks: (marks, elements, equal) => {
+      kernels.forgetMarks(marks, elements, equal ? 1 : 0);
+    },
     unpackTopK: kernels.unpackTopK,
     addTopK: kernels.addTopK,
     faultTopK: kernels.faultTopK,

@@ -49,6 +49,8 @@ export interface Update {
   rule: TensorRule;
   /** What another has computed of the same update, and a gradient that `prepare` has been over. */
   prepared?: UpdateScalars;
+  /** sgd: where the marks of the block lie, if its sum is a list (kernels/assembly/topk-marked.ts). */
+  marks?: number;
   /** lamb: of the block's tensor; the accumulator then holds the direction that `measureBlock` left there. */
   trustRatio?: number;
 }
@@ -78,6 +80,10 @@ export function scalarsOf(
   const { stepSize, epsilon } = adamScalars(version + 1, options);
   return { gradientScale: scale, learningRate, stepSize, epsilon };
 }
+
+/** Whether elements without a gradient stay as they are. */
+export const leavesOthersAlone = (optimizer: OptimizerSpec, rule: TensorRule): boolean =>
+  optimizer.kind === 'sgd' && !isPrepared(optimizer, rule);
 
 const isPrepared = (optimizer: OptimizerSpec, { l1, l2 }: TensorRule): boolean =>
   optimizer.clipValue !== undefined || l1 !== 0 || l2 !== 0;
@@ -118,7 +124,7 @@ export function measureBlock(
   return [squaredNorm(kernels, param, elements, 1), squaredNorm(kernels, gradient, elements, 1)];
 }
 
-/** Applies the accumulator to the block in place; returns the largest magnitude of the new values. */
+/** Applies the accumulator to the block in place; returns the largest magnitude of the new values: with marks, of those that changed. */
 export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, update: Update): number {
   const { memory, elements, prepared } = update;
   const { weightDecay } = update.rule;
@@ -135,7 +141,7 @@ export function applyOptimizer(kernels: Kernels, optimizer: OptimizerSpec, updat
   const [first, second] = memory.slots;
   switch (optimizer.kind) {
     case 'sgd':
-      return kernels.sgd(common);
+      return update.marks === undefined ? kernels.sgd(common) : kernels.sgdMarked(common, update.marks);
     case 'momentum': {
       const { momentum, nesterov } = optimizer;
       return kernels.momentum({ ...common, velocity: first, momentum, nesterov });

@@ -119,7 +119,7 @@ export function lossyCases(): Case[] {
       name: 'unpackTopK',
       bytesPerElement: 4,
       wasm: (k, b, n) => {
-        k.unpackTopK(b.halves, n, kOf(n), WEIGHT, b.gradient);
+        k.unpackTopK(b.halves, n, kOf(n), WEIGHT, b.gradient, selectionAt(b, n).work);
       },
       plain: (v) => topk.unpackTopK(bytesOf(v), WEIGHT, v.gradient),
     },

@@ -14,7 +14,9 @@ export { absmaxBits, halvesBelow, sumOfSquares } from './reduce';
 export { absmaxOfSumBits, addI8, packDifferenceI8, packI8, packRandomI8, unpackI8 } from './int8';
 export { packRowsF16, unpackRowsF16 } from './rows';
 export { addSign, packDifferenceSign, packSign, unpackSign } from './sign';
-export { addTopK, faultTopK, gatherTopK, packTopK, unpackTopK } from './topk';
+export { gatherTopK, packTopK } from './topk';
+export { addMarkedTopK, expandMarked, forgetMarks, gatherMarkedTopK, packMarkedTopK, sgdMarked } from './topk-marked';
+export { addTopK, faultTopK, unpackTopK } from './topk-payload';
 
 /** The first address that the module itself never touches. */
 export function firstFreeByte(): usize {

@@ -3,38 +3,31 @@
 // guessed from a sample. Among them (`packTopK`) a radix select on the bits of the magnitudes (11, 10 and 10 bits)
 // finds the k-th largest. A bad guess costs passes over the whole block, and no bit of the result. Zeros are never
 // listed: where fewer than k others are (differences after a sparse update), the first zeros make up for them.
-// A payload is k (u32), the positions as Elias and Fano coded them (Elias, "Efficient storage and retrieval by
-// content and address of static files", J. ACM 1974): for each group of 256 elements a one bit for each element
-// in it and then a zero bit; the low byte of each position; and the values in fp16 with the block's scale.
-import { fromF16, toF16 } from './halves';
 import { largestLane } from './reduce';
+import { packPositions, packValues, upperBytes } from './topk-payload';
 
-const GROUP: i32 = 256;
-const BINS: i32 = 2048;
+export const BINS: i32 = 2048;
+const FINE_BINS: i32 = 1024;
 /** The guess looks at one cache line of 16 elements in so many; of blocks with few such lines everything is listed. */
 const SAMPLED: i32 = 1024;
 const SAMPLED_LINES_MIN: i32 = 16;
 /** Elements that are marked before the marked ones are listed: few, lest the memory wait while they are listed. */
 const TILE: i32 = 256;
 
-// The room that a selection works in: how many are listed, whether these are all but zeros, the counts of the radix
-// select, a bit for each element of a tile and some to spare, and the list: positions (u32) of as many as fit, then
-// their c.
-const COUNTS_AT: usize = 64;
+// The room that a selection works in: how many are listed, whether these are all but zeros, the magnitude that the
+// others are below (0: not known), the counts of the radix select, a bit for each element of a tile and some to spare,
+// and the list: positions (u32) of as many as fit, then their c.
+export const LISTED_AT: usize = 0;
+export const ALL_LISTED_AT: usize = 4;
+export const LEAST_AT: usize = 8;
+export const COUNTS_AT: usize = 64;
 const MARKS_AT: usize = COUNTS_AT + (BINS << 2);
-const LIST_AT: usize = MARKS_AT + (TILE >> 3) + 8;
-
-/** Bytes of the bit string of `k` positions among `n`. */
-// @ts-ignore: decorator
-@inline
-function upperBytes(n: i32, k: i32): i32 {
-  return (k + (n + GROUP - 1) / GROUP + 7) >> 3;
-}
+export const LIST_AT: usize = MARKS_AT + (TILE >> 3) + 8;
 
 /** How many the list holds in a room of `bytes`. */
 // @ts-ignore: decorator
 @inline
-function listMax(bytes: i32): i32 {
+export function listMax(bytes: i32): i32 {
   return (bytes - i32(LIST_AT)) >> 3;
 }
 
@@ -47,12 +40,12 @@ function sumAt(gradient: usize, residual: usize, i: i32, factor: f32): f32 {
 
 // @ts-ignore: decorator
 @inline
-function magnitude(x: f32): i32 {
+export function magnitude(x: f32): i32 {
   return reinterpret<i32>(x) & 0x7fffffff;
 }
 
 /** Counts the `bits` bits above `shift` of the magnitudes of `values` whose bits above those are `prefix`. */
-function count(values: usize, n: i32, prefix: i32, shift: i32, bits: i32, counts: usize): void {
+export function count(values: usize, n: i32, prefix: i32, shift: i32, bits: i32, counts: usize): void {
   const low = (1 << bits) - 1;
   for (const end = values + (n << 2); values < end; values += 4) {
     const x = magnitude(load<f32>(values));
@@ -62,7 +55,7 @@ function count(values: usize, n: i32, prefix: i32, shift: i32, bits: i32, counts
 }
 
 /** From the highest of `bins` counts down: the bin in which the count reaches `wanted`, and the count above it. */
-function reach(counts: usize, bins: i32, wanted: i32): u64 {
+export function reach(counts: usize, bins: i32, wanted: i32): u64 {
   let above = 0;
   let bin = bins - 1;
   for (; bin > 0; bin--) {
@@ -74,7 +67,7 @@ function reach(counts: usize, bins: i32, wanted: i32): u64 {
 }
 
 /**
- * A magnitude that at least `k` probably reach, and not many more: from a 64th of the elements, with a quarter of k and
+ * A magnitude that at least `k` probably reach, and not many more: from a 64th of the elements, with half of k and
  * some to spare. Which line is taken depends on the place, lest all samples be of the same columns of a matrix.
  */
 function guess(gradient: usize, residual: usize, n: i32, k: i32, factor: f32, work: usize): i32 {
@@ -92,9 +85,15 @@ function guess(gradient: usize, residual: usize, n: i32, k: i32, factor: f32, wo
     v128.store(to, f32x4.add(v128.load(g, 32), f32x4.mul(v128.load(r, 32), f)), 32);
     v128.store(to, f32x4.add(v128.load(g, 48), f32x4.mul(v128.load(r, 48), f)), 48);
   }
-  memory.fill(work + COUNTS_AT, 0, BINS << 2);
-  count(samples, lines << 4, 0, 20, 11, work + COUNTS_AT);
-  return i32(reach(work + COUNTS_AT, BINS, ((k + (k >> 2)) >> 6) + 8)) << 20;
+  const counts = work + COUNTS_AT;
+  const wanted = ((k + (k >> 1)) >> 6) + 8;
+  memory.fill(counts, 0, BINS << 2);
+  count(samples, lines << 4, 0, 20, 11, counts);
+  const reached = reach(counts, BINS, wanted);
+  const bin = i32(reached);
+  memory.fill(counts, 0, FINE_BINS << 2);
+  count(samples, lines << 4, bin, 10, 10, counts);
+  return (bin << 20) | (i32(reach(counts, FINE_BINS, wanted - i32(reached >> 32))) << 10);
 }
 
 /** One bit for each of 16 lanes of comparisons. */
@@ -142,8 +141,9 @@ export function gatherTopK(
       }
     }
   }
-  store<i32>(work, fits ? listed : 0);
-  store<i32>(work, i32(fits && least == 1), 4);
+  store<i32>(work + LISTED_AT, fits ? listed : 0);
+  store<i32>(work + ALL_LISTED_AT, i32(fits && least == 1));
+  store<i32>(work + LEAST_AT, fits ? least : 0);
   return largest;
 }
 
@@ -325,8 +325,8 @@ export function packTopK(
   const positions = work + LIST_AT;
   const room = listMax(workBytes);
   const values = positions + (room << 2);
-  const listed = load<i32>(work);
-  if (load<i32>(work, 4) && listed < k) withZeros(gradient, residual, k, factor, positions, values, listed);
+  const listed = load<i32>(work + LISTED_AT);
+  if (load<i32>(work + ALL_LISTED_AT) && listed < k) withZeros(gradient, residual, k, factor, positions, values, listed);
   else select(gradient, residual, n, k, factor, counts, positions, values, room, listed);
   packPositions(positions, n, k, dst);
   packValues(values, k, scale, inverseScale, dst + 4 + upperBytes(n, k) + k, !next);
@@ -342,103 +342,4 @@ export function packTopK(
     store<f32>(next + at, load<f32>(values + (j << 2)) * inverse);
     if (nextVelocity) store<f32>(nextVelocity + at, 0);
   }
-}
-
-/** The payload, up to the values. */
-function packPositions(positions: usize, n: i32, k: i32, dst: usize): void {
-  const upper = dst + 4;
-  const low = upper + upperBytes(n, k);
-  store<i32>(dst, k);
-  memory.fill(upper, 0, upperBytes(n, k));
-  for (let j = 0; j < k; j++) {
-    const i = load<i32>(positions + (j << 2));
-    // Before the bit of an element stand those of the elements before it, and a zero for each group before its own.
-    const bit = j + i / GROUP;
-    const byte = upper + (bit >> 3);
-    store<u8>(byte, u8(i32(load<u8>(byte)) | (1 << (bit & 7))));
-    store<u8>(low + j, u8(i));
-  }
-}
-
-/** Values to fp16 at `dst`; in their place what was sent, or what that leaves of them. */
-function packValues(values: usize, k: i32, scale: f32, inverseScale: f32, dst: usize, sentWanted: bool): void {
-  const s = f32x4.splat(scale);
-  const inverse = f32x4.splat(inverseScale);
-  const whole = k & ~3;
-  let j = 0;
-  for (; j < whole; j += 4, values += 16, dst += 8) {
-    const c = v128.load(values);
-    const x = f32x4.mul(c, s);
-    const half = toF16(x, x);
-    v128.store_lane<u64>(dst, half, 0);
-    const sent = f32x4.mul(fromF16(i32x4.extend_low_i16x8_u(half)), inverse);
-    v128.store(values, sentWanted ? sent : f32x4.sub(c, sent));
-  }
-  for (; j < k; j++, values += 4, dst += 2) {
-    const c = v128.load_splat<u32>(values);
-    const x = f32x4.mul(c, s);
-    const half = toF16(x, x);
-    v128.store_lane<u16>(dst, half, 0);
-    const sent = f32x4.mul(fromF16(i32x4.extend_low_i16x8_u(half)), inverse);
-    v128.store_lane<u32>(values, sentWanted ? sent : f32x4.sub(c, sent), 0);
-  }
-}
-
-/** dst = decoded * factor: zeros, but at the `k` positions that a checked payload holds. */
-export function unpackTopK(src: usize, n: i32, k: i32, factor: f32, dst: usize): void {
-  memory.fill(dst, 0, n << 2);
-  addTopK(src, n, k, factor, dst);
-}
-
-/** acc[position] += value * factor, for the `k` that a checked payload holds. */
-export function addTopK(src: usize, n: i32, k: i32, factor: f32, acc: usize): void {
-  let upper = src + 4;
-  let low = upper + upperBytes(n, k);
-  let value = low + k;
-  let group = acc;
-  let taken = 0;
-  while (taken < k) {
-    let bits = i32(load<u8>(upper++));
-    for (let left = 8; left > 0 && taken < k; left--, bits >>= 1) {
-      if (!(bits & 1)) {
-        group += GROUP << 2;
-        continue;
-      }
-      const at = group + (usize(load<u8>(low++)) << 2);
-      const x = f32x4.extract_lane(fromF16(i32x4.splat(load<u16>(value))), 0);
-      value += 2;
-      store<f32>(at, load<f32>(at) + x * factor);
-      taken++;
-    }
-  }
-}
-
-/**
- * What is wrong with a payload that has the length of `k` positions among `n`: 0 nothing, 1 it counts other than k,
- * 2 the bit string does not name k positions, 3 positions that do not ascend, 4 a position beyond the block.
- */
-export function faultTopK(src: usize, n: i32, k: i32): i32 {
-  if (load<i32>(src) != k) return 1;
-  const bytes = upperBytes(n, k);
-  const groups = (n + GROUP - 1) / GROUP;
-  const upper = src + 4;
-  const low = upper + bytes;
-  let taken = 0;
-  let group = 0;
-  let previous = -1;
-  for (let at = 0; at < bytes << 3; at++) {
-    const bit = (i32(load<u8>(upper + (at >> 3))) >> (at & 7)) & 1;
-    if (at >= k + groups) {
-      if (bit) return 2;
-    } else if (bit) {
-      if (taken == k) return 2;
-      const position = group * GROUP + i32(load<u8>(low + taken));
-      if (position <= previous) return 3;
-      if (position >= n) return 4;
-      previous = position;
-      taken++;
-    } else group++;
-  }
-  if (taken != k) return 2;
-  return 0;
 }

@@ -110,3 +110,28 @@ for (const name of lossyCodecNames)
     }
     t.true(counts.encoded > 10 && counts.refused > 2, JSON.stringify(counts));
   });
+
+test('after any number of steps what is known of residuals and velocities tells that all is encodable', (t) => {
+  const spec = makeSpec({ tensors, codec: 'topk', optimizer: optimizerSpec('momentum', 1) });
+  const layout = layoutOf(spec);
+  const codecs = codecsOf(spec, layout.blocks);
+  const lossyBytes = residualBytes(spec, layout);
+  const kernels = loadKernels({ bytes: lossyBytes + 4 * 4096 + BLOCK_PAYLOAD_MAX_BYTES });
+  const arena = new Arena(kernels);
+  const memory = arena.alloc(lossyBytes);
+  const gradient = arena.alloc(4 * 2048);
+  const dst = arena.alloc(BLOCK_PAYLOAD_MAX_BYTES);
+  const watched = {
+    ...kernels,
+    absmaxOfSum: () => t.fail('the sums were looked at') as never,
+  };
+  const residuals = new Residuals(watched, layout, codecs, memory, workerMomentum(spec));
+  const [block] = layout.blocks;
+  const codec = codecs[0] as LossyCodec;
+  for (let step = 0; step < 500; step++) {
+    kernels.f32(gradient, block.elements).set(normals(block.elements, 'bounds', 0, step % 3));
+    t.true(residuals.encodable(codec, block, gradient, 1));
+    residuals.encode(codec, block, gradient, 1, dst);
+    residuals.settle(true);
+  }
+});

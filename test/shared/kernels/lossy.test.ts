@@ -232,10 +232,10 @@ for (const [title, arrays, runs] of [
 
         const decoded = new Float32Array(n);
         topk.unpackTopK(payload, 0.7 / scale, decoded);
-        kernels.unpackTopK(dst, n, k, 0.7 / scale, nextAt);
+        kernels.unpackTopK(dst, n, k, 0.7 / scale, nextAt, work);
         t.deepEqual(bitsOf(read(nextAt, decoded)), bitsOf(decoded));
         topk.addTopK(payload, 3 / scale, decoded);
-        kernels.addTopK(dst, n, k, 3 / scale, nextAt);
+        kernels.addTopK(dst, n, k, 3 / scale, nextAt, work);
         t.deepEqual(bitsOf(read(nextAt, decoded)), bitsOf(decoded));
 
         const held = residual.slice();

@@ -1,0 +1,50 @@
+// A block's sum of contributions. Where these bring few elements each (top-k), so few together that a pass over the
+// block would cost more, the sum is a list, and it, its update and the difference that is sent take these elements alone.
+import { leavesOthersAlone } from '../shared/optimizer/apply.js';
+import type { BlockState, ShardBlocks, Summed } from './shard-blocks.js';
+
+/** From a share of a block's elements on, one pass over all of them is faster. */
+const MARKED_SHARE_MAX = 1 / 16;
+
+/** Adds a contribution to the sum of a step; it lies at an address in the memory of the kernels. */
+export function addToSum(blocks: ShardBlocks, state: BlockState, step: number, summed: Summed): void {
+  const { kernels } = blocks;
+  const { accumulator, marks } = state.memory;
+  const { elements } = state.block;
+  const { address, scale, weight, first } = summed;
+  const codec = blocks.codecs(step)[state.position];
+  if (first) {
+    state.marked = isSumOfFew(blocks, state, step);
+    // An update of all elements follows, of which the marks say nothing.
+    if (marks >= 0 && !state.marked) kernels.forgetMarks(marks, elements, false);
+  }
+  if (state.marked && codec.lossy)
+    codec.marked?.accumulate(kernels, address, elements, scale, weight, accumulator, marks, first);
+  else codec.accumulate(kernels, address, elements, scale, weight, accumulator, first);
+  state.summed = first ? 1 : state.summed + 1;
+  state.summedStep = step;
+}
+
+/** A block is about to have the update of a sum that lies elsewhere, of all its elements. */
+export function sumIsElsewhere({ kernels }: ShardBlocks, state: BlockState): void {
+  state.marked = false;
+  if (state.memory.marks >= 0) kernels.forgetMarks(state.memory.marks, state.block.elements, false);
+}
+
+/** The sum of a block as an array, in memory that the next call and the next encoding overwrite. */
+export function sumAsArray({ kernels, map }: ShardBlocks, { memory, marked, block }: BlockState): Uint8Array {
+  if (marked) kernels.expandMarked(memory.accumulator, block.elements, memory.marks, map.outgoing);
+  return kernels.u8(marked ? map.outgoing : memory.accumulator, 4 * block.elements);
+}
+
+/** Whether few of a block's elements change in a step, and all that do are in its sum. */
+function isSumOfFew(
+  blocks: ShardBlocks,
+  { memory, position, optimizer, rule, block }: BlockState,
+  step: number,
+): boolean {
+  if (memory.marks < 0 || !leavesOthersAlone(optimizer, rule)) return false;
+  const codec = blocks.updateCodecs(step)[position];
+  const sent = codec.lossy ? codec.marked?.count(block.elements) : undefined;
+  return sent !== undefined && sent <= block.elements * MARKED_SHARE_MAX;
+}
