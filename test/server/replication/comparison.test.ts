@@ -41,6 +41,10 @@ const specs: [string, RunSpec][] = [
       ...(codec === 'topk' ? { topKPercent: 10 } : {}),
     }),
   ]),
+  [
+    'sgd and topk of few elements',
+    makeSpec({ codec: 'topk', topKPercent: 2, optimizer: optimizerSpec('sgd', 1e-2), tensors: LARGE }),
+  ],
 ];
 
 const flips: fc.Arbitrary<FlippedBit> = fc.record({

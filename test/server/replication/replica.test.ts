@@ -40,6 +40,10 @@ const cases: [string, Partial<RunSpec>][] = [
       ...(codec === 'topk' ? { topKPercent: 10 } : {}),
     },
   ]),
+  [
+    'momentum and topk of few elements',
+    { codec: 'topk', topKPercent: 2, optimizer: optimizerSpec('momentum', 1e-2), tensors: LARGE },
+  ],
 ];
 
 /** What the shard of a primary becomes that nothing happens to. */

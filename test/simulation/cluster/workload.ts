@@ -19,8 +19,8 @@ export const MIXED_TENSORS: Tensors = [
   { name: 'e', shape: [40, 30], kind: 'trainable' },
   { name: 'f', shape: [4], kind: 'frozen' },
 ];
-/** Of top-k: so that every element has its turn in a few steps. */
-const TOPK_PERCENT = 10;
+/** Of top-k: so that every element has its turn in a few steps, or so few that sums are lists of them. */
+const TOPK_PERCENTS = [10, 2];
 
 /** What a worker's gradient of a tensor is at a step, in its first element: whole, and never 0, so that none goes unseen. */
 export function gradientOf(worker: number, step: number, tensor: number): number {
@@ -40,7 +40,7 @@ export function specOf(options: ClusterOptions): RunSpec {
   return {
     job: 'simulation',
     tensors: options.tensors ?? TENSORS,
-    ...(codec === 'topk' ? { topKPercent: TOPK_PERCENT } : {}),
+    ...(codec === 'topk' ? { topKPercent: TOPK_PERCENTS[workers % TOPK_PERCENTS.length] } : {}),
     optimizer: options.optimizer ?? optimizerSpec('sgd', LEARNING_RATE),
     ...(options.elastic ? { elastic: true } : {}),
     consistency,
