@@ -4,7 +4,7 @@
 // code copies the payload more often. A message here is its finished wire form, with gRPC's own five bytes before
 // it: the payload is copied once, out of the memory in which the kernels work, so that memory may be used again at once.
 import { checksumOf } from './checksum.js';
-import { FRAME_BYTES, type Framed, FramePool } from './frame.js';
+import { copyMemory, FRAME_BYTES, type Framed, FramePool } from './frame.js';
 
 /**
  * What travels beside the payload. `fetched` belongs to Block alone, `clockMin` and `clockMax` to ssp and asp, `scalars` to
@@ -114,7 +114,7 @@ export function frameBulk(
   framed[FRAME_BYTES] = (outerField << 3) | WIRE_BYTES;
   const start = writeVarint(framed, FRAME_BYTES + 1, innerBytes);
   const copy = framed.subarray(start + inner);
-  copy.set(payload);
+  copyMemory(payload, copy);
   scratch.writeUInt32LE(fields.checksum ?? checksumOf(copy), checksumAt);
   scratch.copy(framed, start, 0, inner);
   return message;

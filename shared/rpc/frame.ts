@@ -4,14 +4,21 @@
 
 /** A gRPC frame begins with a byte that says whether it is compressed, and four of length. */
 export const FRAME_BYTES = 5;
-/**
- * Memory that threads share is copied eight bytes at a time where source and target lie alike to this, and byte by
- * byte, four times slower, where they don't.
- */
+/** Source and target of a copy lie alike to this: it takes a third less time than where they don't. */
 const WORD_BYTES = 8;
 
 /** Bytes that a target for `stagePayload` needs beyond the payload. */
 export const STAGE_SPARE_BYTES = WORD_BYTES;
+
+/**
+ * Copies bytes to a target of the same length. To and from memory that threads share, `set` goes by atomic words, in
+ * twice the time and more; filling a buffer with another is one memcpy, and here nobody else is at that memory.
+ */
+export function copyMemory(source: Uint8Array, target: Uint8Array): void {
+  if (source.byteLength !== target.byteLength)
+    throw new Error(`expected ${target.byteLength} bytes to copy, got ${source.byteLength}`);
+  if (source.byteLength > 0) Buffer.prototype.fill.call(target, source);
+}
 
 /** Copies a payload to where kernels can read it, at `room` or a few bytes on, and returns the address. */
 export function stagePayload(
@@ -20,7 +27,7 @@ export function stagePayload(
   room: number,
 ): number {
   const address = room + ((payload.byteOffset - room) & (WORD_BYTES - 1));
-  memory.u8(address, payload.byteLength).set(payload);
+  copyMemory(payload, memory.u8(address, payload.byteLength));
   return address;
 }
 

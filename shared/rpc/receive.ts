@@ -4,7 +4,7 @@
 // the payload gives it back with `recycle`, and what nobody gives back the garbage collector takes.
 import type { Readable } from 'node:stream';
 import { RECEIVE_POOL_MAX_BYTES, RECEIVE_POOLED_MIN_BYTES } from '../limits.js';
-import { FRAME_BYTES } from './frame.js';
+import { copyMemory, FRAME_BYTES } from './frame.js';
 
 /** Buffers come in multiples of this, so that blocks whose envelopes differ in length share them. */
 const GRAIN_BYTES = 16 * 1024;
@@ -46,7 +46,7 @@ export function keep(payload: Buffer): Buffer {
 /** A message as if it had been received: in memory that `recycle` takes back. */
 export function copyReceived(message: Buffer): Buffer {
   const copy = take(message.length);
-  copy.set(message);
+  copyMemory(message, copy);
   return copy;
 }
 
