@@ -17,7 +17,7 @@ export const warmUpRounds = (blocks: number, small: boolean): number =>
   small ? 1 : Math.ceil(COMPILED_MESSAGES / blocks);
 
 /** Rounds that are not counted after others have had their turn: connections and caches are cold by then. */
-export const SETTLING_ROUNDS = 2;
+export const SETTLING_ROUNDS = 5;
 
 /** Processes of stub-node.ts that take their steps together. */
 export class StubNodes {
