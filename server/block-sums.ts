@@ -16,7 +16,7 @@ export function addToSum(blocks: ShardBlocks, state: BlockState, step: number, s
   if (first) {
     state.marked = isSumOfFew(blocks, state, step);
     // An update of all elements follows, of which the marks say nothing.
-    if (marks >= 0 && !state.marked) kernels.forgetMarks(marks, elements, false);
+    if (marks >= 0 && !state.marked) kernels.forgetMarks(marks, false);
   }
   if (state.marked && codec.lossy)
     codec.marked?.accumulate(kernels, address, elements, scale, weight, accumulator, marks, first);
@@ -28,7 +28,7 @@ export function addToSum(blocks: ShardBlocks, state: BlockState, step: number, s
 /** A block is about to have the update of a sum that lies elsewhere, of all its elements. */
 export function sumIsElsewhere({ kernels }: ShardBlocks, state: BlockState): void {
   state.marked = false;
-  if (state.memory.marks >= 0) kernels.forgetMarks(state.memory.marks, state.block.elements, false);
+  if (state.memory.marks >= 0) kernels.forgetMarks(state.memory.marks, false);
 }
 
 /** The sum of a block as an array, in memory that the next call and the next encoding overwrite. */

@@ -203,17 +203,17 @@ export class ShardBlocks {
     for (const [index, slot] of memory.slots.entries())
       this.kernels.f32(slot, elements).fill(slotValues[index]);
     this.restored(block, 0);
-    if (memory.marks >= 0) this.kernels.forgetMarks(memory.marks, elements, true);
+    if (memory.marks >= 0) this.kernels.forgetMarks(memory.marks, true);
   }
 
   /** A block's arrays have been filled from a snapshot, in place of initial values. */
   restored(block: number, version: number): void {
     const state = this.state(block);
-    const { memory, block: of } = state;
+    const { memory } = state;
     state.version = version;
     state.absmax = undefined;
     state.changedAbsmax = undefined;
-    if (memory.marks >= 0) this.kernels.forgetMarks(memory.marks, of.elements, false);
+    if (memory.marks >= 0) this.kernels.forgetMarks(memory.marks, false);
     if (!state.initialized) this.uninitialized--;
     state.initialized = true;
   }
@@ -431,10 +431,9 @@ export class ShardBlocks {
   encodeDifference({ block, memory, changedAbsmax, marked }: BlockState, codec: LossyCodec): number {
     // Before `held` changes; what the workers hold is near to values that were within the limit.
     if (changedAbsmax !== undefined) encodableAbsmax(codec, 2 * changedAbsmax);
-    const { values, held } = memory;
-    const { elements } = block;
-    const marks = marked ? { marks: memory.marks } : {};
-    const difference = { values, held, elements, dst: this.map.outgoing, ...marks };
+    const { values, held, accumulator: acc, marks } = memory;
+    const few = marked ? { marked: { acc, marks } } : {};
+    const difference = { values, held, elements: block.elements, dst: this.map.outgoing, ...few };
     return codec.encodeDifference(this.kernels, difference).scale;
   }
 

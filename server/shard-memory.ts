@@ -3,7 +3,7 @@
 import type { Block } from '../shared/blocks/blocks.js';
 import type { CodecName } from '../shared/codec/codec.js';
 import { codecs } from '../shared/codec/registry.js';
-import { marksBytes } from '../shared/kernels/kernels.js';
+import { MARKS_BYTES } from '../shared/kernels/kernels.js';
 import { BLOCK_PAYLOAD_MAX_BYTES } from '../shared/limits.js';
 import { initialSlots, type OptimizerMemory } from '../shared/optimizer/apply.js';
 import type { OptimizerSpec } from '../shared/optimizer/spec.js';
@@ -53,7 +53,7 @@ export function blockBytes(
   elastic = false,
 ): number {
   const undo = elastic ? undoArraysOf(block, optimizer, codec) : 0;
-  const marks = isMarked(block, codec) ? aligned(marksBytes(block.elements)) : 0;
+  const marks = isMarked(block, codec) ? aligned(MARKS_BYTES) : 0;
   return (arraysOf(block, optimizer, codec) + undo) * aligned(block.elements * 4) + marks;
 }
 
@@ -118,7 +118,7 @@ export function mapShard(
     const undo = Array.from({ length: elastic ? undoArraysOf(block, optimizer, codec) : 0 }, () =>
       take(block.elements * 4),
     );
-    const marks = isMarked(block, codec) ? take(marksBytes(block.elements)) : -1;
+    const marks = isMarked(block, codec) ? take(MARKS_BYTES) : -1;
     const [values, accumulator = -1, ...slots] = arrays;
     map.set(block.index, { values, accumulator, slots, held, marks, undo });
   }

@@ -88,8 +88,11 @@ export interface MomentumCorrection {
 
 /** One difference of a block's new values to what whoever receives them holds: addresses of fp32 arrays. */
 export interface DifferenceEncoding {
-  /** Address of marks, where a codec has `marked` and they tell where values have changed: then no more is looked at. */
-  marks?: number;
+  /**
+   * Addresses of the accumulator and its marks, where a codec has `marked` and they tell where values have changed: then
+   * no more is looked at.
+   */
+  marked?: { acc: number; marks: number };
   values: number;
   /** Has the decoded difference added to it, with the bits that `accumulate` with weight 1 gives. */
   held: number;

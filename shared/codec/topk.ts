@@ -58,17 +58,15 @@ export function topk(percent: number): LossyCodec {
       kernels.packTopK(step, k, scale, correction);
       return { scale, absmax };
     },
-    encodeDifference(kernels, { marks, ...arrays }) {
+    encodeDifference(kernels, { marked, ...arrays }) {
       const k = topkCount(arrays.elements, percent);
       const step = { ...arrays, ...workBehind(arrays.dst, payloadBytes(arrays.elements)) };
-      const largest =
-        marks === undefined
-          ? kernels.gatherDifferenceTopK(step, k)
-          : kernels.gatherMarkedTopK(step, k, marks);
+      const few = marked && { ...step, ...marked };
+      const largest = few ? kernels.gatherMarkedTopK(few, k) : kernels.gatherDifferenceTopK(step, k);
       const absmax = encodableAbsmax(codec, largest);
       const scale = fp16Scale(absmax);
-      if (marks === undefined) kernels.packDifferenceTopK(step, k, scale);
-      else kernels.packMarkedTopK(step, k, scale, marks);
+      if (few) kernels.packMarkedTopK(few, k, scale);
+      else kernels.packDifferenceTopK(step, k, scale);
       return { scale, absmax };
     },
     marked: {

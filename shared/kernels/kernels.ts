@@ -54,8 +54,14 @@ export interface RoundingKey {
   block: number;
 }
 
-/** Bytes of the marks of a block of so many elements: see assembly/topk-marked.ts. New ones are zeros. */
-export const marksBytes = (elements: number): number => 64 + 8 * Math.ceil(elements / 64);
+/** Bytes of the marks of a block: see assembly/topk-marked.ts. New ones are zeros. */
+export const MARKS_BYTES = 64;
+
+/** A difference of which marks tell where it is, and lists in the accumulator `acc`. */
+export interface MarkedDifference extends DifferenceStep, TopKWork {
+  acc: number;
+  marks: number;
+}
 
 /** One difference that is encoded: `held` is what both ends hold, and has the decoded difference in it afterwards. */
 export interface DifferenceStep {
@@ -247,10 +253,10 @@ export interface Kernels {
   /** As sgd with such a sum; returns `absmax` of what it has changed. */
   sgdMarked(step: SgdStep, marks: number): number;
   /** As gatherDifferenceTopK and packDifferenceTopK, where values have changed by sgdMarked alone. */
-  gatherMarkedTopK(step: DifferenceStep & TopKWork, k: number, marks: number): number;
-  packMarkedTopK(step: DifferenceStep & TopKWork, k: number, scale: number, marks: number): void;
+  gatherMarkedTopK(step: MarkedDifference, k: number): number;
+  packMarkedTopK(step: MarkedDifference, k: number, scale: number): void;
   /** Values or held have changed elsewhere; `equal`: they are equal everywhere, and nothing is pending. */
-  forgetMarks(marks: number, elements: number, equal: boolean): void;
+  forgetMarks(marks: number, equal: boolean): void;
   /** What is wrong with a payload of k positions: a number explained in assembly/topk.ts; 0: nothing. */
   faultTopK(src: number, elements: number, k: number): number;
 

@@ -262,13 +262,13 @@ export function loadKernels(options: { bytes: number } | { memory: WasmMemory })
     expandMarked: kernels.expandMarked,
     sgdMarked: (s, marks) =>
       fromBits(kernels.sgdMarked(s.param, s.gradient, s.elements, s.gradientScale, s.learningRate, marks)),
-    gatherMarkedTopK: ({ values, held, elements, work, bytes }, k, marks) =>
-      fromBits(kernels.gatherMarkedTopK(values, held, elements, k, marks, work, bytes)),
-    packMarkedTopK: ({ values, held, elements, dst, work, bytes }, k, scale, marks) => {
-      kernels.packMarkedTopK(values, held, elements, k, scale, 1 / scale, dst, marks, work, bytes);
+    gatherMarkedTopK: ({ values, held, elements, acc, marks, work, bytes }, k) =>
+      fromBits(kernels.gatherMarkedTopK(values, held, elements, k, acc, marks, work, bytes)),
+    packMarkedTopK: ({ values, held, elements, dst, acc, marks, work, bytes }, k, scale) => {
+      kernels.packMarkedTopK(values, held, elements, k, scale, 1 / scale, dst, acc, marks, work, bytes);
     },
-    forgetMarks: (marks, elements, equal) => {
-      kernels.forgetMarks(marks, elements, equal ? 1 : 0);
+    forgetMarks: (marks, equal) => {
+      kernels.forgetMarks(marks, equal ? 1 : 0);
     },
     unpackTopK: kernels.unpackTopK,
     addTopK: kernels.addTopK,

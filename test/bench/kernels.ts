@@ -9,6 +9,7 @@ import { loadKernels } from '../../shared/kernels/load.js';
 import { BLOCK_ELEMENTS_MAX } from '../../shared/limits.js';
 import { philox } from '../../shared/random.js';
 import { adamAt, type Block, cases } from './kernel-cases.js';
+import { topkServer } from './lossy-kernel-cases.js';
 import { type BenchOptions, type Result, summarize } from './result.js';
 
 /** 16 KiB of each array: all that a piece needs fits into the first two levels of cache. */
@@ -137,5 +138,14 @@ export async function run(options: BenchOptions): Promise<Result[]> {
     },
   ]);
   add('serve', 52, Object.fromEntries(ways));
+  const servers = blocks.map((block) => topkServer(kernels, block, n));
+  add('serveTopK', 32, {
+    passes: () => {
+      for (const { passes } of servers) passes();
+    },
+    lists: () => {
+      for (const { lists } of servers) lists();
+    },
+  });
   return results;
 }

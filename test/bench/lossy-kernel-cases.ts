@@ -1,6 +1,6 @@
 // The lossy codecs' cases of the bench of the kernels: encoding on the way up (a gradient with its residual) and on the
 // way down (the difference to what the workers hold), and decoding into a sum.
-import type { Kernels } from '../../shared/kernels/kernels.js';
+import { type Kernels, MARKS_BYTES } from '../../shared/kernels/kernels.js';
 import * as int8 from '../../shared/kernels/plain/int8.js';
 import * as sign from '../../shared/kernels/plain/sign.js';
 import * as topk from '../../shared/kernels/plain/topk.js';
@@ -56,6 +56,40 @@ function packTopK(k: Kernels, b: Block, n: number): void {
   const velocity = { momentum: MOMENTUM, velocity: b.slot2, nextVelocity: b.slot2 };
   k.gatherTopK(step, kOf(n), velocity);
   k.packTopK(step, kOf(n), SCALE, velocity);
+}
+
+/** A server's work on a block of one worker with top-k, once it has been made ready: as lists, or in passes over it. */
+export function topkServer(k: Kernels, b: Block, n: number): { lists: () => void; passes: () => void } {
+  const count = kOf(n);
+  const marks = b.slot2;
+  // The lists take less than an array.
+  const acc = marks + MARKS_BYTES;
+  const dst = b.halves + n / 8;
+  const room = { work: b.halves + n / 4, bytes: 2 * n - n / 4 };
+  // What is sent, again and again; then the workers hold what the server has.
+  const gradient = { gradient: b.gradient, residual: b.slot1, elements: n, factor: 1 };
+  const step = { ...gradient, dst: b.halves, next: b.param, ...room };
+  k.gatherTopK(step, count);
+  k.packTopK(step, count, SCALE);
+  k.copyBytes(b.param, 4 * n, b.slot1);
+  k.forgetMarks(marks, true);
+  const sgd = { param: b.param, gradient: b.gradient, elements: n, gradientScale: 1, learningRate: WEIGHT };
+  const pair = { values: b.param, held: b.slot1, elements: n, dst, ...room };
+  const few = { ...pair, acc, marks };
+  return {
+    lists: () => {
+      k.addMarkedTopK(b.halves, n, count, 1 / SCALE, acc, marks, true);
+      k.sgdMarked({ ...sgd, gradient: acc }, marks);
+      k.gatherMarkedTopK(few, count);
+      k.packMarkedTopK(few, count, SCALE);
+    },
+    passes: () => {
+      k.unpackTopK(b.halves, n, count, 1 / SCALE, b.gradient, room.work);
+      k.sgd(sgd);
+      k.gatherDifferenceTopK(pair, count);
+      k.packDifferenceTopK(pair, count, SCALE);
+    },
+  };
 }
 
 export function lossyCases(): Case[] {

@@ -2,7 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { fp16Scale } from '../../../shared/codec/fp16.js';
-import { marksBytes, topkWorkBytes } from '../../../shared/kernels/kernels.js';
+import { MARKS_BYTES, topkWorkBytes } from '../../../shared/kernels/kernels.js';
 import { sgd } from '../../../shared/kernels/plain/optimize.js';
 import { absmax } from '../../../shared/kernels/plain/reduce.js';
 import * as topk from '../../../shared/kernels/plain/topk.js';
@@ -40,14 +40,13 @@ test('sums, updates and differences of few elements are those of all, to the bit
       const [valuesAt, heldAt, acc, marks, payloadAt, dst, work] = place(
         0,
         ...[values, held, values],
-        new Float32Array(marksBytes(n) / 4),
+        new Float32Array(MARKS_BYTES / 4),
         ...[values, values],
         new Float32Array(bytes / 4),
       );
-      kernels.u8(marks, marksBytes(n)).fill(0);
-      kernels.forgetMarks(marks, n, true);
+      kernels.forgetMarks(marks, true);
       for (let step = 0; step < STEPS; step++) {
-        if (step === run.forgottenAt) kernels.forgetMarks(marks, n, false);
+        if (step === run.forgottenAt) kernels.forgetMarks(marks, false);
         // Gradients of one step may be much larger, or smaller, than those of the others.
         const size = [1, 1, 1, 1000, 1e-3][random.below(5)];
         const common = normals(size);
@@ -74,11 +73,11 @@ test('sums, updates and differences of few elements are those of all, to the bit
         t.deepEqual(bitsOf(read(valuesAt, values)), bitsOf(values));
         t.true(largest >= absmax(values.filter((x, i) => x !== before[i])) && largest <= absmax(values));
 
-        const pair = { values: valuesAt, held: heldAt, elements: n, dst, work, bytes };
+        const pair = { values: valuesAt, held: heldAt, elements: n, dst, acc, marks, work, bytes };
         const most = absmax(values.map((x, i) => x - held[i]));
-        t.is(kernels.gatherMarkedTopK(pair, down, marks), most);
+        t.is(kernels.gatherMarkedTopK(pair, down), most);
         const scale = fp16Scale(most);
-        kernels.packMarkedTopK(pair, down, scale, marks);
+        kernels.packMarkedTopK(pair, down, scale);
         const sent = topk.packDifferenceTopK(values, held, down, scale);
         t.deepEqual(kernels.u8(dst, sent.length).slice(), sent);
         t.deepEqual(bitsOf(read(heldAt, held)), bitsOf(held));
@@ -97,13 +96,12 @@ test('only what a sum has brought is looked at', (t) => {
   const [valuesAt, heldAt, acc, marks, payloadAt, dst, work] = place(
     0,
     ...[values, values, values],
-    new Float32Array(marksBytes(n) / 4),
+    new Float32Array(MARKS_BYTES / 4),
     ...[values, values],
     new Float32Array(bytes / 4),
   );
-  kernels.u8(marks, marksBytes(n)).fill(0);
-  kernels.forgetMarks(marks, n, true);
-  const pair = { values: valuesAt, held: heldAt, elements: n, dst, work, bytes };
+  kernels.forgetMarks(marks, true);
+  const pair = { values: valuesAt, held: heldAt, elements: n, dst, acc, marks, work, bytes };
   /** Positions that travel after one step. */
   const step = () => {
     const gradient = Float32Array.from({ length: n }, () => random.normal());
@@ -113,8 +111,8 @@ test('only what a sum has brought is looked at', (t) => {
     kernels.addMarkedTopK(payloadAt, n, up, 1 / scale, acc, marks, true);
     const rule = { gradientScale: 1, learningRate: 1e-2 };
     kernels.sgdMarked({ param: valuesAt, gradient: acc, elements: n, ...rule }, marks);
-    const most = kernels.gatherMarkedTopK(pair, up, marks);
-    kernels.packMarkedTopK(pair, up, fp16Scale(most), marks);
+    const most = kernels.gatherMarkedTopK(pair, up);
+    kernels.packMarkedTopK(pair, up, fp16Scale(most));
     const travelled = new Float32Array(n);
     topk.addTopK(kernels.u8(dst, payload.length).slice(), 1, travelled);
     return { most, travelled };
@@ -125,7 +123,7 @@ test('only what a sum has brought is looked at', (t) => {
   const { most, travelled } = step();
   t.true(most < 1);
   t.is(travelled[7], 0);
-  kernels.forgetMarks(marks, n, false);
+  kernels.forgetMarks(marks, false);
   const seen = step();
   t.true(seen.most > 99);
   t.not(seen.travelled[7], 0);
