@@ -10,9 +10,19 @@ export function largestLane(x: v128): i32 {
   return i32x4.extract_lane(b, 0);
 }
 
+/** The larger of four magnitudes and those of a line of 16 elements. */
+// @ts-ignore: decorator
+@inline
+function lineAbsmax(largest: v128, line: usize): v128 {
+  const mask = i32x4.splat(0x7fffffff);
+  const a = i32x4.max_s(v128.and(v128.load(line), mask), v128.and(v128.load(line, 16), mask));
+  const b = i32x4.max_s(v128.and(v128.load(line, 32), mask), v128.and(v128.load(line, 48), mask));
+  return i32x4.max_s(largest, i32x4.max_s(a, b));
+}
+
 /**
  * Bits of the largest magnitude of `n` fp32: as integers, magnitudes are ordered as the numbers are, with
- * infinity above all numbers and NaN above infinity.
+ * infinity above all numbers and NaN above infinity. Read at four places in turn: memory gives more to several streams.
  */
 export function absmaxBits(src: usize, n: i32): i32 {
   const mask = i32x4.splat(0x7fffffff);
@@ -20,17 +30,16 @@ export function absmaxBits(src: usize, n: i32): i32 {
   let b = a;
   let c = a;
   let d = a;
-  const whole = n & ~15;
-  let i = 0;
-  for (; i < whole; i += 16, src += 64) {
-    a = i32x4.max_s(a, v128.and(v128.load(src), mask));
-    b = i32x4.max_s(b, v128.and(v128.load(src, 16), mask));
-    c = i32x4.max_s(c, v128.and(v128.load(src, 32), mask));
-    d = i32x4.max_s(d, v128.and(v128.load(src, 48), mask));
+  const quarter = (n >> 6) << 4;
+  const bytes = usize(quarter) << 2;
+  for (const end = src + bytes; src < end; src += 64) {
+    a = lineAbsmax(a, src);
+    b = lineAbsmax(b, src + bytes);
+    c = lineAbsmax(c, src + 2 * bytes);
+    d = lineAbsmax(d, src + 3 * bytes);
   }
-  for (; i < n; i++, src += 4) {
-    a = i32x4.max_s(a, v128.and(v128.load_splat<u32>(src), mask));
-  }
+  src += 3 * bytes;
+  for (let i = quarter << 2; i < n; i++, src += 4) a = i32x4.max_s(a, v128.and(v128.load_splat<u32>(src), mask));
   return largestLane(i32x4.max_s(i32x4.max_s(a, b), i32x4.max_s(c, d)));
 }
 
