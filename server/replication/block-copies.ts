@@ -122,7 +122,14 @@ export function addPart(blocks: ShardBlocks, bulk: Bulk): void {
     );
   const fault = checkPayload(codec, block.elements, bulk.payload.byteLength, bulk.scale);
   if (fault) throw refuse('PAYLOAD', `${where}: ${fault}`);
+  if (!first && state.summed >= blocks.workers)
+    throw refuse(
+      'STEP',
+      `${where}: expected at most ${blocks.workers} contributions of step ${bulk.step}, got one more; copy it again`,
+    );
   const address = stageChecked(blocks, bulk);
+  const inside = codec.lossy && codec.payloadFault(blocks.kernels, address, block.elements);
+  if (inside) throw refuse('PAYLOAD', `${where}: ${inside}`);
   addToSum(blocks, state, bulk.step, { address, scale: bulk.scale, weight, first });
   blocks.probe.phase('replicate', started);
 }

@@ -4,9 +4,10 @@ import test from 'ava';
 import type { Replica } from '../../../server/replication/replica.js';
 import type { Shard } from '../../../server/shard.js';
 import type { CodecName } from '../../../shared/codec/codec.js';
-import { codecNames } from '../../../shared/codec/registry.js';
+import { codecNames, codecs } from '../../../shared/codec/registry.js';
 import { type OptimizerSpec, optimizerSpec } from '../../../shared/optimizer/spec.js';
 import type { Bulk } from '../../../shared/rpc/bulk.js';
+import { checksumOf } from '../../../shared/rpc/checksum.js';
 import { Refused } from '../../../shared/rpc/refusal.js';
 import { codecsByStep } from '../../../shared/run/block-codecs.js';
 import { layoutOf, type RunSpec } from '../../../shared/run/spec.js';
@@ -208,10 +209,42 @@ test('a copy adds up nothing but all contributions of a step, from the first on,
   t.deepEqual(bitsOf(replica.shard), before);
   // An attempt that was broken off is forgotten with the first contribution of the next.
   for (const part of [first, second, first, second]) replica.part(part);
+  refused(/expected at most 2 contributions of step 0, got one more/, () => replica.part(second));
   refused(/expected 3 contributions .*, got 2/, () => replica.update({ ...update, clockMin: 3 }));
   for (const part of parts) replica.part(part);
   replica.update(update);
   t.notDeepEqual(bitsOf(replica.shard), before);
+});
+
+test('a copy refuses a contribution whose inside is not as its codec has it, whatever its checksum says', (t) => {
+  const optimizer = optimizerSpec('momentum', 1e-2);
+  const spec = makeSpec({ codec: 'topk', topKPercent: 2, optimizer, tensors: LARGE });
+  const primary = new Primary(spec);
+  const replica = newReplica(spec);
+  primary.place(1);
+  for (const _ of primary.step(-1)) while (primary.wire(1).deliver(replica)) void _;
+  const before = bitsOf(replica.shard);
+  let refusals = 0;
+  const seen = {
+    part: (bulk: Bulk) => {
+      if (bulk.codec !== codecs.topk.id || !bulk.fetched) return;
+      const payload = Buffer.from(bulk.payload);
+      // No position is named any more.
+      payload.fill(0, 4, 12);
+      const changed = { ...bulk, payload, checksum: checksumOf(payload) };
+      t.throws(() => replica.part(changed), {
+        instanceOf: Refused,
+        message: /ascending positions: its bit string/,
+      });
+      refusals++;
+    },
+    update: () => undefined,
+    verdict: () => undefined,
+    sumsOf: (block: number) => replica.sumsOf(block),
+  };
+  for (const _ of primary.step(0)) while (primary.wire(1).deliver(seen as unknown as Replica)) void _;
+  t.true(refusals > 0);
+  t.deepEqual(bitsOf(replica.shard), before);
 });
 
 test('a copy that is not whole says so', (t) => {
