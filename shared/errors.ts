@@ -17,12 +17,23 @@ export class RunError extends Error {
   readonly exitStatus: number = EXIT.failed;
 }
 
-/** One line for a person: the message of an error, and of its cause where it adds something. */
+/**
+ * One line for a person: the message of an error, and of its cause where it adds something. An error without a message
+ * (of a connection that was tried at several addresses) says those of the errors behind it, or its code.
+ */
 export function sentence(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? error.cause.message : undefined;
-  const text = cause && !error.message.includes(cause) ? `${error.message} (${cause})` : error.message;
+  const message = messageOf(error);
+  const cause = error.cause instanceof Error ? messageOf(error.cause) : undefined;
+  const text = cause && !message.includes(cause) ? `${message} (${cause})` : message;
   return text.replace(/\s*\n\s*/g, ' ');
+}
+
+function messageOf(error: Error): string {
+  if (error.message !== '') return error.message;
+  const behind = error instanceof AggregateError ? error.errors.map(sentence) : [];
+  const { code } = error as NodeJS.ErrnoException;
+  return [...new Set(behind)].join('; ') || code || error.name;
 }
 
 /** Whether an error is somebody's mistake or misfortune, and so is shown without a stack. */
