@@ -1,10 +1,10 @@
 // How long an exchange takes: pushPull of 64 MiB of fp32 gradients (64 blocks), Adam on the server (momentum where the
-// codec does not go with Adam), 1 server and 1 worker (stub-node.ts) as processes, per codec. The codecs take turns, so
-// that a slow moment hits all of them, and have warmed up first: before V8 has compiled what runs, a round takes half as
-// long again; the first two rounds of a turn are not counted. `round` is what the training thread waits; `encode`, `wait` and `decode` are the exchange thread's parts of
-// it, `check` the rest (are all gradients finite, and the way between the threads). `server…` are the parts of the
-// server's work, which overlap with the worker's; `serverCpu` and `workerCpu` all that the processes computed, transport
-// included. `push` is one stream of contributions that are checked and dropped (push.ts): of 1 MiB in fp32.
+// codec does not go with Adam), 1 server and 1 worker (stub-node.ts) as processes, one codec after another, each in turn
+// with what it is compared with: processes that only wait collect garbage in the others' time. All have warmed up first:
+// before V8 has compiled what runs, a round takes half as long again; the first rounds of a turn are not counted.
+// `round` is what the training thread waits; `encode`, `wait` and `decode` are the exchange thread's parts of it, `check`
+// the rest (are all gradients finite, and the way between the threads). `server…` are the parts of the server's work,
+// which overlap with the worker's; `serverCpu` and `workerCpu` all that the processes computed, transport included. `push` is one stream of contributions that are checked and dropped (push.ts): of 1 MiB in fp32.
 import { pairFault } from '../../shared/codec/allowed-pairs.js';
 import type { CodecName } from '../../shared/codec/codec.js';
 import { codecNames, codecs } from '../../shared/codec/registry.js';
@@ -98,23 +98,29 @@ export async function run(options: ExchangeBenchOptions): Promise<Result[]> {
     `--elements=${blocks * BLOCK_ELEMENTS_MAX}`,
     `--warm-up=${warmUpRounds(blocks, options.small)}`,
   ];
-  const meshes: Mesh[] = [];
+  for (const codec of measured) {
+    const mesh = await startMesh(codec, shape);
+    try {
+      for (let repeat = 0; repeat < options.repeats; repeat++) {
+        await options.between?.();
+        await measureRounds(mesh, rounds, series);
+      }
+    } finally {
+      await mesh.worker.stop();
+      await mesh.server.child.stop();
+    }
+  }
   const sink = await startProcess('sink', 'test/bench/push-sink.js', []);
   try {
-    for (const codec of measured) meshes.push(await startMesh(codec, shape));
-    for (let repeat = 0; repeat < options.repeats; repeat++) {
-      await options.between?.();
-      for (const mesh of meshes) await measureRounds(mesh, rounds, series);
+    for (let repeat = 0; repeat < options.repeats; repeat++)
       for (const codec of measured) {
         const payload = payloads[codec];
         const count = Math.min(PUSH_MESSAGES_MAX, Math.ceil(pushBytes / payload.byteLength));
         const rate = await measurePush(sink.ready.address as string, payload, count);
         series.add(codec, 'push', 'GB/s', rate / 1e9);
       }
-    }
     return series.results();
   } finally {
-    await Promise.all(meshes.map(({ worker }) => worker.stop()));
-    await Promise.all([sink, ...meshes.map(({ server }) => server)].map(({ child }) => child.stop()));
+    await sink.child.stop();
   }
 }
