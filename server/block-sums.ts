@@ -1,5 +1,6 @@
 // A block's sum of contributions. Where these bring few elements each (top-k), so few together that a pass over the
 // block would cost more, the sum is a list, and it, its update and the difference that is sent take these elements alone.
+import type { Codec } from '../shared/codec/codec.js';
 import { leavesOthersAlone } from '../shared/optimizer/apply.js';
 import type { BlockState, ShardBlocks, Summed } from './shard-blocks.js';
 
@@ -44,7 +45,10 @@ function isSumOfFew(
   step: number,
 ): boolean {
   if (memory.marks < 0 || !leavesOthersAlone(optimizer, rule)) return false;
-  const codec = blocks.updateCodecs(step)[position];
-  const sent = codec.lossy ? codec.marked?.count(block.elements) : undefined;
-  return sent !== undefined && sent <= block.elements * MARKED_SHARE_MAX;
+  const few = block.elements * MARKED_SHARE_MAX;
+  const countOf = (codec: Codec) =>
+    (codec.lossy ? codec.marked?.count(block.elements) : undefined) ?? Infinity;
+  // Of each worker at least one element travels: together they may be more than their percentage.
+  const summed = blocks.workers * countOf(blocks.codecs(step)[position]);
+  return summed <= few && countOf(blocks.updateCodecs(step)[position]) <= few;
 }

@@ -42,6 +42,8 @@ function pendingAt(acc: usize, n: i32): usize {
 export function addMarkedTopK(
   src: usize, n: i32, k: i32, factor: f32, acc: usize, marks: usize, first: i32,
 ): void {
+  // The caller sees to it; without room it would write over the block behind.
+  if ((first ? 0 : load<i32>(marks + SUMMED_AT)) + k > columnMax(n)) unreachable();
   const column = columnBytes(n);
   const values = acc + column;
   if (first) {
