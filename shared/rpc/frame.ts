@@ -4,15 +4,15 @@
 
 /** A gRPC frame begins with a byte that says whether it is compressed, and four of length. */
 export const FRAME_BYTES = 5;
-/** Source and target of a copy lie alike to this: it takes a third less time than where they don't. */
+/** Source and target of a copy lie alike to this: it is faster than where they don't. */
 const WORD_BYTES = 8;
 
 /** Bytes that a target for `stagePayload` needs beyond the payload. */
 export const STAGE_SPARE_BYTES = WORD_BYTES;
 
 /**
- * Copies bytes to a target of the same length. To and from memory that threads share, `set` goes by atomic words, in
- * twice the time and more; filling a buffer with another is one memcpy, and here nobody else is at that memory.
+ * Copies bytes to a target of the same length. To and from memory that threads share, `set` goes by atomic words;
+ * filling a buffer with another is one memcpy, and here nobody else is at that memory.
  */
 export function copyMemory(source: Uint8Array, target: Uint8Array): void {
   if (source.byteLength !== target.byteLength)
