@@ -1,4 +1,6 @@
-// A block's sum of contributions. Where these bring few elements each (top-k), so few together that a pass over the
+// A block's sum of contributions. It lies where the last one lay that is needed no more: of 64 MiB of blocks one or two
+// are being summed at a time, and what stays in the cache is neither read from memory nor written there.
+// Where contributions bring few elements each (top-k), so few together that a pass over the
 // block would cost more, the sum is a list, and it, its update and the difference that is sent take these elements alone.
 import type { Codec } from '../shared/codec/codec.js';
 import { leavesOthersAlone } from '../shared/optimizer/apply.js';
@@ -9,10 +11,13 @@ const MARKED_SHARE_MAX = 1 / 16;
 
 /** Adds a contribution to the sum of a step; it lies at an address in the memory of the kernels. */
 export function addToSum(blocks: ShardBlocks, state: BlockState, step: number, summed: Summed): void {
-  const { kernels } = blocks;
-  const { accumulator, marks } = state.memory;
-  const { elements } = state.block;
+  const { kernels, map } = blocks;
+  const { memory, block } = state;
+  const { elements } = block;
   const { address, scale, weight, first } = summed;
+  // A sum that was begun and dropped has a place.
+  if (memory.accumulator < 0) memory.accumulator = map.accumulators.get(elements)?.pop() as number;
+  const { accumulator, marks } = memory;
   const codec = blocks.codecs(step)[state.position];
   if (first) {
     state.marked = isSumOfFew(blocks, state, step);
@@ -24,6 +29,13 @@ export function addToSum(blocks: ShardBlocks, state: BlockState, step: number, s
   else codec.accumulate(kernels, address, elements, scale, weight, accumulator, first);
   state.summed = first ? 1 : state.summed + 1;
   state.summedStep = step;
+}
+
+/** The sum of a block has been applied, and nobody is going to be sent it. Lists are needed for the sums that follow. */
+export function releaseSum({ map }: ShardBlocks, { memory, block }: BlockState): void {
+  if (memory.accumulator < 0 || memory.marks >= 0) return;
+  map.accumulators.get(block.elements)?.push(memory.accumulator);
+  memory.accumulator = -1;
 }
 
 /** A block is about to have the update of a sum that lies elsewhere, of all its elements. */

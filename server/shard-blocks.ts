@@ -21,7 +21,7 @@ import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockOptimizer, codecsByStep } from '../shared/run/block-codecs.js';
 import type { RunSpec } from '../shared/run/spec.js';
-import { addToSum } from './block-sums.js';
+import { addToSum, releaseSum } from './block-sums.js';
 import type { Consistency } from './consistency/consistency.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
 
@@ -319,14 +319,12 @@ export class ShardBlocks {
     if (block.kind === 'state') {
       if (kept > 0) codecs.fp32.accumulate(this.kernels, values, block.elements, 1, kept, accumulator, false);
       this.kernels.scaleF32(accumulator, block.elements, gradientScale, values);
-    } else
-      this.changed(
-        state,
-        applyOptimizer(this.kernels, state.optimizer, {
-          ...this.update(state, gradientScale),
-          ...(state.optimizer.kind === 'lamb' && { trustRatio: this.norms?.trust(block.tensor) }),
-        }),
-      );
+    } else {
+      const trust = state.optimizer.kind === 'lamb' ? this.norms?.trust(block.tensor) : undefined;
+      const update = this.update(state, gradientScale, trust);
+      this.changed(state, applyOptimizer(this.kernels, state.optimizer, update));
+    }
+    if (!this.onSum) releaseSum(this, state);
     this.probe.phase('optimizer', started);
     state.version++;
     state.gradientScale = gradientScale;
@@ -349,17 +347,11 @@ export class ShardBlocks {
     return numbers;
   }
 
-  update({ memory, block, version, rule, marked }: BlockState, gradientScale: number): Update {
-    const marks = marked ? { marks: memory.marks } : {};
-    return {
-      memory,
-      elements: block.elements,
-      gradientScale,
-      version,
-      step: this.clocks.step,
-      rule,
-      ...marks,
-    };
+  update(state: BlockState, gradientScale: number, trustRatio?: number): Update {
+    const { memory, block, version, rule, marked } = state;
+    const { step } = this.clocks;
+    const marks = marked ? memory.marks : undefined;
+    return { memory, elements: block.elements, gradientScale, version, step, rule, marks, trustRatio };
   }
 
   /** Keeps what a block is before its update of a step, where that can be taken back. */
@@ -432,9 +424,15 @@ export class ShardBlocks {
     // Before `held` changes; what the workers hold is near to values that were within the limit.
     if (changedAbsmax !== undefined) encodableAbsmax(codec, 2 * changedAbsmax);
     const { values, held, accumulator: acc, marks } = memory;
-    const few = marked ? { marked: { acc, marks } } : {};
-    const difference = { values, held, elements: block.elements, dst: this.map.outgoing, ...few };
-    return codec.encodeDifference(this.kernels, difference).scale;
+    const { elements } = block;
+    const few = marked ? { acc, marks } : undefined;
+    return codec.encodeDifference(this.kernels, {
+      values,
+      held,
+      elements,
+      dst: this.map.outgoing,
+      marked: few,
+    }).scale;
   }
 
   #encoded(state: BlockState, codec: Codec, leaves: boolean): Encoded {

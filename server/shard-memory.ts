@@ -81,6 +81,8 @@ export const SHARD_FIXED_BYTES = KERNELS_BYTES + SCRATCH_BYTES;
 
 /** Addresses are -1 where the block has no such array. */
 export interface BlockMemory extends OptimizerMemory {
+  /** While the block has a sum: block-sums.ts. */
+  accumulator: number;
   /** What the workers hold, where new values travel as differences to it. */
   readonly held: number;
   /** Of the accumulator, and of values and held: kernels/assembly/topk-marked.ts. */
@@ -93,6 +95,8 @@ export interface ShardMemoryMap {
   readonly incoming: number;
   readonly outgoing: number;
   readonly blocks: ReadonlyMap<number, BlockMemory>;
+  /** Where sums may lie, by the elements of the blocks for which there is room: as many as there are such blocks. */
+  readonly accumulators: ReadonlyMap<number, number[]>;
 }
 
 /** Addresses of everything in a memory of `shardBytes(...)` bytes, from `firstFreeByte` up. */
@@ -112,6 +116,7 @@ export function mapShard(
   const incoming = take(BLOCK_PAYLOAD_MAX_BYTES + STAGE_SPARE_BYTES);
   const outgoing = take(BLOCK_PAYLOAD_MAX_BYTES);
   const map = new Map<number, BlockMemory>();
+  const accumulators = new Map<number, number[]>();
   for (const block of blocks) {
     const arrays = Array.from({ length: arraysOf(block, optimizer, codec) }, () => take(block.elements * 4));
     const held = isHeld(block, codec) ? (arrays.pop() as number) : -1;
@@ -119,8 +124,10 @@ export function mapShard(
       take(block.elements * 4),
     );
     const marks = isMarked(block, codec) ? take(MARKS_BYTES) : -1;
-    const [values, accumulator = -1, ...slots] = arrays;
-    map.set(block.index, { values, accumulator, slots, held, marks, undo });
+    const [values, accumulator, ...slots] = arrays;
+    if (accumulator !== undefined)
+      accumulators.set(block.elements, [...(accumulators.get(block.elements) ?? []), accumulator]);
+    map.set(block.index, { values, accumulator: -1, slots, held, marks, undo });
   }
-  return { incoming, outgoing, blocks: map };
+  return { incoming, outgoing, blocks: map, accumulators };
 }

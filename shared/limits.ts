@@ -27,6 +27,8 @@ export const EXCHANGE_YOUNG_MAX_MIB = 3;
 export const PUSH_CREDIT_BYTES = 16 * MiB;
 /** Bulk messages handed to one stream that it has not flushed yet. */
 export const STREAM_UNSENT_MAX = 4;
+/** The same of a stream in this process: the server's work on one is done before the next is begun. */
+export const IN_PROCESS_UNSENT_MAX = 1;
 /** Small messages (acknowledgements, outcomes) that a peer may leave unread on one stream. */
 export const UNREAD_MAX = 4096;
 /** Servers that hold each shard, where nobody says and there are as many. */

@@ -334,7 +334,7 @@ export class Bsp implements Consistency {
     for (const worker of state.arrived)
       effects.push({ kind: 'ack', worker, step: this.step, block: state.index });
     const { members, isWhole } = this.#cut;
-    effects.push({ kind: 'updated', block: state.index, ...(isWhole ? {} : { workers: members }) });
+    effects.push({ kind: 'updated', block: state.index, workers: isWhole ? undefined : members });
     if (this.#open === 0) this.#close(effects);
   }
 

@@ -6,7 +6,7 @@ import { applyOptimizer, scalarsOf, type UpdateScalars } from '../../shared/opti
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { stagePayload } from '../../shared/rpc/frame.js';
 import { refuse } from '../../shared/rpc/refusal.js';
-import { addToSum, sumAsArray, sumIsElsewhere } from '../block-sums.js';
+import { addToSum, releaseSum, sumAsArray, sumIsElsewhere } from '../block-sums.js';
 import type { BlockState, ShardBlocks, Summed } from '../shard-blocks.js';
 
 /** The last update of a block, for whoever is to repeat it. */
@@ -171,6 +171,7 @@ export function repeat(blocks: ShardBlocks, bulk: Bulk): void {
         prepared: { gradientScale, learningRate, stepSize, epsilon },
       }),
     );
+  releaseSum(blocks, state);
   state.version++;
   // What is sent to subscribers is taken to be what they hold, here as there.
   const codec = blocks.updateCodecs(bulk.step)[state.position];

@@ -3,7 +3,7 @@
 // flight stays bounded. Any loss is told once, with the server's name.
 import type * as grpc from '@grpc/grpc-js';
 import { RunError, sentence } from '../errors.js';
-import { BLOCK_PAYLOAD_MAX_BYTES, STREAM_UNSENT_MAX } from '../limits.js';
+import { BLOCK_PAYLOAD_MAX_BYTES, IN_PROCESS_UNSENT_MAX, STREAM_UNSENT_MAX } from '../limits.js';
 import { type Bulk, type BulkFields, frameBulk } from '../rpc/bulk.js';
 import { Framed, FramePool } from '../rpc/frame.js';
 import type { PullMessage } from '../rpc/generated/gradloom/v1/PullMessage.js';
@@ -196,7 +196,10 @@ export class ServerLink {
 
   /** Resolves when a payload of this size may be encoded and sent; false if the link is closed. */
   async room(payloadBytes: number): Promise<boolean> {
-    while (!this.#closed && (this.#creditBytes < payloadBytes || this.#unsent >= STREAM_UNSENT_MAX)) {
+    // To its own shard a peer sends one a turn of the event loop, so that what others sent is taken meanwhile: that shard
+    // then sums what is in the cache, and the others have work early.
+    const unsentMax = this.inProcess ? IN_PROCESS_UNSENT_MAX : STREAM_UNSENT_MAX;
+    while (!this.#closed && (this.#creditBytes < payloadBytes || this.#unsent >= unsentMax)) {
       await new Promise<void>((resolve) => {
         this.#room = resolve;
       });
@@ -217,9 +220,10 @@ export class ServerLink {
   ): void {
     this.#creditBytes -= payload.byteLength;
     this.#unsent++;
+    const { step, block, codec, scale } = fields;
     const message = this.inProcess
       ? new InMemory(field, fields, payload)
-      : frameBulk(FIELD[field], { checksum: checksum(), ...fields }, payload, this.#frames);
+      : frameBulk(FIELD[field], { step, block, codec, scale, checksum: checksum() }, payload, this.#frames);
     this.#push?.write(message, () => {
       this.#unsent--;
       if (message instanceof Framed) message.release();

@@ -23,11 +23,28 @@ export interface ParametersStreams {
 export class InMemory {
   readonly message: object;
 
-  constructor(field: 'contribution' | 'initial' | 'block', fields: BulkFields, payload: Uint8Array) {
-    const { buffer, byteOffset, byteLength } = payload;
-    const view = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
-    const unsaid = { version: 0, fetched: false, clockMin: 0, clockMax: 0 };
-    this.message = { [field]: { ...unsaid, ...fields, checksum: undefined, payload: view } };
+  constructor(field: 'contribution' | 'initial' | 'block', fields: BulkFields, bytes: Uint8Array) {
+    const payload = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
+    const { step, block, codec, scale, version = 0, fetched = false, clockMin = 0, clockMax = 0 } = fields;
+    // Not spread: see reader-messages.ts.
+    const all = {
+      step,
+      block,
+      codec,
+      scale,
+      version,
+      fetched,
+      clockMin,
+      clockMax,
+      checksum: undefined,
+      payload,
+    };
+    this.message =
+      field === 'contribution'
+        ? { contribution: all }
+        : field === 'block'
+          ? { block: all }
+          : { initial: all };
   }
 }
 

@@ -1,9 +1,36 @@
 // The weighted sum over workers: acc[i] += factor * decoded[i], decoding on the way. The first contribution
 // overwrites instead (unpackF16, unpackBf16, scaleF32), so that no sum needs a pass that zeroes it.
-import { fromBf16, fromF16 } from './halves';
+import { areUsualF16, fromBf16, fromF16, highUsualF16, lowUsualF16, usualFactorF16 } from './halves';
 
 /** acc[i] += fp32(src[i]) * factor, from fp16. */
 export function addF16(src: usize, n: i32, factor: f32, acc: usize): void {
+  const usual = usualFactorF16(factor);
+  const u = f32x4.splat(usual);
+  const groups = abs(usual) < Infinity ? n & ~31 : 0;
+  let i = 0;
+  for (; i < groups; i += 32, src += 64, acc += 128) {
+    const a = v128.load(src);
+    const b = v128.load(src, 16);
+    const c = v128.load(src, 32);
+    const d = v128.load(src, 48);
+    if (!areUsualF16(a, b, c, d)) {
+      addAnyF16(src, 32, factor, acc);
+      continue;
+    }
+    v128.store(acc, f32x4.add(v128.load(acc), lowUsualF16(a, u)));
+    v128.store(acc, f32x4.add(v128.load(acc, 16), highUsualF16(a, u)), 16);
+    v128.store(acc, f32x4.add(v128.load(acc, 32), lowUsualF16(b, u)), 32);
+    v128.store(acc, f32x4.add(v128.load(acc, 48), highUsualF16(b, u)), 48);
+    v128.store(acc, f32x4.add(v128.load(acc, 64), lowUsualF16(c, u)), 64);
+    v128.store(acc, f32x4.add(v128.load(acc, 80), highUsualF16(c, u)), 80);
+    v128.store(acc, f32x4.add(v128.load(acc, 96), lowUsualF16(d, u)), 96);
+    v128.store(acc, f32x4.add(v128.load(acc, 112), highUsualF16(d, u)), 112);
+  }
+  addAnyF16(src, n - i, factor, acc);
+}
+
+/** The same, also of what is not usual. */
+function addAnyF16(src: usize, n: i32, factor: f32, acc: usize): void {
   const s = f32x4.splat(factor);
   const whole = n & ~7;
   let i = 0;
