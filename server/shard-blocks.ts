@@ -324,6 +324,7 @@ export class ShardBlocks {
       const update = this.update(state, gradientScale, trust);
       this.changed(state, applyOptimizer(this.kernels, state.optimizer, update));
     }
+    // Else when the copies have been sent it.
     if (!this.onSum) releaseSum(this, state);
     this.probe.phase('optimizer', started);
     state.version++;

@@ -125,8 +125,11 @@ export function mapShard(
     );
     const marks = isMarked(block, codec) ? take(MARKS_BYTES) : -1;
     const [values, accumulator, ...slots] = arrays;
-    if (accumulator !== undefined)
-      accumulators.set(block.elements, [...(accumulators.get(block.elements) ?? []), accumulator]);
+    if (accumulator !== undefined) {
+      const alike = accumulators.get(block.elements);
+      if (alike) alike.push(accumulator);
+      else accumulators.set(block.elements, [accumulator]);
+    }
     map.set(block.index, { values, accumulator: -1, slots, held, marks, undo });
   }
   return { incoming, outgoing, blocks: map, accumulators };

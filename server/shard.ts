@@ -7,6 +7,7 @@ import type { Codec, DirectCodecName } from '../shared/codec/codec.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec, stalenessOf } from '../shared/run/spec.js';
+import { releaseSum } from './block-sums.js';
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
 import type { Consistency, ShardWork } from './consistency/consistency.js';
@@ -280,6 +281,11 @@ export class Shard {
   /** The update that a block has just had. */
   lastUpdate(block: number): UpdateRecord {
     return lastUpdate(this.#blocks, block);
+  }
+
+  /** The sum of that update has been sent to whoever is to have it. */
+  releaseSum(block: number): void {
+    releaseSum(this.#blocks, this.#blocks.state(block));
   }
 
   /** Is told of each contribution that is added to a block's sum, while that lies in memory. */

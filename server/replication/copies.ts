@@ -176,9 +176,10 @@ export class Copies {
       return;
     }
     for (const effect of effects) {
-      if (effect.kind === 'updated')
+      if (effect.kind === 'updated') {
         this.#record({ kind: 'update', block: effect.block, update: shard.lastUpdate(effect.block) });
-      else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
+        shard.releaseSum(effect.block);
+      } else if (effect.kind === 'outcome') this.#record({ kind: 'verdict', outcome: effect.outcome });
       else if (effect.kind === 'withdrawn') this.#withdraw(effect);
     }
     // Acknowledgements stand before the update that they are of: nothing of all this leaves before the last record.

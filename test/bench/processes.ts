@@ -7,10 +7,11 @@ import { Child, type ChildEvent, explain } from '../../deploy/children.js';
 import { parseExposition, type Sample } from '../helpers/exposition.js';
 
 /**
- * Messages of a worker after which V8 has compiled what an exchange runs and the CPU of a round falls no further: a run
- * has sent as many within its first seconds, and spends all the others so.
+ * Messages of a worker after which V8 has compiled what an exchange runs and a round gets no shorter: a run has sent as
+ * many within its first seconds, and spends all the others so. (After 6,400 the CPU falls no further, but two peers still
+ * wait for one another for a tenth of a round.)
  */
-const COMPILED_MESSAGES = 6400;
+const COMPILED_MESSAGES = 16_000;
 
 /** Rounds that warm up, of so many blocks each. */
 export const warmUpRounds = (blocks: number, small: boolean): number =>

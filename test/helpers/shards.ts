@@ -50,10 +50,11 @@ export function normals(elements: number, ...key: (string | number)[]): Float32A
   return Float32Array.from({ length: elements }, () => random.normal());
 }
 
-const kernels = loadKernels({ bytes: 4 * BLOCK_PAYLOAD_MAX_BYTES });
+const kernels = loadKernels({ bytes: 5 * BLOCK_PAYLOAD_MAX_BYTES });
 const source = kernels.firstFreeByte;
 const target = source + BLOCK_PAYLOAD_MAX_BYTES;
 const residual = target + BLOCK_PAYLOAD_MAX_BYTES;
+const next = residual + BLOCK_PAYLOAD_MAX_BYTES;
 
 /** A contribution (or initial values) as it comes out of the deserializer. */
 export function bulkOf(step: number, block: number, codec: DirectCodecName, values: Float32Array): Bulk {
@@ -67,8 +68,6 @@ export function lossyBulkOf(step: number, block: number, codec: LossyCodec, valu
   const elements = values.length;
   kernels.f32(source, elements).set(values);
   kernels.f32(residual, elements).fill(0);
-  // The next residual lies over this one, which is not used again.
-  const next = residual;
   const { scale } = codec.encode(kernels, {
     gradient: source,
     residual,

@@ -1,6 +1,7 @@
 // Conversions: the plain twins against the definition of the formats, the SIMD kernels against the twins.
 import test from 'ava';
 import fc from 'fast-check';
+import { addF16 } from '../../../shared/kernels/plain/accumulate.js';
 import * as plain from '../../../shared/kernels/plain/convert.js';
 import { anyFloat, anyShift, arrayOf, bitsOf, fixed, kernels, place, read } from './memory.js';
 
@@ -194,4 +195,41 @@ test('nothing beyond the last element is written', (t) => {
         .every((x) => x === 7),
     );
   }
+});
+
+test('fp16 that are normal numbers or zeros are decoded and added as all others, wherever one that is not stands', (t) => {
+  const usual = fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 0x0400, max: 0x7bff }) },
+    { weight: 1, arbitrary: fc.constantFrom(0, 0x0400, 0x7bff) },
+  );
+  const signed = fc.tuple(usual, fc.boolean()).map(([half, negative]) => (negative ? half | 0x8000 : half));
+  const halves = fc.array(signed, { minLength: 64, maxLength: 100, size: 'max' });
+  const other = fc.constantFrom(undefined, 0x0001, 0x03ff, 0x8001, 0x83ff, 0x7c00, 0xfc00, 0x7e01, 0xfe00);
+  const factors = fc.constantFrom(
+    1,
+    2 ** -24,
+    0.37,
+    -1.9,
+    2 ** 15,
+    2 ** 16,
+    -(2 ** 16),
+    2 ** 111,
+    2 ** -140,
+    0,
+  );
+  fc.assert(
+    fc.property(halves, other, fc.nat(63), factors, anyShift, (numbers, odd, at, factor, shift) => {
+      const src = Uint16Array.from(numbers);
+      if (odd !== undefined) src[at] = odd;
+      const target = Float32Array.from(numbers, (_, i) => i - 31.7);
+      const [from, to] = place(shift, src, target);
+      kernels.addF16(from, src.length, factor, to);
+      addF16(src, factor, target);
+      t.deepEqual(bitsOf(read(to, target)), bitsOf(target));
+      kernels.unpackF16(from, src.length, factor, to);
+      plain.unpackF16(src, factor, target);
+      t.deepEqual(bitsOf(read(to, target)), bitsOf(target));
+    }),
+    fixed,
+  );
 });
