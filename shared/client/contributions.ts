@@ -7,18 +7,20 @@ import type { RunSpec } from '../run/spec.js';
 import type { ExchangeOptions } from './exchange-options.js';
 import { Residuals } from './residuals.js';
 
+type Given = Pick<ExchangeOptions, 'layout' | 'memory' | 'rank' | 'spec'>;
+
 export class Contributions {
   readonly residuals: Residuals;
   /** How each block's contribution to a step travels. */
   readonly codecsAt: (step: number) => readonly Codec[];
-  readonly #options: ExchangeOptions;
+  readonly #options: Given;
   /** The first tensor, from 1, that `measure` found at fault; 0: none. */
   #faultyTensor = 0;
   /** Largest magnitude of each block in a direct codec, from `measure` to the end of the step. */
   #absmax: (number | undefined)[] = [];
 
   /** @param step the first one */
-  constructor(options: ExchangeOptions, spec: RunSpec, step: number) {
+  constructor(options: Given, spec: RunSpec, step: number) {
     const { layout, memory, rank } = options;
     this.#options = options;
     this.codecsAt = codecsByStep(spec, layout.blocks, 'up');
@@ -39,25 +41,28 @@ export class Contributions {
 
   /** As `Exchange.measure`. */
   measure(step: number, spec: RunSpec, lossScale: number): boolean {
-    const { layout, memory } = this.#options;
+    const { layout } = this.#options;
     const codecs = this.codecsAt(step);
     this.#absmax.length = 0;
-    this.#faultyTensor = 0;
     // Where a worker may be put out for it, it says itself that a gradient is above the limit.
     const { elastic, gradientLimit = Number.POSITIVE_INFINITY } = spec;
-    return layout.blocks.every((block) => {
-      if (block.kind === 'frozen') return true;
+    const faulty = layout.blocks.find((block) => {
+      if (block.kind === 'frozen') return false;
       const limit =
         elastic && block.kind === 'trainable' ? gradientLimit * lossScale : Number.POSITIVE_INFINITY;
-      const at = memory.gradients + 4 * blockOffset(layout, block);
-      const codec = codecs[block.index];
-      if (codec.lossy) return this.residuals.encodable(codec, block, at, lossScale);
-      const absmax = memory.kernels.absmax(at, block.elements);
-      this.#absmax[block.index] = absmax;
-      const fits = absmax < codec.magnitudeLimit && absmax <= limit;
-      if (!fits) this.#faultyTensor = block.tensor + 1;
-      return fits;
+      return !this.#fits(codecs[block.index], block, lossScale, limit);
     });
+    this.#faultyTensor = faulty ? faulty.tensor + 1 : 0;
+    return faulty === undefined;
+  }
+
+  #fits(codec: Codec, block: Block, lossScale: number, limit: number): boolean {
+    const { layout, memory } = this.#options;
+    const at = memory.gradients + 4 * blockOffset(layout, block);
+    if (codec.lossy) return this.residuals.encodable(codec, block, at, lossScale);
+    const absmax = memory.kernels.absmax(at, block.elements);
+    this.#absmax[block.index] = absmax;
+    return absmax < codec.magnitudeLimit && absmax <= limit;
   }
 
   /** Encodes a block's contribution to a step to `dst`; returns its scale. Again, it gives the same bytes. */
