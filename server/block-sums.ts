@@ -4,7 +4,8 @@
 // block would cost more, the sum is a list, and it, its update and the difference that is sent take these elements alone.
 import type { Codec } from '../shared/codec/codec.js';
 import { leavesOthersAlone } from '../shared/optimizer/apply.js';
-import type { BlockState, ShardBlocks, Summed } from './shard-blocks.js';
+import type { BlockState, Summed } from './block-state.js';
+import type { ShardBlocks } from './shard-blocks.js';
 
 /** From a share of a block's elements on, one pass over all of them is faster. */
 const MARKED_SHARE_MAX = 1 / 16;

@@ -13,84 +13,25 @@ import { checkPayload, codecById, codecs } from '../shared/codec/registry.js';
 import type { Kernels } from '../shared/kernels/kernels.js';
 import { loadKernels } from '../shared/kernels/load.js';
 import { applyOptimizer, initialSlots, measureBlock, type Update } from '../shared/optimizer/apply.js';
-import { ruleOf, type TensorRule } from '../shared/optimizer/groups.js';
+import { ruleOf } from '../shared/optimizer/groups.js';
 import { normRounds, StepNorms } from '../shared/optimizer/norms.js';
-import type { OptimizerSpec } from '../shared/optimizer/spec.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
 import { stagePayload } from '../shared/rpc/frame.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { blockOptimizer, codecsByStep } from '../shared/run/block-codecs.js';
 import type { RunSpec } from '../shared/run/spec.js';
+import {
+  type BlockSnapshot,
+  type BlockState,
+  type Encoded,
+  newBlock,
+  type PhaseProbe,
+  type Summed,
+} from './block-state.js';
 import { addToSum, releaseSum } from './block-sums.js';
+import { keepUndo, undo } from './block-undo.js';
 import type { Consistency } from './consistency/consistency.js';
 import { type BlockMemory, mapShard, type ShardMemoryMap, shardBytes } from './shard-memory.js';
-
-/** What is known of one block. */
-export interface BlockState {
-  readonly block: Block;
-  /** Among the blocks of this shard. */
-  readonly position: number;
-  readonly memory: BlockMemory;
-  readonly optimizer: OptimizerSpec;
-  /** What the optimizer does differently on this block's tensor. */
-  readonly rule: TensorRule;
-  initialized: boolean;
-  /** Largest magnitude of the values, where the last update told; the scale of the way down needs it. */
-  absmax: number | undefined;
-  /** Largest magnitude of what the last update has changed of them. */
-  changedAbsmax: number | undefined;
-  /** Updates applied. */
-  version: number;
-  /** The step of its last update, where that can be taken back. */
-  undoStep: number | undefined;
-  /** The step of its last update. */
-  updateStep: number | undefined;
-  /** What made the last sum a mean. */
-  gradientScale: number;
-  /** Contributions of `summedStep` that are in the accumulator. */
-  summed: number;
-  summedStep: number;
-  /** Whether its sum is a list of few elements, not an array (block-sums.ts). */
-  marked: boolean;
-  /** Its last update has not been encoded for subscribers, who are to be sent differences. */
-  differenceDue: boolean;
-}
-
-/** How a contribution that lies at an address was added to a sum. */
-export interface Summed {
-  readonly address: number;
-  readonly scale: number;
-  readonly weight: number;
-  /** The sum begins with it. */
-  readonly first: boolean;
-}
-
-/** A block's version, and views of the arrays that make up its state. */
-export interface BlockSnapshot {
-  readonly version: number;
-  readonly arrays: ReadonlyMap<string, Float32Array<SharedArrayBuffer>>;
-}
-
-/** Takes the times of the phases of a block; the core itself has no clock. */
-export interface PhaseProbe {
-  now(): number;
-  phase(name: 'decode' | 'aggregate' | 'optimizer' | 'encode' | 'replicate', since: number): void;
-}
-
-/** Encoded values of a block, in memory that the next call overwrites. */
-export interface Encoded {
-  /** Steps that every worker has done of which the block holds the updates. */
-  step: number;
-  version: number;
-  /** Steps of the worker that is furthest behind, and ahead, of which the block holds the updates; bsp: both `step`. */
-  clockMin: number;
-  clockMax: number;
-  codec: number;
-  scale: number;
-  /** Of the payload, where it leaves the process. */
-  checksum?: number;
-  payload: Uint8Array;
-}
 
 export class ShardBlocks {
   readonly kernels: Kernels;
@@ -136,24 +77,14 @@ export class ShardBlocks {
     this.codecs = codecsByStep(spec, blocks, 'up');
     this.updateCodecs = codecsByStep(spec, blocks, 'down');
     for (const [position, block] of blocks.entries()) {
-      this.#states.set(block.index, {
+      const given = {
         block,
         position,
         memory: this.map.blocks.get(block.index) as BlockMemory,
         optimizer: blockOptimizer(spec.optimizer, spec.codec, block),
         rule: ruleOf(spec.optimizer, spec.tensors[block.tensor].name),
-        initialized: false,
-        absmax: undefined,
-        changedAbsmax: undefined,
-        version: 0,
-        undoStep: undefined,
-        updateStep: undefined,
-        gradientScale: 1,
-        summed: 0,
-        summedStep: fromStep,
-        marked: false,
-        differenceDue: false,
-      });
+      };
+      this.#states.set(block.index, newBlock(given, fromStep));
     }
     if (normRounds(spec.optimizer).length > 0)
       this.norms = new StepNorms(
@@ -315,7 +246,7 @@ export class ShardBlocks {
     const state = this.state(index);
     const { memory, block } = state;
     const { values, accumulator } = memory;
-    this.keepUndo(state, this.clocks.step);
+    keepUndo(this.kernels, state, this.clocks.step);
     if (block.kind === 'state') {
       if (kept > 0) codecs.fp32.accumulate(this.kernels, values, block.elements, 1, kept, accumulator, false);
       this.kernels.scaleF32(accumulator, block.elements, gradientScale, values);
@@ -355,38 +286,12 @@ export class ShardBlocks {
     return { memory, elements: block.elements, gradientScale, version, step, rule, marks, trustRatio };
   }
 
-  /** Keeps what a block is before its update of a step, where that can be taken back. */
-  keepUndo(state: BlockState, step: number): void {
-    const { values, slots, undo } = state.memory;
-    state.updateStep = step;
-    if (undo.length === 0) return;
-    for (const [at, array] of [values, ...slots].entries())
-      this.kernels.copyBytes(array, 4 * state.block.elements, undo[at]);
-    state.undoStep = step;
-  }
-
   /**
    * Puts back what the blocks that have the update of a step were before it; returns these.
    * Throws Refused where that is not known of one, since it was copied from elsewhere; then nothing has changed.
    */
   undo(step: number): number[] {
-    const updated = [...this.#states.values()].filter((state) => state.updateStep === step);
-    const lost = updated.find(({ undoStep }) => undoStep !== step);
-    if (lost)
-      throw refuse(
-        'NOT_NOW',
-        `expected block ${lost.block.index} as it was before step ${step}, which came here after it; copy it again`,
-      );
-    for (const state of updated) {
-      const { values, slots, undo } = state.memory;
-      for (const [at, array] of [values, ...slots].entries())
-        this.kernels.copyBytes(undo[at], 4 * state.block.elements, array);
-      state.version--;
-      state.absmax = undefined;
-      state.undoStep = undefined;
-      state.updateStep = undefined;
-    }
-    return updated.map(({ block }) => block.index);
+    return undo(this.kernels, this.#states.values(), step);
   }
 
   // What goes out.

@@ -7,6 +7,7 @@ import type { Codec, DirectCodecName } from '../shared/codec/codec.js';
 import type { Bulk } from '../shared/rpc/bulk.js';
 import { refuse } from '../shared/rpc/refusal.js';
 import { isClocked, type RunSpec, stalenessOf } from '../shared/run/spec.js';
+import type { BlockSnapshot, Encoded, PhaseProbe } from './block-state.js';
 import { releaseSum } from './block-sums.js';
 import { Bsp } from './consistency/bsp.js';
 import { Clocked } from './consistency/clocked.js';
@@ -24,12 +25,12 @@ import {
   sumsOf,
   type UpdateRecord,
 } from './replication/block-copies.js';
-import { type BlockSnapshot, type Encoded, type PhaseProbe, ShardBlocks } from './shard-blocks.js';
+import { ShardBlocks } from './shard-blocks.js';
 import type { Header } from './step-headers.js';
 
+export type { BlockSnapshot, Encoded, PhaseProbe } from './block-state.js';
 export type { Effect } from './effects.js';
 export type { BlockSums, SummedPart, UpdateRecord } from './replication/block-copies.js';
-export type { BlockSnapshot, Encoded, PhaseProbe } from './shard-blocks.js';
 
 /** How far a shard has come that goes on as another copy of it left it. */
 export interface Opening {

@@ -6,8 +6,10 @@ import { applyOptimizer, scalarsOf, type UpdateScalars } from '../../shared/opti
 import type { Bulk } from '../../shared/rpc/bulk.js';
 import { stagePayload } from '../../shared/rpc/frame.js';
 import { refuse } from '../../shared/rpc/refusal.js';
+import type { BlockState, Summed } from '../block-state.js';
 import { addToSum, releaseSum, sumAsArray, sumIsElsewhere } from '../block-sums.js';
-import type { BlockState, ShardBlocks, Summed } from '../shard-blocks.js';
+import { keepUndo } from '../block-undo.js';
+import type { ShardBlocks } from '../shard-blocks.js';
 
 /** The last update of a block, for whoever is to repeat it. */
 export interface UpdateRecord {
@@ -159,7 +161,7 @@ export function repeat(blocks: ShardBlocks, bulk: Bulk): void {
     );
   const accumulator = parts > 0 ? memory.accumulator : stageArray(blocks, bulk, state);
   if (parts === 0) sumIsElsewhere(blocks, state);
-  blocks.keepUndo(state, bulk.step);
+  keepUndo(blocks.kernels, state, bulk.step);
   if (block.kind === 'state')
     blocks.kernels.scaleF32(accumulator, block.elements, gradientScale, memory.values);
   else
