@@ -14,7 +14,6 @@ async function weights(t: ExecutionContext, { flags, readSummary }: TinyRun, ...
 
 for (const [title, ...asked] of [
   ['clipping by global norm', '--clip-norm=0.05'],
-  ['LAMB', '--optimizer=lamb', '--learning-rate=0.01'],
   ['LAMB on a clipped gradient', '--optimizer=lamb', '--learning-rate=0.01', '--clip-norm=0.05'],
 ])
   test.serial(`${title} gives the same weights with one server, three, and two peers`, async (t) => {

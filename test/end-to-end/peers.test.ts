@@ -35,24 +35,6 @@ test.serial(
   },
 );
 
-test.serial('two peers give the weights of two servers and two workers over lossy codecs too', async (t) => {
-  t.timeout(180_000);
-  const tiny = await tinyRun(t, 'wide');
-  const run = async (...flags: string[]) => {
-    const common = ['up', ...tiny.flags, '--epochs=2', '--optimizer=momentum', '--learning-rate=0.01'];
-    const { code, stderr } = await start(t, 'gradloom', [...common, ...flags]).ended;
-    t.is(code, 0, stderr.join('\n'));
-    return (await tiny.readSummary()).weightsSha256;
-  };
-  const seen = [await run('--peers=2')];
-  for (const codec of ['int8', 'topk', 'sign']) {
-    const peers = await run('--peers=2', `--codec=${codec}`);
-    t.is(peers, await run('--servers=2', '--workers=2', `--codec=${codec}`), codec);
-    t.false(seen.includes(peers), codec);
-    seen.push(peers);
-  }
-});
-
 test.serial('peers, a server and a worker mix, started one by one', async (t) => {
   t.timeout(120_000);
   const tiny = await tinyRun(t);

@@ -30,19 +30,23 @@ test.serial(
   },
 );
 
-test.serial('lossy codecs give the same weights on one server and on three, each its own', async (t) => {
-  t.timeout(180_000);
-  const tiny = await tinyRun(t, 'wide');
-  const momentum = ['--optimizer=momentum', '--learning-rate=0.01'];
-  const seen = [await weights(t, tiny, ...momentum)];
-  for (const codec of ['int8', 'topk', 'sign']) {
-    const flags = [...momentum, `--codec=${codec}`];
-    const one = await weights(t, tiny, ...flags, '--servers=1');
-    t.is(await weights(t, tiny, ...flags, '--servers=3'), one, codec);
-    t.false(seen.includes(one), codec);
-    seen.push(one);
-  }
-});
+test.serial(
+  'lossy codecs give the same weights on one server, on three, and on two peers, each its own',
+  async (t) => {
+    t.timeout(180_000);
+    const tiny = await tinyRun(t, 'wide');
+    const momentum = ['--optimizer=momentum', '--learning-rate=0.01'];
+    const seen = [await weights(t, tiny, ...momentum)];
+    for (const codec of ['int8', 'topk', 'sign']) {
+      const flags = [...momentum, `--codec=${codec}`];
+      const one = await weights(t, tiny, ...flags, '--servers=1');
+      t.is(await weights(t, tiny, ...flags, '--servers=3'), one, codec);
+      t.is(await weights(t, tiny, ...flags, '--peers=2'), one, codec);
+      t.false(seen.includes(one), codec);
+      seen.push(one);
+    }
+  },
+);
 
 test.serial('a worker that is stopped for moments changes no bit', async (t) => {
   t.timeout(120_000);
