@@ -1,7 +1,8 @@
-// A block's sum of contributions. It lies where the last one lay that is needed no more: of 64 MiB of blocks one or two
+// A block's sum of contributions. It lies where the last one lay that is needed no more: of a shard's blocks one or two
 // are being summed at a time, and what stays in the cache is neither read from memory nor written there.
-// Where contributions bring few elements each (top-k), so few together that a pass over the
-// block would cost more, the sum is a list, and it, its update and the difference that is sent take these elements alone.
+// Where contributions bring few elements each (top-k), so few together that a pass over the block would cost more, the sum
+// is a list, and it, its update and the difference that is sent take these elements alone.
+import assert from 'node:assert';
 import type { Codec } from '../shared/codec/codec.js';
 import { leavesOthersAlone } from '../shared/optimizer/apply.js';
 import type { BlockState, Summed } from './block-state.js';
@@ -17,7 +18,11 @@ export function addToSum(blocks: ShardBlocks, state: BlockState, step: number, s
   const { elements } = block;
   const { address, scale, weight, first } = summed;
   // A sum that was begun and dropped has a place.
-  if (memory.accumulator < 0) memory.accumulator = map.accumulators.get(elements)?.pop() as number;
+  if (memory.accumulator < 0) {
+    const free = map.accumulators.get(elements)?.pop();
+    assert(free !== undefined, 'there is room for a sum of every block');
+    memory.accumulator = free;
+  }
   const { accumulator, marks } = memory;
   const codec = blocks.codecs(step)[state.position];
   if (first) {

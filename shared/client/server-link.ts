@@ -214,15 +214,14 @@ export class ServerLink {
    */
   send(
     field: 'contribution' | 'initial',
-    fields: BulkFields,
+    { step, block, codec, scale }: Pick<BulkFields, 'step' | 'block' | 'codec' | 'scale'>,
     payload: Uint8Array,
     checksum: () => number,
   ): void {
     this.#creditBytes -= payload.byteLength;
     this.#unsent++;
-    const { step, block, codec, scale } = fields;
     const message = this.inProcess
-      ? new InMemory(field, fields, payload)
+      ? new InMemory(field, { step, block, codec, scale }, payload)
       : frameBulk(FIELD[field], { step, block, codec, scale, checksum: checksum() }, payload, this.#frames);
     this.#push?.write(message, () => {
       this.#unsent--;

@@ -8,8 +8,8 @@ import { parseExposition, type Sample } from '../helpers/exposition.js';
 
 /**
  * Messages of a worker after which V8 has compiled what an exchange runs and a round gets no shorter: a run has sent as
- * many within its first seconds, and spends all the others so. (After 6,400 the CPU falls no further, but two peers still
- * wait for one another for a tenth of a round.)
+ * many within its first seconds, and spends all the others so. (The CPU falls no further long before, but two peers still
+ * wait for one another.)
  */
 const COMPILED_MESSAGES = 16_000;
 
