@@ -5,7 +5,6 @@ import { parseOptions } from '../shared/config/parse.js';
 import { EXIT } from '../shared/errors.js';
 import { collectSeldom, createLog, fail, onParentGone, onStopSignal, printEvent } from '../shared/process.js';
 import { Display } from '../worker/display/display.js';
-import { runJob } from '../worker/training/run-job.js';
 
 class Interrupted extends Error {}
 
@@ -24,6 +23,8 @@ async function main(): Promise<void> {
   onParentGone(() => stop.abort(new Interrupted('the launcher is gone')));
   const display = options.json ? undefined : new Display(process.stdout);
   try {
+    // What computes takes a while to load: not before it is known that there is something to do.
+    const { runJob } = await import('../worker/training/run-job.js');
     await runJob({
       options,
       plain,

@@ -4,11 +4,6 @@
 import { GRADLOOM } from '../shared/config/commands.js';
 import { parseProgram } from '../shared/config/program.js';
 import { fail } from '../shared/process.js';
-import { drain } from './drain.js';
-import { setRules } from './set.js';
-import { showStatus } from './status.js';
-import { up } from './up.js';
-import { showWhySlow } from './why-slow.js';
 
 async function main(): Promise<void> {
   const parsed = await parseProgram(GRADLOOM, process.argv.slice(2), process.env);
@@ -17,11 +12,21 @@ async function main(): Promise<void> {
     return;
   }
   for (const warning of parsed.warnings) process.stderr.write(`gradloom: ${warning}\n`);
-  if (parsed.command === 'set') return setRules(parsed.options);
-  if (parsed.command === 'drain') return drain(parsed.options);
-  if (parsed.command === 'status') return showStatus(parsed.options);
-  if (parsed.command === 'why-slow') return showWhySlow(parsed.options);
-  process.exit(await up(parsed.options, parsed.plain));
+  // Each command loads only what it needs.
+  switch (parsed.command) {
+    case 'set':
+      return (await import('./set.js')).setRules(parsed.options);
+    case 'drain':
+      return (await import('./drain.js')).drain(parsed.options);
+    case 'status':
+      return (await import('./status.js')).showStatus(parsed.options);
+    case 'why-slow':
+      return (await import('./why-slow.js')).showWhySlow(parsed.options);
+    case 'up': {
+      const { up } = await import('./up.js');
+      process.exit(await up(parsed.options, parsed.plain));
+    }
+  }
 }
 
 main().catch((error) => fail(error, 'gradloom'));

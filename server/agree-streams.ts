@@ -3,12 +3,12 @@
 // when the first message is to be sent: by then every worker has been started, so every server holds the run. A stream
 // that breaks is told when its server is waited for next: at the end of a run servers leave one by one.
 import * as grpc from '@grpc/grpc-js';
-import { sentence } from '../shared/errors.js';
 import { UNREAD_MAX } from '../shared/limits.js';
 import type { AgreeHello } from '../shared/rpc/generated/gradloom/v1/AgreeHello.js';
 import type { AgreeMessage } from '../shared/rpc/generated/gradloom/v1/AgreeMessage.js';
 import type { AgreeReply__Output } from '../shared/rpc/generated/gradloom/v1/AgreeReply.js';
 import { ParametersStub } from '../shared/rpc/proto.js';
+import { reasonOf } from '../shared/rpc/reason.js';
 import { channelOptions } from '../shared/rpc/transport.js';
 import type { BlockNorms, Cut } from './effects.js';
 
@@ -87,7 +87,7 @@ export class AgreeStreams {
     call.on('data', ({ refusal }: AgreeReply__Output) => {
       if (refusal) lose(`it refused: ${refusal.sentence}`);
     });
-    call.on('error', (error: grpc.ServiceError) => lose(error.details || sentence(error)));
+    call.on('error', (error: grpc.ServiceError) => lose(reasonOf(error)));
     call.on('end', () => lose('it ended the stream'));
     call.write({ hello });
     return stream;

@@ -5,7 +5,6 @@
 // one step of the shard: no worker goes on before its updates have been acknowledged. A block that is found to be another
 // than here is copied once more, in the midst of the stream.
 import type * as grpc from '@grpc/grpc-js';
-import { sentence } from '../../shared/errors.js';
 import { RECONNECT_MS, STREAM_UNSENT_MAX } from '../../shared/limits.js';
 import { type BulkFields, frameBulk } from '../../shared/rpc/bulk.js';
 import { Framed, FramePool } from '../../shared/rpc/frame.js';
@@ -14,6 +13,7 @@ import type { ReplicaHello } from '../../shared/rpc/generated/gradloom/v1/Replic
 import type { ReplicaMessage } from '../../shared/rpc/generated/gradloom/v1/ReplicaMessage.js';
 import type { ReplicaReply__Output } from '../../shared/rpc/generated/gradloom/v1/ReplicaReply.js';
 import { FIELD } from '../../shared/rpc/proto.js';
+import { reasonOf } from '../../shared/rpc/reason.js';
 import type { ReplicationStreams } from '../../shared/rpc/transport.js';
 import type { BlockSums, Shard, SummedPart, UpdateRecord } from '../shard.js';
 import { type Outcome, outcomeToWire } from '../step-headers.js';
@@ -220,7 +220,7 @@ export class BackupLink {
         );
       } else if (applied) this.#acknowledged(applied.messages);
     });
-    call.on('error', (error: grpc.ServiceError) => broken(error.details || sentence(error)));
+    call.on('error', (error: grpc.ServiceError) => broken(reasonOf(error)));
     call.on('end', () => broken('it ended the stream'));
     call.write({ hello: this.#options.hello() });
     this.#copy(call);

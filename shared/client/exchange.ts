@@ -27,6 +27,7 @@ import type { LinkHandlers, ServerLink } from './server-link.js';
 import { ServerLinks } from './server-links.js';
 import { added, moved, type Pushed, type StepResult } from './step-result.js';
 import { ViewChanges } from './view-changes.js';
+import { Waits } from './waits.js';
 
 export type { ExchangeMemory, ExchangeOptions, StepHeaderFields } from './exchange-options.js';
 export type { StepResult } from './step-result.js';
@@ -46,12 +47,14 @@ export class Exchange {
   #step: number;
   /** What steps take from their beginning here to their last block. */
   readonly #usual = new Usual();
+  readonly #waits: Waits;
   /** Since when a step is under way (ms, monotonic); undefined while none is. */
   #since: number | undefined;
 
   private constructor(options: ExchangeOptions) {
     this.#options = options;
     this.#links = new ServerLinks(options);
+    this.#waits = new Waits(options.view.workers, this.#links, this.#usual);
     this.#views = new ViewChanges(options);
     const { spec } = this.#views;
     this.#step = spec.resume?.step ?? 0;
@@ -357,6 +360,7 @@ export class Exchange {
 
   #handlers(server: number): LinkHandlers {
     return {
+      heard: () => this.#waits.heard(server, this.#now()),
       block: (bulk) => this.#receiver.block(server, bulk),
       view: (number) => this.#views.tell(server, number),
       outcome: (outcome) => this.#receiver.outcome(server, outcome),
@@ -384,36 +388,13 @@ export class Exchange {
     return this.#options.clock?.now() ?? performance.now();
   }
 
-  /** A server tells for whom its step waits: said on where this client waits too, and for longer than it usually does. */
-  #waiting(server: number, { step, workers, servers, copies, ...told }: Waiting__Output): void {
+  /** A server tells for whom its step waits: said on where this client waits, too. */
+  #waiting(shard: number, waiting: Waiting__Output): void {
     if (!this.#receiver.underWay) return;
-    const since = this.#since;
-    let { seconds, usualSeconds } = told;
-    if (since !== undefined) {
-      // Servers have waited from the step before on; this client, from its own contributions on.
-      const waitedMs = this.#now() - since;
-      if (waitedMs < this.#usual.unusualMs) return;
-      seconds = Math.min(seconds, waitedMs / 1000);
-      usualSeconds = (this.#usual.medianMs ?? 0) / 1000;
-    }
-    const { view } = this.#options;
-    const worker = (rank: number) => `worker ${rank} (${view.workers[rank]?.label ?? 'unknown'})`;
-    const other = (at: number) => `${this.#links.nameOf(at)}, whose part in the step is missing`;
-    const copy = (id: number) => `server ${id}, whose copy of shard ${server} is missing`;
-    const late = ({ index }: ServerLink) =>
-      `${this.#links.nameOf(index)}, whose blocks of the step are missing`;
-    // A server that is past the step of this client waits for all to be: for its copies, or others are those to wait for.
-    const isPast = since !== undefined && step > this.#step;
-    const whom = isPast ? this.#missing().map(late) : [...workers.map(worker), ...servers.map(other)];
-    const names = copies.length > 0 && isPast ? copies.map(copy) : [...whom, ...copies.map(copy)];
-    if (names.length === 0) return;
-    this.#options.onWaiting({
-      step,
-      seconds,
-      ...(usualSeconds > 0 && { usualSeconds }),
-      server: this.#links.addressOf(server),
-      workers: names,
-    });
+    const missing = this.#missing().map(({ index }) => index);
+    const wait = { step: this.#step, sinceMs: this.#since, missing };
+    const told = this.#waits.told(shard, waiting, wait, this.#now());
+    if (told) this.#options.onWaiting(told);
   }
 
   /** The exchange ends: everybody who waits in it is told. */

@@ -4,6 +4,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { sentence } from '../errors.js';
 import { ETCD_RETRY_MS } from '../limits.js';
+import { reasonOf } from '../rpc/reason.js';
 import type { RefusalMessage } from '../rpc/refusal.js';
 import { RefusalCode } from '../rpc/refusal.js';
 import type { Keepers } from './keepers.js';
@@ -98,7 +99,7 @@ export class KeeperStream<R, O extends { refusal?: RefusalMessage | null }> {
       onOrder(order);
     });
     call.on('error', (error: grpc.ServiceError) => {
-      if (isCurrent()) this.#lost(address, error.details || sentence(error));
+      if (isCurrent()) this.#lost(address, reasonOf(error));
     });
     call.on('end', () => {
       if (isCurrent()) this.#lost(address, 'it ended the stream');

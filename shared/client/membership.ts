@@ -20,6 +20,7 @@ import type { WorkerOrder__Output } from '../rpc/generated/gradloom/v1/WorkerOrd
 import type { WorkerReport } from '../rpc/generated/gradloom/v1/WorkerReport.js';
 import type { WorkerWelcome__Output } from '../rpc/generated/gradloom/v1/WorkerWelcome.js';
 import { PROTOCOL_VERSION } from '../rpc/proto.js';
+import { reasonOf } from '../rpc/reason.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectMembership, type MembershipStreams } from '../rpc/transport.js';
 import { type Rules, rulesToWire } from '../run/rules.js';
@@ -289,7 +290,7 @@ async function unary<T>(
       if (error || !reply)
         reject(
           new RunError(
-            `cannot reach the keeper at ${address}: ${error?.details ?? 'no answer'}; start a server there, or check --${isInEtcd(place) ? 'etcd' : 'join'}`,
+            `cannot reach the keeper at ${address}: ${error ? reasonOf(error) : 'no answer'}; start a server there, or check --${isInEtcd(place) ? 'etcd' : 'join'}`,
           ),
         );
       else resolve(reply);

@@ -1,7 +1,7 @@
 // One server's rows, as a client sees them: a stream of gradients and a stream of requests, each on a connection of
 // its own. What is in flight is bounded: upwards by the server's credit, downwards by the number of requests.
 import type * as grpc from '@grpc/grpc-js';
-import { RunError, sentence } from '../errors.js';
+import { RunError } from '../errors.js';
 import { ROWS_MESSAGE_MAX_BYTES, STREAM_UNSENT_MAX } from '../limits.js';
 import type { Hello } from '../rpc/generated/gradloom/v1/Hello.js';
 import type { RowsContribution } from '../rpc/generated/gradloom/v1/RowsContribution.js';
@@ -12,6 +12,7 @@ import type { RowsPushReply__Output } from '../rpc/generated/gradloom/v1/RowsPus
 import type { RowValues__Output } from '../rpc/generated/gradloom/v1/RowValues.js';
 import type { ScannedRows__Output } from '../rpc/generated/gradloom/v1/ScannedRows.js';
 import type { StepHeader } from '../rpc/generated/gradloom/v1/StepHeader.js';
+import { reasonOf } from '../rpc/reason.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectRows } from '../rpc/transport.js';
 
@@ -71,7 +72,7 @@ export class RowsLink {
     const watch = (call: PushStream | PullStream, what: string) => {
       const calls = call as unknown as grpc.ClientDuplexStream<never, never>;
       calls.on('error', (error: grpc.ServiceError) =>
-        fail(new RunError(`${this.name} was lost while it was ${what}: ${error.details || sentence(error)}`)),
+        fail(new RunError(`${this.name} was lost while it was ${what}: ${reasonOf(error)}`)),
       );
       calls.on('end', () => fail(new RunError(`${this.name} ended the stream while it was ${what}`)));
     };

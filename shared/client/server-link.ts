@@ -2,7 +2,7 @@
 // Keeps within the server's credit and hands the stream only a few messages at a time, so that what is in
 // flight stays bounded. Any loss is told once, with the server's name.
 import type * as grpc from '@grpc/grpc-js';
-import { RunError, sentence } from '../errors.js';
+import { RunError } from '../errors.js';
 import { BLOCK_PAYLOAD_MAX_BYTES, IN_PROCESS_UNSENT_MAX, STREAM_UNSENT_MAX } from '../limits.js';
 import { type Bulk, type BulkFields, frameBulk } from '../rpc/bulk.js';
 import { Framed, FramePool } from '../rpc/frame.js';
@@ -15,6 +15,7 @@ import type { StepOutcome__Output } from '../rpc/generated/gradloom/v1/StepOutco
 import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
 import { InMemory, type ParametersStreams } from '../rpc/in-process.js';
 import { FIELD } from '../rpc/proto.js';
+import { reasonOf } from '../rpc/reason.js';
 import { Refused } from '../rpc/refusal.js';
 import { connectParameters } from '../rpc/transport.js';
 
@@ -32,6 +33,8 @@ export interface LinkHello {
 }
 
 export interface LinkHandlers {
+  /** The server has said something, of whatever kind: told before that is. */
+  heard(): void;
   block(bulk: Bulk): void;
   outcome(outcome: StepOutcome__Output): void;
   waiting(waiting: Waiting__Output): void;
@@ -94,7 +97,7 @@ export class ServerLink {
     };
     const watch = (call: grpc.ClientDuplexStream<never, never>, what: string) => {
       call.on('error', (error: grpc.ServiceError) =>
-        lost(new RunError(`${this.name} was lost while it was ${what}: ${error.details || sentence(error)}`)),
+        lost(new RunError(`${this.name} was lost while it was ${what}: ${reasonOf(error)}`)),
       );
       call.on('end', () =>
         lost(
@@ -116,6 +119,7 @@ export class ServerLink {
     this.#pull.on('data', (reply: PullReply__Output) => {
       // Another link may be in its place, and bring the same.
       if (this.#closed) return;
+      this.#handlers.heard();
       if (reply.block) this.#handlers.block(reply.block as unknown as Bulk);
       else if (reply.outcome) this.#handlers.outcome(reply.outcome);
       else if (reply.view) this.#handlers.view(reply.view.number);
@@ -132,6 +136,7 @@ export class ServerLink {
     this.#push = open().Push() as unknown as PushStream;
     this.#push.on('data', (reply: PushReply__Output) => {
       if (this.#closed) return;
+      this.#handlers.heard();
       if (reply.ack) {
         this.#creditBytes = Math.min(this.#creditMaxBytes, this.#creditBytes + reply.ack.releasedBytes);
         this.#handlers.acknowledged(reply.ack.step, reply.ack.blocks);

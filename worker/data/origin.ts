@@ -7,7 +7,6 @@ import type { Container } from './container.js';
 import { type GeneratedSize, generate, generatedIdentity } from './generated.js';
 import { GENERATED_TEXTS_SIZE, generatedTexts, generatedTextsIdentity } from './generated-texts.js';
 import { identify } from './identity.js';
-import { openImages } from './image-source.js';
 import { treeRoot } from './image-tree.js';
 import { openContainer } from './open-container.js';
 import type { Source } from './source.js';
@@ -29,7 +28,11 @@ export interface Origin {
 export async function openSource(container: Container, signal?: AbortSignal): Promise<Source> {
   const entries = await container.entries(signal);
   if (entries.some((entry) => !entry.folder && isCifarBatch(entry.path))) return openCifar(container, signal);
-  if (treeRoot(entries) !== undefined) return openImages(container, signal);
+  if (treeRoot(entries) !== undefined) {
+    // Nothing else needs the decoder.
+    const { openImages } = await import('./image-source.js');
+    return openImages(container, signal);
+  }
   const first = entries.slice(0, 3).map((entry) => entry.path);
   throw new UserError(
     `${container.location} has ${first.length === 0 ? 'no files' : `${first.join(', ')}${entries.length > 3 ? ', …' : ''}`}, expected CIFAR-10 batches (data_batch_1.bin, test_batch.bin, batches.meta.txt) or images in train/<class>/ and test/<class>/: check the path`,

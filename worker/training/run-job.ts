@@ -28,7 +28,6 @@ import { saveLayersModel } from '../results/layers-model.js';
 import { createRunFolder, type RunFolder, writeConfig, writeOptimizer } from '../results/run-folder.js';
 import { type Summary, writeSummary } from '../results/summary.js';
 import { compileOptimizer, optimizerFlags } from './compile-optimizer.js';
-import { evaluate } from './evaluate.js';
 import type { TrainEvent } from './events.js';
 import { imageData } from './image-data.js';
 import { textData } from './text-data.js';
@@ -196,7 +195,9 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       if (event.event === 'epoch')
         curve?.append({ step, epoch, split: 'test', loss, accuracy, seconds: event.seconds });
     };
-    if (options.evaluate)
+    if (options.evaluate) {
+      // Of the roles, only this one talks on the compute thread: the others need no gRPC there.
+      const { evaluate } = await import('./evaluate.js');
       return await evaluate({
         model,
         loss: lossOf(job, options.job),
@@ -210,6 +211,7 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
         onEvent,
         signal,
       });
+    }
     const result = await train({
       job: job.name,
       model,
