@@ -44,6 +44,7 @@ export class Contributions {
     const { layout } = this.#options;
     const codecs = this.codecsAt(step);
     this.#absmax.length = 0;
+    this.#options.memory.maxima?.find();
     // Where a worker may be put out for it, it says itself that a gradient is above the limit.
     const { elastic, gradientLimit = Number.POSITIVE_INFINITY } = spec;
     const faulty = layout.blocks.find((block) => {
@@ -59,8 +60,8 @@ export class Contributions {
   #fits(codec: Codec, block: Block, lossScale: number, limit: number): boolean {
     const { layout, memory } = this.#options;
     const at = memory.gradients + 4 * blockOffset(layout, block);
-    if (codec.lossy) return this.residuals.encodable(codec, block, at, lossScale);
-    const absmax = memory.kernels.absmax(at, block.elements);
+    const absmax = memory.maxima?.of(block) ?? memory.kernels.absmax(at, block.elements);
+    if (codec.lossy) return this.residuals.encodable(codec, block, at, absmax, lossScale);
     this.#absmax[block.index] = absmax;
     return absmax < codec.magnitudeLimit && absmax <= limit;
   }

@@ -1,9 +1,11 @@
 // What an exchange is given: the memory it works on, who it is to whom, and whom it tells; and the header of a step.
+
 import type { BlockLayout } from '../blocks/blocks.js';
 import type { Kernels } from '../kernels/kernels.js';
 import type { View__Output } from '../rpc/generated/gradloom/v1/View.js';
 import type { ParametersStreams } from '../rpc/in-process.js';
 import type { RunSpec } from '../run/spec.js';
+import type { Maxima } from './maxima.js';
 
 export interface ExchangeMemory {
   readonly kernels: Kernels;
@@ -14,6 +16,8 @@ export interface ExchangeMemory {
   readonly scratch: number;
   /** Byte address of `residualBytes(...)` zeros, which only a lossy codec needs. */
   readonly residuals?: number;
+  /** There where another thread helps to measure the gradients: it has begun when `measure` is called. */
+  readonly maxima?: Maxima;
 }
 
 /** Somebody is waited for, for longer than is usual. */

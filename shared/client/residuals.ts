@@ -70,11 +70,12 @@ export class Residuals {
   /**
    * Whether every element of gradient + residual · lossScale is a number below the codec's limit. The largest magnitude
    * of the gradient, and what is known of the residual, tell; only where that is not enough the sums are looked at.
+   * @param gradient byte address of the block's gradient
+   * @param largest its `absmax`
    */
-  encodable(codec: LossyCodec, block: Block, gradient: number, lossScale: number): boolean {
+  encodable(codec: LossyCodec, block: Block, gradient: number, largest: number, lossScale: number): boolean {
     const { elements, index } = block;
     const { residual } = this.#bounds[index][this.#current[index]];
-    const largest = this.#kernels.absmax(gradient, elements);
     this.#gradients[index] = largest / lossScale;
     const most = largest + residual * lossScale;
     if (most * ROUNDING < codec.magnitudeLimit) return true;

@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { type BlockLayout, layoutBlocks } from '../../shared/blocks/blocks.js';
 import { elementsOf } from '../../shared/blocks/manifest.js';
 import type { WaitTold } from '../../shared/client/exchange-options.js';
+import { Maxima } from '../../shared/client/maxima.js';
 import type { Bytes } from '../../shared/client/membership.js';
 import { residualBytes } from '../../shared/client/residuals.js';
 import { RunError, UserError } from '../../shared/errors.js';
@@ -85,6 +86,7 @@ export class ExchangeClient {
   readonly #memory: SharedArrayBuffer;
   readonly #addresses: { gradients: number; parameters: number };
   readonly #clock: Float64Array;
+  readonly #maxima: Maxima | undefined;
   readonly #answers: Waiter[] = [];
   #started: Waiter | undefined;
   #failure: Error | undefined;
@@ -106,6 +108,9 @@ export class ExchangeClient {
       residuals: arena.alloc(residuals),
     };
     const clock = new SharedArrayBuffer(3 * 8);
+    // Under local rounds the other thread makes what is exchanged, from the gradients of many steps.
+    const maxima = local ? undefined : Maxima.share(this.layout);
+    if (maxima) this.#maxima = new Maxima({ kernels, ...addresses }, this.layout, maxima);
     this.#addresses = addresses;
     this.#memory = kernels.memory.buffer as SharedArrayBuffer;
     this.#clock = new Float64Array(clock);
@@ -114,6 +119,7 @@ export class ExchangeClient {
       memory: kernels.memory,
       ...addresses,
       clock,
+      maxima,
       spec,
       join,
       run,
@@ -198,7 +204,10 @@ export class ExchangeClient {
 
   step(step: StepDone): Promise<Stepped> {
     const given = step.rows?.map(({ gradients }) => gradients.buffer as ArrayBuffer);
-    return this.#ask({ kind: 'step', ...step }, given);
+    this.#maxima?.begin();
+    const answer = this.#ask<Stepped>({ kind: 'step', ...step }, given);
+    this.#maxima?.find();
+    return answer;
   }
 
   /** Rows as they stand after the last step; exactly: whatever their codec. */

@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Registry } from 'prom-client';
 import { Exchange } from '../../shared/client/exchange.js';
+import { Maxima } from '../../shared/client/maxima.js';
 import { joinRun, type Membership } from '../../shared/client/membership.js';
 import { type MovedRows, type RowGradients, RowsClient } from '../../shared/client/rows.js';
 import { rowsFinite } from '../../shared/client/sdk-tables.js';
@@ -371,6 +372,7 @@ async function main(serve?: (lost: (error: Error) => void) => Promise<OwnServer>
       parameters: data.parameters,
       scratch: data.scratch,
       residuals: data.residuals,
+      maxima: data.maxima && new Maxima({ kernels, gradients: data.gradients }, layout, data.maxima),
     },
     peerDeadlineMs: data.peerDeadlineMs,
     streamsTo: own?.streamsTo,

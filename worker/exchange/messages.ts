@@ -26,6 +26,8 @@ export interface ThreadData {
   residuals: number;
   /** The compute thread's progress: step, phase (index into PHASES), and since when (ms since the epoch, halves). */
   clock: SharedArrayBuffer;
+  /** See Maxima; undefined where what is exchanged is no gradient of the compute thread's. */
+  maxima?: SharedArrayBuffer;
   spec: RunSpec;
   join: string;
   run: string;

@@ -2,6 +2,7 @@
 import test from 'ava';
 import { blockOffset } from '../../../shared/blocks/blocks.js';
 import { Contributions } from '../../../shared/client/contributions.js';
+import { Maxima } from '../../../shared/client/maxima.js';
 import { residualBytes } from '../../../shared/client/residuals.js';
 import { codecNames } from '../../../shared/codec/registry.js';
 import { Arena } from '../../../shared/kernels/arena.js';
@@ -31,14 +32,19 @@ for (const codec of codecNames)
       scratch: 0,
       residuals: arena.alloc(residualBytes(spec, layout)),
     };
+    const maxima = new Maxima(memory, layout, Maxima.share(layout));
     const contributions = new Contributions({ layout, memory, rank: 0, spec }, spec, 0);
+    const helped = new Contributions({ layout, memory: { ...memory, maxima }, rank: 0, spec }, spec, 0);
     const gradients = layout.blocks.map((block) =>
       kernels.f32(memory.gradients + 4 * blockOffset(layout, block), block.elements),
     );
     const said = (...faulty: number[]) => {
       for (const [index, gradient] of gradients.entries()) gradient.set(normals(gradient.length, index));
       for (const block of faulty) gradients[block][7] = block % 2 ? Number.NaN : Number.POSITIVE_INFINITY;
-      return [contributions.measure(0, spec, 1), contributions.faultyTensor];
+      const all = [contributions.measure(0, spec, 1), contributions.faultyTensor];
+      maxima.begin();
+      t.deepEqual([helped.measure(0, spec, 1), helped.faultyTensor], all);
+      return all;
     };
     t.deepEqual(said(), [true, 0]);
     t.deepEqual(said(1), [true, 0]);
