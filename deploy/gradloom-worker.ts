@@ -25,6 +25,7 @@ async function main(): Promise<void> {
   try {
     // What computes takes a while to load: not before it is known that there is something to do.
     const { runJob } = await import('../worker/training/run-job.js');
+    stop.signal.throwIfAborted();
     await runJob({
       options,
       plain,

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { EtcdLeaseInvalidError, type Lease } from 'etcd3';
 import { EtcdKeepers } from '../../shared/client/etcd-keepers.js';
-import { RunError, sentence } from '../../shared/errors.js';
+import { RunError } from '../../shared/errors.js';
 import {
   ETCD_CALL_MS,
   ETCD_RETRY_MS,
@@ -14,6 +14,7 @@ import {
   STATE_MAX_BYTES,
   WAITING_NOTICE_MS,
 } from '../../shared/limits.js';
+import { reasonOf } from '../../shared/rpc/reason.js';
 import type { State } from '../coordinator-state.js';
 import type { Coordination, Ledger, Role } from './coordination.js';
 import { isNobodyThere } from './nobody-there.js';
@@ -144,14 +145,14 @@ class Term implements Ledger {
           this.end();
           onLost(
             new RunError(
-              `${where} has not answered for ${peerDeadlineMs / 1000} s: ${sentence(error)}; the keeper can decide nothing without it`,
+              `${where} has not answered for ${peerDeadlineMs / 1000} s: ${reasonOf(error)}; the keeper can decide nothing without it`,
             ),
           );
           return false;
         }
         if (waitedMs > WAITING_NOTICE_MS && !noticed) {
           noticed = true;
-          log(`waiting for ${where}: ${sentence(error)}; what the keeper has decided is held back`);
+          log(`waiting for ${where}: ${reasonOf(error)}; what the keeper has decided is held back`);
         }
         await pause(ETCD_RETRY_MS);
       }
@@ -223,7 +224,7 @@ export class EtcdCoordination implements Coordination {
         const { prefix, where } = this.#keepers;
         this.#options.onLost(
           new RunError(
-            `cannot read what the keeper before has left in ${where}: ${sentence(error)}; where its runs have ended, remove it: etcdctl del --prefix ${prefix}`,
+            `cannot read what the keeper before has left in ${where}: ${reasonOf(error)}; where its runs have ended, remove it: etcdctl del --prefix ${prefix}`,
           ),
         );
         this.#isClosed = true;

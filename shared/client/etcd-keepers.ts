@@ -1,8 +1,9 @@
 // The keeper of a mesh as etcd names it: the key /gradloom/MESH/keeper holds its address, under a lease that the keeper
 // renews. Read once at the start, watched from then on; when etcd is away the last that was known stands.
 import { Etcd3, type IOptions, type Watcher } from 'etcd3';
-import { RunError, sentence } from '../errors.js';
+import { RunError } from '../errors.js';
 import { ETCD_CALL_MS, ETCD_RETRY_MS } from '../limits.js';
+import { reasonOf } from '../rpc/reason.js';
 import type { Keepers } from './keepers.js';
 
 /** Tries again after the same time each time: etcd's clients are few. */
@@ -72,7 +73,7 @@ export class EtcdKeepers implements Keepers {
     } catch (error) {
       keepers.close();
       throw new RunError(
-        `cannot reach ${keepers.where}: ${sentence(error)}; start it there, or check --etcd`,
+        `cannot reach ${keepers.where}: ${reasonOf(error)}; start it there, or check --etcd`,
       );
     }
     keepers.#watch();

@@ -1,8 +1,9 @@
 // The exchange: pushes all contributions of a step and receives the new blocks, over all servers at once.
 // Blocks go in canonical order, each encoded only when its server has room, and are decoded as they come.
 // Works on memory that the caller fills and reads: gradients in, parameters out, fp32, laid out as a BlockLayout.
-// This is its face, and the order of what happens in a step; its parts are links, what goes up (contributions, sender),
-// what comes down (receiver, fetcher), changes of view, and catching up with backup workers.
+// This is its face, and the order of what happens in a step; its parts are links and their repair, what goes up
+// (contributions, sender), what comes down (receiver, fetcher), changes of view, catching up with backup workers, and for
+// whom it waits.
 import { performance } from 'node:perf_hooks';
 import type { Block } from '../blocks/blocks.js';
 import type { Codec, DirectCodecName } from '../codec/codec.js';
@@ -47,6 +48,10 @@ export class Exchange {
   #step: number;
   /** What steps take from their beginning here to their last block. */
   readonly #usual = new Usual();
+  /** What they take from the end of one to that of the next. */
+  readonly #usualStep = new Usual();
+  /** When the last one ended (ms, monotonic); undefined before the first. */
+  #endedMs: number | undefined;
   readonly #waits: Waits;
   /** Since when a step is under way (ms, monotonic); undefined while none is. */
   #since: number | undefined;
@@ -54,7 +59,10 @@ export class Exchange {
   private constructor(options: ExchangeOptions) {
     this.#options = options;
     this.#links = new ServerLinks(options);
-    this.#waits = new Waits(options.view.workers, this.#links, this.#usual);
+    this.#waits = new Waits(options.view.workers, this.#links, {
+      exchange: this.#usual,
+      step: this.#usualStep,
+    });
     this.#views = new ViewChanges(options);
     const { spec } = this.#views;
     this.#step = spec.resume?.step ?? 0;
@@ -203,6 +211,8 @@ export class Exchange {
   place(view: View__Output): void {
     for (const { shard, from } of this.#links.place(view)) {
       const to = this.#links.nameOf(shard);
+      // Whose silence it was does not count against who comes after.
+      this.#waits.heard(shard, this.#now());
       this.#options.onTakeover?.({ shard, step: this.#step, from, to });
       this.#repair?.lost(shard, new RunError(`shard ${shard} has gone over from ${from} to ${to}`));
     }
@@ -248,8 +258,11 @@ export class Exchange {
     try {
       return await this.#takeStep(header);
     } finally {
+      const now = this.#now();
       this.#since = undefined;
-      this.#usual.observe(this.#now() - since);
+      this.#usual.observe(now - since);
+      if (this.#endedMs !== undefined) this.#usualStep.observe(now - this.#endedMs);
+      this.#endedMs = now;
     }
   }
 

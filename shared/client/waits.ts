@@ -1,13 +1,13 @@
 // Whom a client's step waits for, in names: what servers tell of their waits, as far as this client waits itself, and for
 // longer than it usually does. A server that holds a step up because it stands still cannot tell so; that it is silent
-// where the others tell does. Pure: the clock is handed in.
+// for longer than one that waits would be does. Pure: the clock is handed in.
 import { WAITING_NOTICE_MS } from '../limits.js';
 import type { Waiting__Output } from '../rpc/generated/gradloom/v1/Waiting.js';
 import type { Usual } from '../usual.js';
 import type { WaitTold } from './exchange-options.js';
 import type { ServerLinks } from './server-links.js';
 
-/** Notices that do not come from a server that waits, before it counts as one that stands still. */
+/** Notices that are due and do not come from a server, before it counts as one that stands still. */
 const NOTICES_MISSED = 2;
 
 /** What this client waits for itself. */
@@ -20,17 +20,24 @@ export interface OwnWait {
   readonly missing: readonly number[];
 }
 
+export interface UsualWaits {
+  /** From the beginning of this client's exchange to its end. */
+  readonly exchange: Usual;
+  /** From one step's end to the next: servers go by these. */
+  readonly step: Usual;
+}
+
 export class Waits {
   readonly #workers: readonly { label: string }[];
   readonly #links: Pick<ServerLinks, 'nameOf' | 'addressOf'>;
-  readonly #usual: Usual;
+  readonly #usual: UsualWaits;
   /** When each shard's server last said anything (ms, monotonic). */
   readonly #heardMs: number[] = [];
 
   constructor(
     workers: readonly { label: string }[],
     links: Pick<ServerLinks, 'nameOf' | 'addressOf'>,
-    usual: Usual,
+    usual: UsualWaits,
   ) {
     this.#workers = workers;
     this.#links = links;
@@ -50,9 +57,9 @@ export class Waits {
     if (sinceMs !== undefined) {
       // Servers have waited from the step before on; this client, from its own contributions on.
       const waitedMs = nowMs - sinceMs;
-      if (waitedMs < this.#usual.unusualMs) return undefined;
+      if (waitedMs < this.#usual.exchange.unusualMs) return undefined;
       seconds = Math.min(seconds, waitedMs / 1000);
-      usualSeconds = (this.#usual.medianMs ?? 0) / 1000;
+      usualSeconds = (this.#usual.exchange.medianMs ?? 0) / 1000;
     }
     const worker = (rank: number) => `worker ${rank} (${this.#workers[rank]?.label ?? 'unknown'})`;
     const other = (at: number) => `${this.#links.nameOf(at)}, whose part in the step is missing`;
@@ -75,10 +82,14 @@ export class Waits {
     };
   }
 
-  /** Shards whose blocks are missing, and whose servers have said nothing for so long that they would have told why. */
+  /**
+   * Shards whose blocks are missing, and whose servers have said nothing for so long that, if they waited, they would have
+   * told for whom: they do when the step, which was open before this client's exchange began, is late by their deadline.
+   */
   #silent({ sinceMs, missing }: OwnWait, nowMs: number): number[] {
     if (sinceMs === undefined) return [];
-    const longMs = NOTICES_MISSED * WAITING_NOTICE_MS + this.#usual.deadlineMs;
-    return missing.filter((shard) => nowMs - Math.max(sinceMs, this.#heardMs[shard] ?? 0) >= longMs);
+    const dueMs = sinceMs + this.#usual.step.deadlineMs;
+    const longMs = NOTICES_MISSED * WAITING_NOTICE_MS;
+    return missing.filter((shard) => nowMs - Math.max(dueMs, this.#heardMs[shard] ?? 0) >= longMs);
   }
 }

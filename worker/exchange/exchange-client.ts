@@ -145,6 +145,8 @@ export class ExchangeClient {
     signal?: AbortSignal,
   ): Promise<{ client: ExchangeClient; started: Started }> {
     let client: ExchangeClient | undefined;
+    // It may have come before anybody listened.
+    signal?.throwIfAborted();
     try {
       const started = await new Promise<Started>((resolve, reject) => {
         client = new ExchangeClient(options, { resolve: resolve as (value: unknown) => void, reject });
@@ -202,6 +204,7 @@ export class ExchangeClient {
     return this.#ask({ kind: 'masters', step });
   }
 
+  /** Hands a step over. Before it returns, it has measured gradients together with the thread. */
   step(step: StepDone): Promise<Stepped> {
     const given = step.rows?.map(({ gradients }) => gradients.buffer as ArrayBuffer);
     this.#maxima?.begin();

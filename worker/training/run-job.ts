@@ -270,12 +270,6 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       tensors.map(({ name, shape }, index) => ({ name, dtype: 'F32' as const, shape, data: values[index] })),
       { run: result.run, job: job.name },
     );
-    await drawCurve(
-      folder.curveCsv,
-      folder.curveSvg,
-      `${job.name}: loss and accuracy`,
-      `${result.servers} servers, ${result.workers} workers, ${consistencyLabel(options)}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
-    );
     const summary: Summary = {
       run: result.run,
       job: job.name,
@@ -302,6 +296,12 @@ export async function runJob(runOptions: RunJobOptions): Promise<void> {
       modelPath: folder.model,
     };
     await writeSummary(summary, options.summary ? [folder.summary, options.summary] : [folder.summary]);
+    await drawCurve(
+      folder.curveCsv,
+      folder.curveSvg,
+      `${job.name}: loss and accuracy`,
+      `${result.servers} servers, ${result.workers} workers, ${consistencyLabel(options)}, ${options.codec}, ${optimizer.kind} ${optimizer.learningRate}, seed ${options.seed}`,
+    );
     onEvent({ event: 'done', summary, folder: folder.path });
   } finally {
     await curve?.close();
