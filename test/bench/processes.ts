@@ -101,13 +101,17 @@ export const startServerProcess = (more: readonly string[] = []): Promise<Starte
     ...more,
   ]);
 
+let results: string | undefined;
 let folders = 0;
 
 /** Path of a folder for results, which is removed when the bench ends, however it ends. */
 export function resultsFolder(): string {
-  const folder = join(tmpdir(), `gradloom-bench-${process.pid}-${folders++}`);
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+  if (results === undefined) {
+    const all = join(tmpdir(), `gradloom-bench-${process.pid}`);
+    process.on('exit', () => rmSync(all, { recursive: true, force: true }));
+    results = all;
+  }
+  return join(results, String(folders++));
 }
 
 /** What a process serves under its metrics' address. */
