@@ -86,7 +86,7 @@ for (const replicas of [1, 2])
       const { step } = await workers[ranks.indexOf(0)].event('step', (event) => Number(event.step) >= STEPS);
       second.signal('SIGSTOP');
       for (const worker of workers) {
-        const isLate = (event: { [field: string]: unknown }) => Number(event.seconds) > 4;
+        const isLate = (event: { [field: string]: unknown }) => Number(event.seconds) > 3;
         await worker.event('waiting', isLate);
         const told = worker.events.filter((event) => event.event === 'waiting' && isLate(event));
         for (const { workers: names, step: at } of told) {
